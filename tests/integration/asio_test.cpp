@@ -169,7 +169,8 @@ TEST_F(Asio, request_brings_the_reply_to_a_coroutine_and_its_errors) {
       EXPECT_THAT(std::string(bad.error().message()), HasSubstr("it is bad"));
     }
   });
-  auto late = asio::request<std::string>(broker_, "replies", std::string("nobody answers"),
+  ASSERT_TRUE(kafka::create_topic(broker_, "unread", 1, 1));
+  auto late = asio::request<std::string>(broker_, "unread", std::string("nobody answers"),
                                          {.timeout = 50ms}, net::use_future);
   const auto timed_out = late.get();
   ASSERT_FALSE(timed_out);

@@ -441,8 +441,8 @@ class Servers(Command):
         self.addCleanup(closing.stop)
         for verb, more in self.VERBS.items():
             said = self.refused(CONNECTION, *verb.split(), *more.split(), "-b", closing.address, "--timeout", "2s")
-            self.assertIn(f"dohle {verb}: no server answered in time: {closing.address}: closed before the first "
-                          "answer; the port may expect TLS: ", said)
+            self.assertIn(f"dohle {verb}: no server answered in time: closed before the first answer; the port may "
+                          f"expect TLS: connection to {closing.address}: ", said)
 
     def test_that_stop_answering_end_each_verb_with_a_timeout(self):
         stalling = Stalling()

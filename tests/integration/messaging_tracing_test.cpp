@@ -93,15 +93,16 @@ TEST_F(TracedBroker, send_span_has_the_error_of_a_refused_publish) {
 
 TEST_F(TracedBroker, failed_delivery_that_no_caller_reads_is_reported_though_a_span_sees_it) {
   connect_traced(with_error_handler([this](const Failure& failure) {
-                   if (failure.kind == Failure::Kind::delivery) lines_.add("delivery");
-                 }),
-                 kafka::with_batch_timeout(std::chrono::minutes(1)));
-  ASSERT_TRUE(broker_->publish("t", "text", with_publish_timeout(std::chrono::milliseconds(1))));
+    if (failure.kind == Failure::Kind::delivery) lines_.add("delivery");
+  }));
+  const NewTopic small{.name = "small", .partitions = 1, .config = {{"max.message.bytes", "1000"}}};
+  ASSERT_TRUE(broker_->client().value().admin().create_topics({small}));
+  ASSERT_TRUE(broker_->publish("small", std::string(5'000, 'x')));
   ASSERT_TRUE(lines_.wait_for(1));
-  const auto ended = spans->named("send t");
+  const auto ended = spans->named("send small");
   ASSERT_THAT(ended, SizeIs(1));
   EXPECT_EQ(ended.front().status, SpanStatus::error);
-  EXPECT_EQ(text_of(ended.front(), "error.type"), "timed_out");
+  EXPECT_EQ(text_of(ended.front(), "error.type"), "MESSAGE_TOO_LARGE");
 }
 
 TEST_F(TracedBroker, synchronous_publish_has_one_span) {

@@ -456,7 +456,7 @@ TEST_F(TopicsTest, AStrayPartitionIsLogged) {
   world.run_for(1s);
   other.kill();
   restart_after_kill();
-  EXPECT_EQ(logger.count("are kept (lost-0): --adopt TOPIC lists a topic again"), 1u);
+  EXPECT_EQ(logger.count("are kept (lost-0): --adopt TOPIC lists them again"), 1u);
 }
 
 TEST_F(TopicsTest, PartitionsWithoutACatalogAreNotIgnored) {
