@@ -47,7 +47,6 @@ if(TARGET dohle_web)
   set_target_properties(dohle_web_library PROPERTIES OUTPUT_NAME dohle_web EXPORT_NAME web)
   target_link_libraries(dohle_web_library PUBLIC dohle_library
     PRIVATE $<BUILD_INTERFACE:PkgConfig::httplib> $<INSTALL_INTERFACE:cpp-httplib>)
-  install(TARGETS dohle_web_library EXPORT dohle ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 endif()
 
 # For programs that include dohle/codec/protobuf.hpp. The library itself never links protobuf. An
@@ -74,6 +73,9 @@ install(DIRECTORY ${PROJECT_SOURCE_DIR}/docs DESTINATION ${CMAKE_INSTALL_DOCDIR}
 if(DOHLE_OTLP)
   install(TARGETS dohle_otlp_library EXPORT dohle ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
           LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+endif()
+if(TARGET dohle_web_library)
+  install(TARGETS dohle_web_library EXPORT dohle ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 endif()
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/dohle DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
         FILES_MATCHING PATTERN "*.hpp")
