@@ -18,6 +18,7 @@
 #include "dohle/admin.hpp"
 #include "dohle/balancer.hpp"
 #include "dohle/codec.hpp"
+#include "dohle/detail/batch_handler.hpp"
 #include "dohle/detail/codec_choice.hpp"
 #include "dohle/detail/typed_handler.hpp"
 #include "dohle/detail/typed_request.hpp"
@@ -315,6 +316,14 @@ struct SubscribeOptions {
   std::size_t concurrency = 1;
   /// Default: false. If true, messages without a key are handled in any order.
   bool unordered = false;
+  /// Of subscribe_batch alone. Default: 100. 1 to 100,000, and with concurrency at most 500,000 in
+  /// all batches together. The most messages of a batch, which is handled as soon as it has so
+  /// many. queue_capacity counts as at least the messages of two batches for each handler.
+  std::optional<std::size_t> batch_size = {};
+  /// Of subscribe_batch alone. Default: 100 ms. 0 to 1 day; with 0 a batch has the messages that
+  /// are there. The longest that a message waits for its batch to fill. It does not wait if no more
+  /// messages can come: at max_unacknowledged, or when its partition moves to another member.
+  std::optional<std::chrono::milliseconds> batch_interval = {};
   /// Default: 3. 0 to 1,000,000. How often a failed handler is called again for the same message
   /// before it goes to a retry topic or failure_policy applies. Later messages of the same key wait
   /// meanwhile, and those of a few other keys that share its lane. Neither a message that cannot be
@@ -681,6 +690,76 @@ class DOHLE_API Broker {
     }
   }
 
+  /// Calls `handler` with batches of the topic's messages, decoded to a T. The handler takes a
+  /// `std::span<Event<T>>` and returns void or `Result<void>`; it may move events out. A batch is
+  /// handled when it has batch_size messages, or when the first of them has waited for
+  /// batch_interval, whichever is first. With concurrency n up to n batches are handled at a time,
+  /// and each key (each partition, for messages without a key) belongs to one of n lanes that have
+  /// one batch after the other; so messages of a key come in their order, and retries in place
+  /// delay their lane.
+  ///
+  /// The handler may acknowledge or nack each event. With auto_ack its success acknowledges those
+  /// with which it did neither. Its failure is that of each event that is still pending: each is
+  /// retried, in a batch again, and failure_policy applies to each. A message that cannot be
+  /// decoded fails by itself, and is not in the batch. Middlewares see each message before its
+  /// batch: `next` puts it into the batch and returns success, and a message for which a middleware
+  /// does not call `next`, or fails, is not in the batch. Errors: those of subscribe.
+  template <class T, class Handler>
+  [[nodiscard]] Result<Subscriber> subscribe_batch(std::string topic, Handler handler,
+                                                   SubscribeOptions options = {}) {
+    static_assert(Decodable<T>,
+                  "dohle: subscribe_batch: the type of the messages has no dohle::Codec that "
+                  "decodes; include the header of a codec, as dohle/codec/json.hpp, or specialise "
+                  "dohle::Codec");
+    static_assert(!Decodable<T> || messaging::TypedBatchHandler<Handler, T>,
+                  "dohle: subscribe_batch: the handler of subscribe_batch<T> takes a "
+                  "std::span<Event<T>> and returns void or Result<void>");
+    if constexpr (Decodable<T> && messaging::TypedBatchHandler<Handler, T>) {
+      const auto decoding = choose_decoding(messaging::codec_names<T>, options);
+      if (!decoding) return fail(decoding.error());
+      return subscribe_raw_batch(std::move(topic),
+                                 messaging::typed_batch<T>(std::move(handler), *decoding),
+                                 std::move(options));
+    }
+  }
+  /// The same with options in the other style: `with_subscribe_batch_size(500)`.
+  template <class T, class Handler, messaging::FirstOption<SubscribeOptions> First,
+            class... Options>
+  [[nodiscard]] Result<Subscriber> subscribe_batch(std::string topic, Handler handler,
+                                                   First&& first, Options&&... options) {
+    check_subscribe_options<First, Options...>();
+    if constexpr (messaging::are_options<SubscribeOptions, First, Options...>) {
+      return subscribe_batch<T>(std::move(topic), std::move(handler),
+                                messaging::options_of<SubscribeOptions>(
+                                    std::forward<First>(first), std::forward<Options>(options)...));
+    }
+  }
+  /// The same without decoding: the handler takes a std::span<RawEvent>.
+  template <class Handler>
+    requires(messaging::RawBatchHandler<Handler> || !Decodable<Handler>)
+  [[nodiscard]] Result<Subscriber> subscribe_batch(std::string topic, Handler handler,
+                                                   SubscribeOptions options = {}) {
+    static_assert(messaging::RawBatchHandler<Handler>,
+                  "dohle: subscribe_batch: the handler of subscribe_batch without a type takes a "
+                  "std::span<RawEvent> and returns void or Result<void>; subscribe_batch<T> "
+                  "decodes the messages to a T");
+    if constexpr (messaging::RawBatchHandler<Handler>) {
+      return subscribe_raw_batch(std::move(topic), messaging::raw_batch(std::move(handler)),
+                                 std::move(options));
+    }
+  }
+  template <class Handler, messaging::FirstOption<SubscribeOptions> First, class... Options>
+    requires(messaging::RawBatchHandler<Handler> || !Decodable<Handler>)
+  [[nodiscard]] Result<Subscriber> subscribe_batch(std::string topic, Handler handler,
+                                                   First&& first, Options&&... options) {
+    check_subscribe_options<First, Options...>();
+    if constexpr (messaging::are_options<SubscribeOptions, First, Options...>) {
+      return subscribe_batch(std::move(topic), std::move(handler),
+                             messaging::options_of<SubscribeOptions>(
+                                 std::forward<First>(first), std::forward<Options>(options)...));
+    }
+  }
+
   /// What this Broker, its subscriptions and the Client under it counted, of this moment;
   /// docs/observability.md lists the metrics. Sends no request. Empty if `BrokerOptions::metrics`
   /// is false, in a child of fork() and for a Broker that was moved from; before connect() without
@@ -834,6 +913,14 @@ class DOHLE_API Broker {
       std::span<const messaging::CodecName> codecs, const SubscribeOptions& options) const;
   Result<Subscriber> subscribe_raw(std::string topic, SubscribeHandler handler,
                                    SubscribeOptions options);
+  Result<Subscriber> subscribe_raw_batch(std::string topic, messaging::BatchHandler handler,
+                                         SubscribeOptions options);
+  template <class... Options>
+  static constexpr void check_subscribe_options() {
+    static_assert(messaging::are_options<SubscribeOptions, Options...>,
+                  "dohle: subscribe_batch: what follows the handler are options of a "
+                  "subscription: with_* functions that set a member of SubscribeOptions");
+  }
 
   /// Text is a std::string.
   template <class T>

@@ -238,6 +238,15 @@ template <class K>
 [[nodiscard]] inline SubscribeOption with_unordered() {
   return [](SubscribeOptions& o) { o.unordered = true; };
 }
+/// Sets `SubscribeOptions::batch_size`.
+[[nodiscard]] inline SubscribeOption with_subscribe_batch_size(std::size_t messages) {
+  return [messages](SubscribeOptions& o) { o.batch_size = messages; };
+}
+/// Sets `SubscribeOptions::batch_interval`.
+[[nodiscard]] inline SubscribeOption with_subscribe_batch_interval(
+    std::chrono::milliseconds interval) {
+  return [interval](SubscribeOptions& o) { o.batch_interval = interval; };
+}
 /// Sets `SubscribeOptions::max_retries` and `SubscribeOptions::retry_delay`.
 [[nodiscard]] inline SubscribeOption with_subscribe_retry(int max,
                                                           std::chrono::milliseconds delay) {

@@ -160,6 +160,26 @@ class DOHLE_API Server {
                                messaging::options_of<SubscribeOptions>(
                                    std::forward<First>(first), std::forward<Options>(options)...));
   }
+  /// Registers a subscriber that takes batches: handler and options as for Broker::subscribe_batch.
+  /// Errors: as register_subscriber.
+  template <class T, class Handler>
+  Result<void> register_batch_subscriber(std::string topic, Handler handler,
+                                         SubscribeOptions options = {}) {
+    return add(std::move(topic),
+               [handler = messaging::SharedHandler(std::move(handler)),
+                options = std::move(options)](Broker& broker, const std::string& name) {
+                 return broker.subscribe_batch<T>(name, handler, options);
+               });
+  }
+  template <class T, class Handler, messaging::FirstOption<SubscribeOptions> First,
+            class... Options>
+  Result<void> register_batch_subscriber(std::string topic, Handler handler, First&& first,
+                                         Options&&... options) {
+    return register_batch_subscriber<T>(
+        std::move(topic), std::move(handler),
+        messaging::options_of<SubscribeOptions>(std::forward<First>(first),
+                                                std::forward<Options>(options)...));
+  }
   /// Registers a subscriber that answers requests: handler and options as for Broker::reply.
   /// Errors: as register_subscriber.
   template <class Request, class Handler>

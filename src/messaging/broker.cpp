@@ -292,6 +292,15 @@ Result<Subscriber> Broker::subscribe_raw(std::string topic, SubscribeHandler han
   return messaging::BrokerAccess::make(std::move(*started));
 }
 
+Result<Subscriber> Broker::subscribe_raw_batch(std::string topic, messaging::BatchHandler handler,
+                                               SubscribeOptions options) {
+  if (auto usable = check(inside_.get()); !usable) return fail(usable.error());
+  messaging::skip_option(options);
+  auto started = inside_->subscribe_batch(std::move(topic), std::move(handler), std::move(options));
+  if (!started) return fail(started.error());
+  return messaging::BrokerAccess::make(std::move(*started));
+}
+
 MetricsSnapshot Broker::metrics() const {
   return check(inside_.get()) ? inside_->metrics() : MetricsSnapshot();
 }

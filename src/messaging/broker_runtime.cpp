@@ -451,12 +451,11 @@ std::vector<SubscribeMiddleware> BrokerRuntime::subscribe_middlewares(
   return all;
 }
 
-Result<SubscribeHandler> BrokerRuntime::wrapped(SubscribeHandler handler, const std::string& topic,
-                                                const std::string& group_id,
-                                                const SubscribeOptions& options) const {
+Result<SubscribeHandler> BrokerRuntime::wrapped(SubscribeHandler handler,
+                                                const std::vector<SubscribeMiddleware>& outer,
+                                                const SubscribeOptions& options) {
   try {
-    auto chain = messaging::wrapped(subscribe_middlewares(topic, group_id), options.middlewares,
-                                    std::move(handler));
+    auto chain = messaging::wrapped(outer, options.middlewares, std::move(handler));
     if (chain) return chain;
     return fail(Error::client(Errc::handler_failed, "a subscribe middleware returned no handler"));
   } catch (...) {
@@ -489,13 +488,35 @@ Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe(std::string topic
   return subscribe(std::move(topic), std::move(handler), std::move(options), Middlewares::all);
 }
 
+Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe_batch(std::string topic,
+                                                                     BatchHandler handler,
+                                                                     SubscribeOptions options) {
+  return subscribe(std::move(topic), nullptr, std::move(options), Middlewares::all,
+                   std::move(handler));
+}
+
+Result<BatchCall> BrokerRuntime::batch_call(BatchHandler handler, const std::string& topic,
+                                            const std::string& group_id,
+                                            const SubscribeOptions& options) const {
+  if (options_.tracer) handler = trace_batches(tracing(group_id), topic)(std::move(handler));
+  if (metrics_) handler = count_batches(metrics_, topic, group_id)(std::move(handler));
+  if (options_.subscribe_middlewares.empty() && options.middlewares.empty()) {
+    return BatchCall::make(std::move(handler), nullptr);
+  }
+  return BatchCall::make(std::move(handler), [&](SubscribeHandler innermost) {
+    return wrapped(std::move(innermost), options_.subscribe_middlewares, options);
+  });
+}
+
 Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe(std::string topic,
                                                                SubscribeHandler handler,
                                                                SubscribeOptions options,
-                                                               Middlewares around) {
+                                                               Middlewares around,
+                                                               BatchHandler batch_handler) {
   if (!is_connected_) return fail(not_connected());
   messaging::take_configs(options);
-  auto read = messaging::read_settings(topic, options, options_);
+  auto read = messaging::read_settings(topic, options, options_,
+                                       batch_handler ? Handing::batches : Handing::events);
   if (!read) return fail(read.error());
   auto cluster = admin();
   if (!cluster) return fail(cluster.error());
@@ -514,10 +535,17 @@ Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe(std::string topic
   // Not under the lock, since producer_options and a middleware may use the broker.
   auto outbox = read->state.redirects.empty() ? Result<std::unique_ptr<Outbox>>() : make_outbox();
   if (!outbox) return fail(outbox.error());
-  auto whole = around == Middlewares::all
-                   ? wrapped(std::move(handler), topic, read->consumer.group_id, options)
-                   : Result<SubscribeHandler>(std::move(handler));
-  if (!whole) return fail(whole.error());
+  std::optional<BatchCall> of_batches;
+  if (batch_handler) {
+    auto made = batch_call(std::move(batch_handler), topic, read->consumer.group_id, options);
+    if (!made) return fail(made.error());
+    of_batches = *std::move(made);
+  } else if (around == Middlewares::all) {
+    auto made = wrapped(std::move(handler),
+                        subscribe_middlewares(topic, read->consumer.group_id), options);
+    if (!made) return fail(made.error());
+    handler = *std::move(made);
+  }
   const std::lock_guard lock(mutex_);
   if (is_closing_) return fail(disconnected());
   DOHLE_ASSERT(client_.has_value(), "a broker subscribes that is not connected");
@@ -549,7 +577,8 @@ Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe(std::string topic
   setup.max_attempts = read->max_attempts;
   setup.min_backoff = read->min_backoff;
   setup.max_backoff = read->max_backoff;
-  setup.handler = std::move(*whole);
+  setup.handler = std::move(handler);
+  setup.batch_handler = std::move(of_batches);
   setup.source = std::move(source);
   setup.reports = reports_;
   setup.is_client_thread = [client = std::weak_ptr(client::HandleAccess::insides(*client_))] {

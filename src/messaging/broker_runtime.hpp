@@ -48,6 +48,8 @@ class BrokerRuntime : public std::enable_shared_from_this<BrokerRuntime> {
                                         const PublishOptions& options);
   Result<std::shared_ptr<Subscription>> subscribe(std::string topic, SubscribeHandler handler,
                                                   SubscribeOptions options);
+  Result<std::shared_ptr<Subscription>> subscribe_batch(std::string topic, BatchHandler handler,
+                                                        SubscribeOptions options);
   [[nodiscard]] MetricsSnapshot metrics();
   /// Sends a request; `receiver` is called exactly once if this succeeds. `waits` says that the
   /// caller then waits for it.
@@ -119,14 +121,20 @@ class BrokerRuntime : public std::enable_shared_from_this<BrokerRuntime> {
                             std::optional<std::chrono::milliseconds> timeout);
   [[nodiscard]] bool is_async(const PublishOptions& options) const;
   /// Errors: handler_failed when a middleware throws or returns no handler.
-  [[nodiscard]] Result<SubscribeHandler> wrapped(SubscribeHandler handler, const std::string& topic,
-                                                 const std::string& group_id,
-                                                 const SubscribeOptions& options) const;
+  [[nodiscard]] static Result<SubscribeHandler> wrapped(
+      SubscribeHandler handler, const std::vector<SubscribeMiddleware>& outer,
+      const SubscribeOptions& options);
   /// The producer of a subscription's retry records and dead letters.
   Result<std::unique_ptr<Outbox>> make_outbox();
   enum class Middlewares : bool { none, all };
   Result<std::shared_ptr<Subscription>> subscribe(std::string topic, SubscribeHandler handler,
-                                                  SubscribeOptions options, Middlewares around);
+                                                  SubscribeOptions options, Middlewares around,
+                                                  BatchHandler batch_handler = nullptr);
+  /// The handler of batches with what the library and the program put around it. Errors: as
+  /// wrapped.
+  [[nodiscard]] Result<BatchCall> batch_call(BatchHandler handler, const std::string& topic,
+                                             const std::string& group_id,
+                                             const SubscribeOptions& options) const;
   void make_requests();
   [[nodiscard]] std::shared_ptr<RequestDesk> requests();
   [[nodiscard]] Result<PartitionId> reply_partition(

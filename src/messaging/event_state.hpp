@@ -95,6 +95,9 @@ struct EventState {
   // Guarded by the subscription's lock.
   Settled settled = Settled::pending;
   bool is_running = false;
+  /// Its place among the running ones.
+  std::size_t running_place = 0;
+  /// When it was read, then when its handler started.
   TimePoint started;
   std::optional<Error> nacked_with;
   /// With nacked_with: the program's decision, and the retry topic that retry_after chose.

@@ -390,11 +390,35 @@ Result<void> check(const RequestOptions& options) {
   return {};
 }
 
+namespace {
+
+/// Absent if the handler takes one event at a time.
+Result<std::optional<BatchSettings>> batch_settings(const SubscribeOptions& own, Handing handing) {
+  if (handing == Handing::batches) {
+    BatchSettings made;
+    made.lanes = own.concurrency;
+    made.size = own.batch_size.value_or(made.size);
+    made.interval = own.batch_interval.value_or(made.interval);
+    auto checked = check_options(
+        {{"batch_size times concurrency", as_value(made.size * made.lanes), 1, 500'000}});
+    if (!checked) return fail(checked.error());
+    return made;
+  }
+  const std::string_view given = own.batch_size       ? "batch_size"
+                                 : own.batch_interval ? "batch_interval"
+                                                      : "";
+  if (given.empty()) return std::nullopt;
+  return fail(Error::configuration(std::string(given) +
+                                   " is set; it is allowed with subscribe_batch only"));
+}
+
+}  // namespace
+
 Result<ReadSettings> read_settings(const std::string& topic, const SubscribeOptions& given,
-                                   const kafka::BrokerOptions& broker) {
+                                   const kafka::BrokerOptions& broker, Handing handing) {
   SubscribeOptions own = given;
   take_configs(own);
-  const SubscribeOptions reading = merged(own, broker);
+  SubscribeOptions reading = merged(own, broker);
   const std::string& group = *reading.group_id;
   const auto& start = reading.start_offset;
   if (auto named = check_topic_name(topic); !named) {
@@ -412,6 +436,12 @@ Result<ReadSettings> read_settings(const std::string& topic, const SubscribeOpti
     return fail(checked.error());
   }
   if (auto checked = check_exclusions(group, own); !checked) return fail(checked.error());
+  const auto batches = batch_settings(own, handing);
+  if (!batches) return fail(batches.error());
+  if (*batches) {
+    const std::size_t room = 2 * (*batches)->size * (*batches)->lanes;
+    reading.queue_capacity = std::max(*reading.queue_capacity, room);
+  }
   if (reading.retention_time && !own.group_instance_id.empty()) {
     return fail(Error::configuration(
         "retention_time is " + std::to_string(reading.retention_time->count()) +
@@ -434,6 +464,7 @@ Result<ReadSettings> read_settings(const std::string& topic, const SubscribeOpti
                .look_timeout = broker.read_timeout};
   made.state = {.auto_ack = own.auto_ack,
                 .unordered = own.unordered,
+                .batches = *batches,
                 .max_retries = own.max_retries,
                 .retry_delay = own.retry_delay,
                 .max_retry_delay = own.max_retry_delay,

@@ -22,6 +22,9 @@ namespace dohle::messaging {
 
 [[nodiscard]] Result<void> check(const RequestOptions& options);
 
+/// What the handler of a subscription takes.
+enum class Handing : bool { events, batches };
+
 /// The settings of one subscription: its own options, and the broker's for those that are absent.
 struct ReadSettings {
   ConsumerOptions consumer;
@@ -37,6 +40,7 @@ struct ReadSettings {
 /// Errors: configuration, also for options that exclude each other.
 [[nodiscard]] Result<ReadSettings> read_settings(const std::string& topic,
                                                  const SubscribeOptions& own,
-                                                 const kafka::BrokerOptions& broker);
+                                                 const kafka::BrokerOptions& broker,
+                                                 Handing handing = Handing::events);
 
 }  // namespace dohle::messaging

@@ -253,10 +253,7 @@ void Subscription::work() {
       send(lock, *redirect);
       continue;
     }
-    if (EventPointer event = state_.take_work(now)) {
-      handle(lock, std::move(event));
-      continue;
-    }
+    if (handle_next(lock, now)) continue;
     const TimePoint next = state_.next_time();
     work_.wait_until(lock, next);
   }
@@ -332,14 +329,55 @@ void Subscription::handle(Lock& lock, EventPointer event) {
   const TimePoint now = monotonic_now();
   const auto report = state_.on_handled(event, std::move(result), now, asked);
   event.reset();
+  go_on(lock, now);
+  if (!report) return;
+  lock.unlock();
+  tell(*report);
+  lock.lock();
+}
+
+void Subscription::go_on(Lock& lock, TimePoint now) {
   change_.notify_all();
   // The freed lane may have another item, and a retry a new wake-up time.
   work_.notify_one();
   end_by_policy(lock);
   nudge(lock, now);
-  if (!report) return;
+}
+
+bool Subscription::handle_next(Lock& lock, TimePoint now) {
+  if (setup_.batch_handler) {
+    const std::vector<EventPointer> batch = state_.take_batch(now);
+    if (batch.empty()) return false;
+    handle_batch(lock, batch);
+    return true;
+  }
+  EventPointer event = state_.take_work(now);
+  if (!event) return false;
+  handle(lock, std::move(event));
+  return true;
+}
+
+void Subscription::handle_batch(Lock& lock, std::span<const EventPointer> batch) {
+  // The queue has room again.
+  change_.notify_all();
   lock.unlock();
-  tell(*report);
+  const BatchOutcome outcome = (*setup_.batch_handler)(batch);
+  lock.lock();
+  const std::vector<const Error*> failures = SubscriptionState::failures_of(batch, outcome);
+  lock.unlock();
+  std::vector<FailureAction> asked(batch.size(), FailureAction::retry);
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    if (failures[i] != nullptr) asked[i] = decide(*failures[i], batch[i]);
+  }
+  lock.lock();
+  const TimePoint now = monotonic_now();
+  std::vector<Report> reports = state_.on_batch_handled(batch, outcome, now, asked);
+  go_on(lock, now);
+  if (reports.empty()) return;
+  lock.unlock();
+  for (const Report& report : reports) tell(report);
+  // The events that the error handler did not keep end without the lock.
+  reports.clear();
   lock.lock();
 }
 
@@ -561,6 +599,8 @@ void Subscription::poll() {
   } else if (fetched.error().is(Errc::limit_reached)) {
     // Events that the program still holds fill the buffer: no error, but nothing can be read now.
     Lock lock(mutex_);
+    state_.hurry_batches();
+    work_.notify_all();
     change_.wait_until(lock, monotonic_now() + Duration(room_wait), [&] { return is_stopping_; });
   } else {
     on_failed_read(fetched.error());

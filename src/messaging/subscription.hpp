@@ -12,6 +12,7 @@
 #include "base/thread.hpp"
 #include "base/wait_point.hpp"
 #include "dohle/broker.hpp"
+#include "messaging/batch_call.hpp"
 #include "messaging/outbox.hpp"
 #include "messaging/reports.hpp"
 #include "messaging/source.hpp"
@@ -49,7 +50,9 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
     std::int32_t max_attempts = 1;
     std::chrono::milliseconds min_backoff{100};
     std::chrono::milliseconds max_backoff{1'000};
-    SubscribeHandler handler;
+    SubscribeHandler handler = nullptr;
+    /// In place of `handler` with `settings.batches`.
+    std::optional<BatchCall> batch_handler = {};
     std::unique_ptr<messaging::Source> source;
     /// Null without retry topics and dead letters.
     std::unique_ptr<Outbox> outbox = nullptr;
@@ -125,6 +128,11 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   // The workers.
   void work();
   void handle(Lock& lock, messaging::EventPointer event);
+  /// Takes the next due event or batch and handles it. False if there is none.
+  bool handle_next(Lock& lock, TimePoint now);
+  void handle_batch(Lock& lock, std::span<const EventPointer> batch);
+  /// After a handler.
+  void go_on(Lock& lock, TimePoint now);
   void tell(const messaging::Report& report);
   Result<void> call_handler(RawEvent& event);
   /// Asks the program.

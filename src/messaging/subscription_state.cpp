@@ -61,18 +61,23 @@ SubscriptionState::SubscriptionState(SubscriptionSettings settings)
     : settings_(std::move(settings)),
       retry_policy_(retry_settings(settings_)),
       pool_(EventPool::create(settings_.max_unacknowledged + settings_.queue_capacity)),
-      lanes_(lane_count) {}
+      lanes_(settings_.batches ? settings_.batches->lanes : lane_count) {
+  if (settings_.batches) batcher_.emplace(settings_.batches->lanes, settings_.batches->size);
+}
 
 void SubscriptionState::check_invariants() const {
   lanes_.check_invariants();
+  if (batcher_) batcher_->check_invariants();
   const auto with_lane = [](const auto& entry) { return entry.second.has_lane; };
-  DOHLE_ASSERT(lanes_.busy() == running_.size() + static_cast<std::size_t>(
-                                                      std::ranges::count_if(redirects_, with_lane)),
+  const std::size_t busy = batcher_ ? batcher_->unfinished() : lanes_.busy();
+  DOHLE_ASSERT(busy == running_.size() +
+                           static_cast<std::size_t>(std::ranges::count_if(redirects_, with_lane)),
                "a lane is busy without a handler that runs or a redirection");
   check_redirects();
-  DOHLE_ASSERT(!is_stopped_ || lanes_.queued() == 0, "a stopped subscription has work");
+  DOHLE_ASSERT(!is_stopped_ || queued() == 0, "a stopped subscription has work");
   for (const EventPointer& event : running_) {
-    DOHLE_ASSERT(event->is_running, "an event counts as running and does not run");
+    DOHLE_ASSERT(event->is_running && running_.at(event->running_place) == event,
+                 "an event counts as running and does not run");
   }
   for (const auto& [name, partition] : partitions_) {
     partition.ledger.check_invariants();
@@ -94,9 +99,9 @@ void SubscriptionState::check_invariants() const {
                    "a message holds its partition that is done");
     }
   }
-  std::map<std::uint64_t, std::size_t> queued;
-  lanes_.for_each([&](std::size_t lane, const EventPointer& event) {
-    ++queued[event->assignment];
+  std::map<std::uint64_t, std::size_t> waiting;
+  for_each_queued([&](std::size_t lane, const EventPointer& event) {
+    ++waiting[event->assignment];
     DOHLE_ASSERT(event->lane == lane, "an event waits in another's lane");
     const auto found = partitions_.find(partition_of(*event));
     DOHLE_ASSERT(found != partitions_.end() && found->second.assignment == event->assignment,
@@ -104,7 +109,7 @@ void SubscriptionState::check_invariants() const {
     DOHLE_ASSERT(!found->second.is_closing, "an event waits of a partition that is given up");
   });
   for (const auto& [name, partition] : partitions_) {
-    DOHLE_ASSERT(partition.queued == queued[partition.assignment],
+    DOHLE_ASSERT(partition.queued == waiting[partition.assignment],
                  "the waiting events of a partition are miscounted");
   }
 }
@@ -189,14 +194,14 @@ void SubscriptionState::stop() {
     partition.beyond.clear();
     partition.queued = 0;
   }
-  lanes_.drop_if([](const EventPointer&) { return true; });
+  drop_queued_if([](const EventPointer&) { return true; });
   for (const auto& [_, partition] : partitions_) drop_redirects(partition.assignment);
 }
 
 void SubscriptionState::drop_waiting(const TopicPartition& partition) {
   const auto found = partitions_.find(partition);
   if (found != partitions_.end()) found->second.queued = 0;
-  lanes_.drop_if([&](const EventPointer& event) {
+  drop_queued_if([&](const EventPointer& event) {
     return event->partition == partition.partition && event->topic == partition.topic;
   });
 }
@@ -245,6 +250,7 @@ bool SubscriptionState::on_record(const ConsumerRecord& record, FetchedBytes* bu
   event->assignment = found->second.assignment;
   event->lane = lane_of(record);
   event->level = found->second.level;
+  event->started = now.mono;
   if (event->level > 0) event->earlier_attempts = attempts_of(record.headers);
   found->second.beyond.push_back(std::move(event));
   hand_out_beyond(found->second);
@@ -301,15 +307,18 @@ TimePoint SubscriptionState::next_resume(TimePoint now) const {
 void SubscriptionState::hand_out(Partition& partition, EventPointer event) {
   partition.ledger.on_delivered(event->offset, event->leader_epoch, event->bytes());
   ++partition.queued;
-  const std::size_t lane = event->lane;
-  lanes_.push(lane, std::move(event));
+  enqueue(std::move(event));
 }
 
 void SubscriptionState::hand_out_beyond(Partition& partition) {
+  // Only the whole batch shows how much room there is.
+  if (is_ending_batch_) return;
   while (!partition.beyond.empty() && !is_full(partition) && partition.failing_redirects == 0) {
     EventPointer event = std::move(partition.beyond.front());
     partition.beyond.pop_front();
     hand_out(partition, std::move(event));
+    // Nothing more of it comes that could fill the batch.
+    if (batcher_ && is_full(partition)) hurry_batches_of(partition);
   }
 }
 
@@ -326,7 +335,11 @@ EventPointer SubscriptionState::take_work(TimePoint now) {
   lanes_.on_time(now);
   auto taken = lanes_.take();
   if (!taken) return nullptr;
-  EventPointer event = std::move(*taken);
+  start(*taken, now);
+  return *std::move(taken);
+}
+
+void SubscriptionState::start(EventPointer event, TimePoint now) {
   // A waiting event belongs to the current assignment: others are dropped when their assignment
   // ends.
   Partition* const partition = owned(*event);
@@ -336,8 +349,8 @@ EventPointer SubscriptionState::take_work(TimePoint now) {
   ++partition->running;
   event->is_running = true;
   event->started = now;
-  running_.push_back(event);
-  return event;
+  event->running_place = running_.size();
+  running_.push_back(std::move(event));
 }
 
 SubscriptionState::Partitions::value_type* SubscriptionState::assigned(
@@ -354,9 +367,12 @@ SubscriptionState::Partition* SubscriptionState::owned(const messaging::EventSta
 std::optional<Report> SubscriptionState::on_handled(const EventPointer& event, Result<void> result,
                                                     TimePoint now, FailureAction asked) {
   using Settled = messaging::EventState::Settled;
-  const auto place = std::ranges::find(running_, event);
-  DOHLE_ASSERT(place != running_.end(), "a handler ended that did not run");
-  running_.erase(place);
+  const std::size_t place = event->running_place;
+  DOHLE_ASSERT(place < running_.size() && running_[place] == event,
+               "a handler ended that did not run");
+  running_[place] = running_.back();
+  running_[place]->running_place = place;
+  running_.pop_back();
   event->is_running = false;
   if (event->nacked_with && result) {
     result = fail(*event->nacked_with);
@@ -379,7 +395,7 @@ std::optional<Report> SubscriptionState::on_handled(const EventPointer& event, R
       await_ack(event, now + *settings_.ack_timeout);
     }
   }
-  if (has_lane) lanes_.finish(event->lane);
+  if (has_lane) finish_lane(event->lane);
   if (report && report->event == nullptr) {
     report->partition = partition_of(*event);
     report->offset = event->offset;
@@ -412,9 +428,7 @@ std::optional<Report> SubscriptionState::on_failed(const EventPointer& event, Pa
   }
   ++next->attempt;
   ++partition.queued;
-  const std::size_t lane = next->lane;
-  lanes_.push_retry(lane, std::move(next),
-                    now + std::get<RetryPolicy::RetryInPlace>(decision).wait);
+  enqueue_retry(std::move(next), now + std::get<RetryPolicy::RetryInPlace>(decision).wait);
   return std::nullopt;
 }
 
@@ -534,7 +548,7 @@ void SubscriptionState::end_redirect(PendingRedirect& pending) {
     --partition->failing_redirects;
     hand_out_beyond(*partition);
   }
-  if (std::exchange(pending.has_lane, false)) lanes_.finish(pending.redirect.event->lane);
+  if (std::exchange(pending.has_lane, false)) finish_lane(pending.redirect.event->lane);
 }
 
 void SubscriptionState::drop_redirects(std::uint64_t assignment) {
@@ -714,7 +728,7 @@ Result<void> SubscriptionState::retry_after(const EventPointer& event, milliseco
 }
 
 TimePoint SubscriptionState::next_time() const {
-  TimePoint next = lanes_.next_time();
+  TimePoint next = batcher_ ? batcher_->next_time() : lanes_.next_time();
   if (!awaited_.empty()) next = std::min(next, awaited_.front().due);
   for (const auto& [_, pending] : redirects_) {
     if (!pending.is_under_way) next = std::min(next, pending.due);
@@ -803,16 +817,16 @@ void SubscriptionState::on_committed(const std::vector<PartitionOffset>& offsets
 
 std::size_t SubscriptionState::queued_behind_failing_redirects() const {
   if (redirects_.empty()) return 0;
-  std::size_t queued = 0;
+  std::size_t behind = 0;
   for (const auto& [_, partition] : partitions_) {
-    if (partition.failing_redirects > 0) queued += partition.queued;
+    if (partition.failing_redirects > 0) behind += partition.queued;
   }
-  return queued;
+  return behind;
 }
 
 bool SubscriptionState::has_room() const {
   const std::size_t most = settings_.queue_capacity / 2;
-  return lanes_.queued() <= most || lanes_.queued() - queued_behind_failing_redirects() <= most;
+  return queued() <= most || queued() - queued_behind_failing_redirects() <= most;
 }
 
 bool SubscriptionState::is_full(const Partition& partition) const {

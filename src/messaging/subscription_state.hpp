@@ -9,6 +9,7 @@
 #include <span>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/time.hpp"
@@ -16,6 +17,8 @@
 #include "dohle/consumer.hpp"
 #include "dohle/error.hpp"
 #include "messaging/ack_ledger.hpp"
+#include "messaging/batch_call.hpp"
+#include "messaging/batcher.hpp"
 #include "messaging/event_pool.hpp"
 #include "messaging/lanes.hpp"
 #include "messaging/retry_policy.hpp"
@@ -24,10 +27,20 @@
 
 namespace dohle::messaging {
 
+/// How the events of a subscription are put together to batches.
+struct BatchSettings {
+  /// Batches at a time.
+  std::size_t lanes = 1;
+  std::size_t size = 100;
+  std::chrono::milliseconds interval{100};
+};
+
 /// The settings of a subscription that influence its decisions.
 struct SubscriptionSettings {
   bool auto_ack = true;
   bool unordered = false;
+  /// Absent: the handler takes one event at a time.
+  std::optional<BatchSettings> batches = {};
   int max_retries = 3;
   std::chrono::milliseconds retry_delay{100};
   std::chrono::milliseconds max_retry_delay{1'000};
@@ -98,12 +111,30 @@ class SubscriptionState {
   /// read whose delay has not passed. They are paused.
   [[nodiscard]] std::vector<std::pair<TopicPartition, Offset>> take_rewinds();
   void on_position(const TopicPartition& partition, Offset position);
-  /// The next event to handle; it is running until on_handled.
+  /// The next event to handle; it is running until on_handled. Not with batches.
   [[nodiscard]] EventPointer take_work(TimePoint now);
   /// `result` is the handler's result; a decode failure has the code codec_failed. `asked` is the
   /// program's decision about a failed one.
   std::optional<Report> on_handled(const EventPointer& event, Result<void> result, TimePoint now,
                                    FailureAction asked = FailureAction::retry);
+
+  // The same for a subscription in batches.
+
+  /// The events of the next due batch; they are running until on_batch_handled.
+  [[nodiscard]] std::vector<EventPointer> take_batch(TimePoint now);
+  /// The error of each event of the batch that failed in its handler; null for the others, also for
+  /// those of a failed batch that were acknowledged or passed to nack.
+  [[nodiscard]] static std::vector<const Error*> failures_of(std::span<const EventPointer> batch,
+                                                             const BatchOutcome& outcome);
+  /// `asked` has the program's decision about each event that failed.
+  [[nodiscard]] std::vector<Report> on_batch_handled(std::span<const EventPointer> batch,
+                                                     const BatchOutcome& outcome, TimePoint now,
+                                                     std::span<const FailureAction> asked);
+  /// Makes all batches due, since nothing more can be read before one is handled.
+  void hurry_batches();
+
+  // What the program does with an event.
+
   Result<void> ack(messaging::EventState& event);
   Result<void> nack(const EventPointer& event, Error why, TimePoint now,
                     std::optional<Report>& report, FailureAction asked = FailureAction::retry);
@@ -270,6 +301,25 @@ class SubscriptionState {
   void check_redirects() const;
   void settle(messaging::EventState& event, Partition& partition);
   void hand_out(Partition& partition, EventPointer event);
+  void start(EventPointer event, TimePoint now);
+
+  // The events that wait for a handler, one by one or in batches.
+
+  [[nodiscard]] std::size_t queued() const {
+    return batcher_ ? batcher_->queued() : lanes_.queued();
+  }
+  void enqueue(EventPointer event);
+  void enqueue_retry(EventPointer event, TimePoint at);
+  void finish_lane(std::size_t lane);
+  void hurry_batches_of(const Partition& partition);
+  template <class Predicate>
+  void drop_queued_if(Predicate predicate) {
+    batcher_ ? batcher_->drop_if(predicate) : lanes_.drop_if(predicate);
+  }
+  template <class F>
+  void for_each_queued(F f) const {
+    batcher_ ? batcher_->for_each(f) : lanes_.for_each(f);
+  }
   void hand_out_beyond(Partition& partition);
   void await_ack(const EventPointer& event, TimePoint due);
   [[nodiscard]] bool is_awaited(const AwaitedAck& awaited) const;
@@ -287,12 +337,17 @@ class SubscriptionState {
   /// Before all members that hold events.
   EventPool::Owner pool_;
   Lanes<EventPointer> lanes_;
+  /// Absent unless the handler takes batches; it then has the events in place of lanes_.
+  std::optional<Batcher<EventPointer>> batcher_;
+  /// The retries of the batch whose handler has ended, until all of its events are looked at.
+  std::vector<std::pair<EventPointer, TimePoint>> batch_retries_;
+  bool is_ending_batch_ = false;
   Partitions partitions_;
   std::unordered_map<std::uint64_t, Partitions::value_type*> by_assignment_;
   Ring<AwaitedAck> awaited_;
   /// The size of `awaited_` at which acknowledged entries are removed.
   std::size_t max_awaited_ = 1'024;
-  /// At most one per worker.
+  /// At most one per worker, or one batch.
   std::vector<EventPointer> running_;
   /// By their ids. At most one per lane, and one per failure outside of a handler.
   std::map<std::uint64_t, PendingRedirect> redirects_;

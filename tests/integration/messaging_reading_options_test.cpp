@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <limits>
 #include <mutex>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -228,6 +229,18 @@ class SubscribeOption : public RecordedOptions {
     ASSERT_TRUE(reader) << reader.error().to_string();
     reader_.emplace(std::move(*reader));
   }
+  /// Notes the texts of each batch in one line.
+  template <class... Given>
+  void read_batches(Given&&... given) {
+    const auto note = [this](std::span<RawEvent> batch) {
+      std::string line;
+      for (const RawEvent& event : batch) line.append(*event.body()).append(" ");
+      lines_.add(std::move(line));
+    };
+    auto reader = broker_->subscribe_batch("t", note, std::forward<Given>(given)...);
+    ASSERT_TRUE(reader) << reader.error().to_string();
+    reader_.emplace(std::move(*reader));
+  }
   /// A handler's messages, kept without an acknowledgement.
   auto keep() {
     return [this](RawEvent event) {
@@ -275,6 +288,24 @@ TEST_F(SubscribeOption, unordered_handles_messages_without_a_key_side_by_side) {
        with_unordered());
   const Opens opens{gate_};
   EXPECT_TRUE(gate_.holds(2));
+}
+
+TEST_F(SubscribeOption, batch_size_makes_a_batch_due) {
+  connect();
+  for (const char* text : {"one", "two", "three"}) store(text);
+  read_batches(kafka::with_start_offset(first), with_subscribe_batch_size(3),
+               with_subscribe_batch_interval(1h));
+  EXPECT_TRUE(lines_.wait_for("one two three "));
+}
+
+TEST_F(SubscribeOption, batch_interval_is_how_long_a_batch_waits_for_more) {
+  connect();
+  store("one");
+  read_batches(kafka::with_start_offset(first), with_subscribe_batch_size(2),
+               with_subscribe_batch_interval(1h));
+  EXPECT_FALSE(lines_.wait_for(1, 500ms)) << "a batch does not wait for its interval";
+  store("two");
+  EXPECT_TRUE(lines_.wait_for("one two "));
 }
 
 /// Fails, and notes when it was called.

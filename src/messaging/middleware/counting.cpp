@@ -1,7 +1,10 @@
 #include "messaging/middleware/counting.hpp"
 
+#include <algorithm>
 #include <atomic>
+#include <span>
 #include <utility>
+#include <vector>
 
 #include "base/simulated_thread.hpp"
 
@@ -39,6 +42,22 @@ class HandlingCounters {
     const TimePoint started = thread_now();
     auto handled = note(next(event));
     time_.add(thread_now() - started);
+    return handled;
+  }
+
+  Result<void> count(std::span<RawEvent> events, std::vector<BatchFailure>& failed,
+                     const BatchHandler& next) {
+    // The handler may move them.
+    const std::size_t size = events.size();
+    const auto retries = std::ranges::count_if(
+        events, [](const RawEvent& event) { return event.attempt() > 1; });
+    if (retries > 0) retried_.add(static_cast<std::uint64_t>(retries));
+    const bool is_timed = telemetry::is_sampled<Handling>();
+    const TimePoint started = is_timed ? thread_now() : TimePoint{};
+    auto handled = next(events, failed);
+    if (is_timed) time_.add(thread_now() - started);
+    failed_.add(handled ? failed.size() : size);
+    if (handled) succeeded_.add(size - failed.size());
     return handled;
   }
 
@@ -139,6 +158,17 @@ SubscribeMiddleware count_handling(std::shared_ptr<telemetry::Registry> registry
     }
     return [counters = std::make_shared<CountersByTopic>(registry), next = std::move(next)](
                RawEvent& event) { return counters->of(event.topic()).count(event, next); };
+  };
+}
+
+BatchMiddleware count_batches(std::shared_ptr<telemetry::Registry> registry, std::string topic,
+                              std::string group_id) {
+  const auto counters = std::make_shared<HandlingCounters>(*registry, topic, group_id);
+  return [registry = std::move(registry), counters](BatchHandler next) -> BatchHandler {
+    return [registry, counters, next = std::move(next)](
+               std::span<RawEvent> events, std::vector<BatchFailure>& failed) {
+      return counters->count(events, failed, next);
+    };
   };
 }
 

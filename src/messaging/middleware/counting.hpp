@@ -9,6 +9,7 @@
 #include "base/time.hpp"
 #include "dohle/broker.hpp"
 #include "dohle/event.hpp"
+#include "messaging/batch_call.hpp"
 #include "telemetry/registry.hpp"
 
 namespace dohle::messaging {
@@ -45,5 +46,9 @@ class PublishCounters {
 /// is each event's own, without a group, and an empty group is no label.
 [[nodiscard]] SubscribeMiddleware count_handling(std::shared_ptr<telemetry::Registry> registry,
                                                  std::string topic, std::string group_id);
+
+/// The same for batches: each message counts, and the time is that of the batch.
+[[nodiscard]] BatchMiddleware count_batches(std::shared_ptr<telemetry::Registry> registry,
+                                            std::string topic, std::string group_id);
 
 }  // namespace dohle::messaging

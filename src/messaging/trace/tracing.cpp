@@ -3,7 +3,9 @@
 #include <atomic>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <utility>
+#include <vector>
 
 #include "base/utf8.hpp"
 #include "messaging/trace/context_headers.hpp"
@@ -96,6 +98,17 @@ SpanStart start_of_process(const Tracing& tracing, const RawEvent& event) {
   return start;
 }
 
+SpanStart start_of_batch(const Tracing& tracing, const std::string& topic,
+                         std::span<const RawEvent> events) {
+  SpanStart start =
+      begin_span(tracing, "process", names::type_process, SpanKind::consumer, topic);
+  start.attributes.push_back({names::batch_count, static_cast<std::int64_t>(events.size())});
+  for (const RawEvent& event : events) {
+    if (const TraceContext sent = extract(event); sent.is_valid()) start.links.push_back(sent);
+  }
+  return start;
+}
+
 }  // namespace
 
 SpanStart begin_span(const Tracing& tracing, std::string_view name, std::string_view type,
@@ -149,6 +162,21 @@ SubscribeMiddleware trace_handling(Tracing tracing) {
       const auto span = shared->tracer->start(start_of_process(*shared, event));
       const TraceScope scope(span->context());
       auto handled = next(event);
+      if (!handled) mark_failed(*span, handled.error());
+      span->end();
+      return handled;
+    };
+  };
+}
+
+BatchMiddleware trace_batches(Tracing tracing, std::string topic) {
+  const auto shared = std::make_shared<const Tracing>(std::move(tracing));
+  return [shared, topic = std::move(topic)](BatchHandler next) -> BatchHandler {
+    return [shared, topic, next = std::move(next)](
+               std::span<RawEvent> events, std::vector<BatchFailure>& failed) -> Result<void> {
+      const auto span = shared->tracer->start(start_of_batch(*shared, topic, events));
+      const TraceScope scope(span->context());
+      auto handled = next(events, failed);
       if (!handled) mark_failed(*span, handled.error());
       span->end();
       return handled;

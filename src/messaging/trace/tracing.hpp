@@ -8,6 +8,7 @@
 #include "dohle/error.hpp"
 #include "dohle/event.hpp"
 #include "dohle/tracer.hpp"
+#include "messaging/batch_call.hpp"
 
 namespace dohle::messaging {
 
@@ -27,6 +28,10 @@ struct Tracing {
 /// A `process` span around each call of the handler, as child of the message's `send` span and
 /// linked to it. It is the current context meanwhile.
 [[nodiscard]] SubscribeMiddleware trace_handling(Tracing tracing);
+
+/// A `process` span around each batch, linked to the `send` spans of its messages. It is the current
+/// context meanwhile.
+[[nodiscard]] BatchMiddleware trace_batches(Tracing tracing, std::string topic);
 
 /// The start of a span of the operation `name`, with the attributes that each has.
 [[nodiscard]] SpanStart begin_span(const Tracing& tracing, std::string_view name,

@@ -39,12 +39,18 @@ SubscriptionSettings some_settings(Random& random) {
   settings.retry_delay = std::chrono::milliseconds(random.below(50));
   settings.ack_timeout = std::chrono::milliseconds(100 + random.below(500));
   settings.max_unacknowledged = 20;
+  if (random.below(3) == 0) {
+    settings.batches = BatchSettings{.lanes = 1 + random.below(3),
+                                     .size = 1 + random.below(6),
+                                     .interval = std::chrono::milliseconds(random.below(100))};
+  }
   return settings;
 }
 
 class World {
  public:
-  explicit World(Random& random) : random_(random), state_(some_settings(random)) {}
+  explicit World(Random& random)
+      : random_(random), settings_(some_settings(random)), state_(settings_) {}
 
   void step() {
     switch (random_.below(15)) {
@@ -157,8 +163,24 @@ class World {
     }
   }
   void take() {
-    const EventPointer event = state_.take_work(now_);
-    if (!event) return;
+    if (settings_.batches) return take_batch();
+    if (const EventPointer event = state_.take_work(now_)) begin(event);
+  }
+  void take_batch() {
+    const std::vector<EventPointer> batch = state_.take_batch(now_);
+    if (batch.empty()) return;
+    EXPECT_LE(batch.size(), settings_.batches->size);
+    const std::vector<EventPointer> others = running_;
+    for (const EventPointer& event : batch) {
+      running_ = others;
+      begin(event);
+    }
+    running_ = others;
+    running_.insert(running_.end(), batch.begin(), batch.end());
+    batches_.push_back(batch);
+  }
+  /// Its handler runs from now on.
+  void begin(const EventPointer& event) {
     EXPECT_TRUE(event->level == 0 || event->timestamp.value + retry_delay.count() <= wall().value)
         << "a retry is handled before its delay has passed";
     for (const EventPointer& other : running_) {
@@ -170,6 +192,7 @@ class World {
     running_.push_back(event);
   }
   void end_handler() {
+    if (settings_.batches) return end_batch();
     if (running_.empty()) return;
     const auto at = static_cast<std::ptrdiff_t>(random_.below(running_.size()));
     const EventPointer event = running_[static_cast<std::size_t>(at)];
@@ -180,6 +203,28 @@ class World {
     note(event);
     keep(event);
     if (report && report->event) note(report->event), keep(report->event);
+  }
+  void end_batch() {
+    if (batches_.empty()) return;
+    const auto at = static_cast<std::ptrdiff_t>(random_.below(batches_.size()));
+    const std::vector<EventPointer> batch = batches_[static_cast<std::size_t>(at)];
+    batches_.erase(batches_.begin() + at);
+    BatchOutcome outcome;
+    outcome.own.resize(batch.size());
+    for (auto& own : outcome.own) {
+      if (random_.below(8) == 0) own = Result<void>(fail(broken()));
+    }
+    if (random_.below(3) == 0) outcome.handled = fail(broken());
+    const std::vector<FailureAction> asked(batch.size(), FailureAction::retry);
+    const auto reports = state_.on_batch_handled(batch, outcome, now_, asked);
+    for (const EventPointer& event : batch) {
+      std::erase(running_, event);
+      note(event);
+      keep(event);
+    }
+    for (const Report& report : reports) {
+      if (report.event) note(report.event), keep(report.event);
+    }
   }
   void end_redirect() {
     if (redirects_.empty()) return;
@@ -192,6 +237,7 @@ class World {
     note(redirect.event);
   }
   void ack() {
+    if (random_.below(4) == 0 && !running_.empty()) return settle_running();
     if (kept_.empty()) return;
     const EventPointer event = kept_[random_.below(kept_.size())];
     if (random_.below(8) == 0) {
@@ -203,6 +249,18 @@ class World {
     } else {
       (void)state_.ack(*event);
     }
+    note(event);
+  }
+  /// An event is acknowledged or passed to nack inside its handler.
+  void settle_running() {
+    const EventPointer& event = running_[random_.below(running_.size())];
+    std::optional<Report> report;
+    if (random_.below(2) == 0) {
+      (void)state_.ack(*event);
+    } else {
+      (void)state_.nack(event, broken(), now_, report);
+    }
+    EXPECT_FALSE(report.has_value()) << "a nack is reported while the handler runs";
     note(event);
   }
   void commit() {
@@ -224,11 +282,13 @@ class World {
   }
 
   Random& random_;
+  const SubscriptionSettings settings_;
   SubscriptionState state_;
   TimePoint now_{1h};
   std::map<TopicPartition, Owned> owned_;
   std::set<std::string> keys_;
   std::vector<EventPointer> running_;
+  std::vector<std::vector<EventPointer>> batches_;
   std::vector<EventPointer> kept_;
   std::vector<Redirect> redirects_;
   std::vector<PartitionOffset> under_way_;
