@@ -121,6 +121,10 @@ enum class FailureAction : std::uint8_t {
 /// counts as FailureAction::retry.
 using FailureDecision = std::function<FailureAction(const Error& why, const RawEvent& event)>;
 
+/// Says whether a message is to be handled. Called on the threads of the subscription, several at a
+/// time.
+using EventFilter = std::function<bool(const RawEvent& event)>;
+
 /// Marks the error of a handler as permanent: the message is not retried, and failure_policy
 /// applies at once. An exception that a handler throws is never permanent.
 [[nodiscard]] inline Error permanent(const Error& why) {
@@ -352,6 +356,11 @@ struct SubscribeOptions {
   /// Default: none. Decides what becomes of each failure. With a group, the topic for dead letters
   /// is created as under FailurePolicy::dead_letter.
   FailureDecision failure_decision = nullptr;
+  /// Default: none. Called with each message before it is decoded and before the middlewares, again
+  /// for each retry. A message for which it returns false is not handled: it is acknowledged, also
+  /// with auto_ack off, and counted in dohle_filtered_messages_total. Its exception is a failure of
+  /// the message. A filtered message of a batch counts for batch_size.
+  EventFilter filter = nullptr;
   /// As `BrokerOptions::codec`. If absent, the broker's.
   std::optional<std::string> codec = {};
   /// As `BrokerOptions::content_type`. If absent, the broker's.

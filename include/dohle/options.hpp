@@ -272,6 +272,10 @@ template <class K>
 [[nodiscard]] inline SubscribeOption with_failure_decision(FailureDecision decision) {
   return [decision = std::move(decision)](SubscribeOptions& o) { o.failure_decision = decision; };
 }
+/// Sets `SubscribeOptions::filter`.
+[[nodiscard]] inline SubscribeOption with_filter(EventFilter filter) {
+  return [filter = std::move(filter)](SubscribeOptions& o) { o.filter = filter; };
+}
 /// Of one subscription, or broker-wide.
 [[nodiscard]] inline auto with_failure_policy(FailurePolicy policy) {
   return [policy](messaging::Reads auto& o) { o.failure_policy = policy; };

@@ -14,6 +14,7 @@
 #include "client/produce/send_with.hpp"
 #include "messaging/broker_properties.hpp"
 #include "messaging/changed_options.hpp"
+#include "messaging/middleware/filter.hpp"
 #include "messaging/producer_outbox.hpp"
 #include "messaging/publish_chain.hpp"
 #include "messaging/reach.hpp"
@@ -442,10 +443,14 @@ Result<Delivery> BrokerRuntime::pass_to(Producer& producer, const Topic& topic,
 // Subscribing.
 
 std::vector<SubscribeMiddleware> BrokerRuntime::subscribe_middlewares(
-    const std::string& topic, const std::string& group_id) const {
+    const std::string& topic, const std::string& group_id, const EventFilter& filter,
+    Handing handing) const {
   std::vector<SubscribeMiddleware> all;
-  if (metrics_) all.push_back(count_handling(metrics_, topic, group_id));
-  if (options_.tracer) all.push_back(trace_handling(tracing(group_id)));
+  if (filter) all.push_back(filter_events(filter, metrics_, topic, group_id));
+  // Batches are counted and traced as wholes.
+  const bool is_each = handing == Handing::events;
+  if (is_each && metrics_) all.push_back(count_handling(metrics_, topic, group_id));
+  if (is_each && options_.tracer) all.push_back(trace_handling(tracing(group_id)));
   all.insert(all.end(), options_.subscribe_middlewares.begin(),
              options_.subscribe_middlewares.end());
   return all;
@@ -500,11 +505,12 @@ Result<BatchCall> BrokerRuntime::batch_call(BatchHandler handler, const std::str
                                             const SubscribeOptions& options) const {
   if (options_.tracer) handler = trace_batches(tracing(group_id), topic)(std::move(handler));
   if (metrics_) handler = count_batches(metrics_, topic, group_id)(std::move(handler));
-  if (options_.subscribe_middlewares.empty() && options.middlewares.empty()) {
+  const auto outer = subscribe_middlewares(topic, group_id, options.filter, Handing::batches);
+  if (outer.empty() && options.middlewares.empty()) {
     return BatchCall::make(std::move(handler), nullptr);
   }
   return BatchCall::make(std::move(handler), [&](SubscribeHandler innermost) {
-    return wrapped(std::move(innermost), options_.subscribe_middlewares, options);
+    return wrapped(std::move(innermost), outer, options);
   });
 }
 
@@ -541,8 +547,9 @@ Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe(std::string topic
     if (!made) return fail(made.error());
     of_batches = *std::move(made);
   } else if (around == Middlewares::all) {
-    auto made = wrapped(std::move(handler),
-                        subscribe_middlewares(topic, read->consumer.group_id), options);
+    const auto outer =
+        subscribe_middlewares(topic, read->consumer.group_id, options.filter, Handing::events);
+    auto made = wrapped(std::move(handler), outer, options);
     if (!made) return fail(made.error());
     handler = *std::move(made);
   }

@@ -23,6 +23,7 @@
 #include "messaging/reply_readers.hpp"
 #include "messaging/reports.hpp"
 #include "messaging/request_desk.hpp"
+#include "messaging/settings.hpp"
 #include "messaging/subscription.hpp"
 #include "messaging/trace/tracing.hpp"
 #include "telemetry/registry.hpp"
@@ -101,7 +102,8 @@ class BrokerRuntime : public std::enable_shared_from_this<BrokerRuntime> {
   }
   /// Of a subscription to that topic.
   [[nodiscard]] std::vector<SubscribeMiddleware> subscribe_middlewares(
-      const std::string& topic, const std::string& group_id) const;
+      const std::string& topic, const std::string& group_id, const EventFilter& filter,
+      Handing handing) const;
   [[nodiscard]] Tracing tracing(std::string group_id = {}) const {
     return {options_.tracer, options_.client_id, std::move(group_id)};
   }

@@ -346,6 +346,19 @@ TEST_F(SubscriptionInBatches, shows_each_message_to_middlewares_before_its_batch
   EXPECT_EQ(taken.value("dohle_handled_messages_total", {{"topic", "t"}, {"outcome", "ok"}}), 2);
 }
 
+TEST_F(SubscriptionInBatches, lacks_what_a_filter_leaves_out) {
+  connect();
+  publish(0, 3);
+  read(note(), {.batch_size = 4, .batch_interval = 1h, .filter = [](const RawEvent& event) {
+                  return event.offset() == Offset{2};
+                }});
+  EXPECT_TRUE(batches_.wait_for_rows(1));
+  end();
+  EXPECT_THAT(batches_.all(), ElementsAre(Rows{2}));
+  EXPECT_EQ(committed(), 4);
+  EXPECT_EQ(broker_->metrics().value("dohle_filtered_messages_total", {{"topic", "t"}}), 3);
+}
+
 TEST_F(SubscriptionInBatches, stores_failed_events_among_the_dead_letters) {
   connect();
   publish(0, 2);

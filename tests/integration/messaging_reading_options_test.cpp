@@ -5,6 +5,7 @@
 #include <limits>
 #include <mutex>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -380,6 +381,27 @@ TEST_F(SubscribeOption, failure_decision_says_what_becomes_of_a_failure) {
        }));
   ASSERT_TRUE(lines_.wait_for(4));
   EXPECT_THAT(lines_.all(), ElementsAre("t", "no nest", "t", "no nest"));
+}
+
+TEST_F(SubscribeOption, filter_keeps_messages_from_the_handler) {
+  connect();
+  for (const char* text : {"one", "two", "three"}) store(text);
+  read([this](RawEvent event) { lines_.add(std::string(*event.body())); }, with_group_id("g"),
+       disable_auto_ack(), with_filter([](const RawEvent& event) { return event.body() == "two"; }));
+  ASSERT_TRUE(lines_.wait_for("two"));
+  ASSERT_TRUE(reader_->unsubscribe(patience));
+  EXPECT_THAT(lines_.all(), ElementsAre("two"));
+  EXPECT_EQ(committed_at(node_.direct_address()), 1) << "a filtered message is not acknowledged";
+  EXPECT_GE(broker_->metrics().value("dohle_filtered_messages_total", {{"group", "g"}}), 1);
+}
+
+TEST_F(SubscribeOption, filter_that_throws_is_a_failure_of_the_message) {
+  connect(noted_failures());
+  store("one");
+  read(ignore, with_group_id("g"), with_subscribe_retry(0, 0ms),
+       with_filter([](const RawEvent&) -> bool { throw std::runtime_error("no sieve"); }));
+  ASSERT_TRUE(failures_.wait_for(1));
+  EXPECT_THAT(failures_.all().front(), testing::HasSubstr("the filter threw: no sieve"));
 }
 
 TEST_F(SubscribeOption, ack_timeout_is_when_a_missing_acknowledgement_is_reported) {
