@@ -518,6 +518,33 @@ class DOHLE_API Subscriber {
   /// partitions before the first fetch, and once the subscription has ended. Any thread.
   [[nodiscard]] ReadLag lag() const;
 
+  /// The partitions of its topic that it reads now, in order. Empty once it has ended.
+  [[nodiscard]] std::vector<PartitionId> assignment() const;
+  /// The offset after the last message of that partition that was read for a handler. Sends no
+  /// request. Errors: not_owner if the partition is not assigned; no_offset until it is known.
+  [[nodiscard]] Result<Offset> position(PartitionId partition) const;
+  /// The offset that it committed last in that partition since it was assigned. Sends no request.
+  /// Errors: not_owner if the partition is not assigned; no_offset if it committed nothing yet.
+  [[nodiscard]] Result<Offset> committed(PartitionId partition) const;
+
+  /// Stops reading, of all partitions, also of those that are assigned later, until resume(). It
+  /// stays in its group. Messages that were read before, at most queue_capacity, are handled.
+  /// Errors: closed.
+  Result<void> pause();
+  /// Ends pause(); partitions that are paused by themselves stay so. Errors: closed.
+  Result<void> resume();
+  /// Stops reading of that partition until it is resumed or assigned anew. Errors: not_owner if the
+  /// partition is not assigned; closed.
+  Result<void> pause(PartitionId partition);
+  /// Ends pause(partition). Errors: as pause.
+  Result<void> resume(PartitionId partition);
+  /// Continues that partition at `offset`, from 0. It counts as assigned anew: messages that wait
+  /// for a handler are dropped, acknowledging an earlier one returns not_owner, and in a group the
+  /// committed offset becomes that of the messages from `offset` on. An offset that does not exist
+  /// is treated as start_offset says. Errors: invalid_argument; not_owner if the partition is not
+  /// assigned; closed.
+  Result<void> seek(PartitionId partition, Offset offset);
+
   /// Stops reading, waits for running handlers, commits the acknowledged messages and leaves the
   /// group. Inside a handler of this subscription, its error handler, or a callback on the client's
   /// thread, it only requests this and returns; the subscription then ends after that function has

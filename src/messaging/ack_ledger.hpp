@@ -37,6 +37,10 @@ class AckLedger {
   /// The offset to commit. Absent if it is committed already.
   [[nodiscard]] std::optional<Commit> due() const;
   void on_committed(Offset offset);
+  /// None if nothing was committed.
+  [[nodiscard]] Offset committed() const { return committed_; }
+  /// None if it is not known.
+  [[nodiscard]] Offset position() const { return position_; }
 
   /// Number of records from the first one that is not done on, which the ledger stores.
   [[nodiscard]] std::size_t outstanding() const { return entries_.size(); }

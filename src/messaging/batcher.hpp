@@ -94,8 +94,8 @@ class Batcher {
   template <class Predicate>
   void drop_if(Predicate predicate) {
     for (Lane& lane : lanes_) {
-      queued_ -= std::erase_if(lane.waiting,
-                               [&](const Entry& entry) { return predicate(entry.item); });
+      queued_ -=
+          std::erase_if(lane.waiting, [&](const Entry& entry) { return predicate(entry.item); });
       lane.look_at_entries();
     }
   }

@@ -442,9 +442,10 @@ Result<Delivery> BrokerRuntime::pass_to(Producer& producer, const Topic& topic,
 
 // Subscribing.
 
-std::vector<SubscribeMiddleware> BrokerRuntime::subscribe_middlewares(
-    const std::string& topic, const std::string& group_id, const EventFilter& filter,
-    Handing handing) const {
+std::vector<SubscribeMiddleware> BrokerRuntime::subscribe_middlewares(const std::string& topic,
+                                                                      const std::string& group_id,
+                                                                      const EventFilter& filter,
+                                                                      Handing handing) const {
   std::vector<SubscribeMiddleware> all;
   if (filter) all.push_back(filter_events(filter, metrics_, topic, group_id));
   // Batches are counted and traced as wholes.

@@ -101,9 +101,10 @@ class BrokerRuntime : public std::enable_shared_from_this<BrokerRuntime> {
     return options.inject_trace ? publish_middlewares_ : uninjected_middlewares_;
   }
   /// Of a subscription to that topic.
-  [[nodiscard]] std::vector<SubscribeMiddleware> subscribe_middlewares(
-      const std::string& topic, const std::string& group_id, const EventFilter& filter,
-      Handing handing) const;
+  [[nodiscard]] std::vector<SubscribeMiddleware> subscribe_middlewares(const std::string& topic,
+                                                                       const std::string& group_id,
+                                                                       const EventFilter& filter,
+                                                                       Handing handing) const;
   [[nodiscard]] Tracing tracing(std::string group_id = {}) const {
     return {options_.tracer, options_.client_id, std::move(group_id)};
   }

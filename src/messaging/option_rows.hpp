@@ -156,8 +156,7 @@ struct OptionTable<SubscribeOptions> {
           option("group_instance_id", &O::group_instance_id)
               .meant_by("group.instance.id", refuse_group_instance_id),
           option("auto_ack", &O::auto_ack), option("concurrency", &O::concurrency).from(1, 1'000),
-          option("unordered", &O::unordered),
-          option("batch_size", &O::batch_size).from(1, 100'000),
+          option("unordered", &O::unordered), option("batch_size", &O::batch_size).from(1, 100'000),
           option("batch_interval", &O::batch_interval).from(0, day_ms, "ms"),
           option("max_retries", &O::max_retries).from(0, 1'000'000),
           option("retry_delay", &O::retry_delay).from(0, 60 * minute_ms, "ms"),

@@ -229,7 +229,8 @@ std::vector<HeldMessage> Subscription::held() const {
 
 void Subscription::nudge(Lock& lock, TimePoint now) {
   DOHLE_ASSERT(lock.owns_lock(), "a subscription's state is read without its lock");
-  const bool wanted = is_stopping_ || state_.is_commit_due(now) || state_.may_resume(now);
+  const bool wanted =
+      is_stopping_ || is_asked_ || state_.is_commit_due(now) || state_.may_resume(now);
   if (!wanted || !is_polling_ || is_nudged_) return;
   is_nudged_ = true;
   lock.unlock();
@@ -512,14 +513,19 @@ void Subscription::wait_for_room(Lock& lock) {
 void Subscription::apply_pauses() {
   messaging::SubscriptionState::Pauses pauses;
   std::vector<Report> held;
+  std::vector<std::pair<TopicPartition, Offset>> rewinds;
   {
     const std::lock_guard lock(mutex_);
     const TimePoint now = monotonic_now();
+    is_asked_ = false;
+    // Before the pauses: a rewound partition is paused, and resumes if nothing else holds it.
+    rewinds = state_.take_rewinds();
     pauses = state_.update_pauses(!state_.has_room(), now);
     held = state_.held_reports(now);
   }
   for (const Report& report : held) tell(report);
   setup_.reports->say_left_out(monotonic_now());
+  rewind(rewinds);
   if (!pauses.pause.empty()) source_.pause(pauses.pause);
   if (!pauses.resume.empty()) source_.resume(pauses.resume);
 }
@@ -576,7 +582,7 @@ void Subscription::poll() {
     if (is_stopping_) return;
     // A commit or a resume that became due since start_commit and apply_pauses must not wait for
     // the poll: nudge wakes a poll only once it is under way.
-    const bool has_work = state_.is_commit_due(now) || state_.may_resume(now);
+    const bool has_work = is_asked_ || state_.is_commit_due(now) || state_.may_resume(now);
     timeout = has_work ? std::chrono::milliseconds(0) : until(wake_at(now), now, max_poll);
     is_polling_ = true;
     is_nudged_ = false;
@@ -621,6 +627,10 @@ void Subscription::take(messaging::PolledRecords fetched) {
       work_.notify_one();
     }
   }
+  rewind(rewinds);
+}
+
+void Subscription::rewind(std::span<const std::pair<TopicPartition, Offset>> rewinds) {
   for (const auto& [partition, offset] : rewinds) {
     source_.pause({&partition, 1});
     source_.seek(partition, offset);
@@ -778,6 +788,38 @@ std::vector<HeldMessage> Subscriber::held() const {
 ReadLag Subscriber::lag() const {
   const bool is_usable = subscription_ && !subscription_->is_forked();
   return is_usable ? subscription_->lag() : ReadLag();
+}
+std::vector<PartitionId> Subscriber::assignment() const {
+  const bool is_usable = subscription_ && !subscription_->is_forked();
+  return is_usable ? subscription_->assignment() : std::vector<PartitionId>();
+}
+Result<Offset> Subscriber::position(PartitionId partition) const {
+  if (auto usable = check(subscription_.get()); !usable) return fail(usable.error());
+  return subscription_->position(partition);
+}
+Result<Offset> Subscriber::committed(PartitionId partition) const {
+  if (auto usable = check(subscription_.get()); !usable) return fail(usable.error());
+  return subscription_->committed(partition);
+}
+Result<void> Subscriber::pause() {
+  if (auto usable = check(subscription_.get()); !usable) return usable;
+  return subscription_->pause_all(true);
+}
+Result<void> Subscriber::resume() {
+  if (auto usable = check(subscription_.get()); !usable) return usable;
+  return subscription_->pause_all(false);
+}
+Result<void> Subscriber::pause(PartitionId partition) {
+  if (auto usable = check(subscription_.get()); !usable) return usable;
+  return subscription_->pause(partition, true);
+}
+Result<void> Subscriber::resume(PartitionId partition) {
+  if (auto usable = check(subscription_.get()); !usable) return usable;
+  return subscription_->pause(partition, false);
+}
+Result<void> Subscriber::seek(PartitionId partition, Offset offset) {
+  if (auto usable = check(subscription_.get()); !usable) return usable;
+  return subscription_->seek(partition, offset);
 }
 Result<void> Subscriber::unsubscribe(std::chrono::milliseconds timeout) {
   if (auto usable = check(subscription_.get()); !usable) return usable;

@@ -80,6 +80,16 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   [[nodiscard]] bool is_given_up() const;
   [[nodiscard]] std::vector<HeldMessage> held() const;
   [[nodiscard]] ReadLag lag() const;
+
+  // Of partitions of its topic. Errors: not_owner for one that is not assigned; closed.
+
+  [[nodiscard]] std::vector<PartitionId> assignment() const;
+  [[nodiscard]] Result<Offset> position(PartitionId partition) const;
+  [[nodiscard]] Result<Offset> committed(PartitionId partition) const;
+  /// Pauses reading, or resumes it.
+  Result<void> pause_all(bool pauses);
+  Result<void> pause(PartitionId partition, bool pauses);
+  Result<void> seek(PartitionId partition, Offset offset);
   /// True inside its handler or error handler, and on the client's thread.
   [[nodiscard]] bool may_not_wait() const;
 
@@ -103,6 +113,7 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   void on_lost(std::span<const TopicPartition> partitions);
   void wait_for_room(Lock& lock);
   void apply_pauses();
+  void rewind(std::span<const std::pair<TopicPartition, Offset>> rewinds);
   void report_subscription(const Error& why);
   void start_commit();
   /// Reports the lag if it is time.
@@ -145,6 +156,8 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   /// Reports what waits to be reported. True if there was anything; the lock was free meanwhile.
   bool tell_waiting(Lock& lock, TimePoint now);
 
+  /// Makes the polling thread do what the program asked for.
+  void ask_reader(Lock& lock);
   void thread_ended();
   /// Wakes the polling thread if it has work: a due commit, a resume, or the end.
   void nudge(Lock& lock) { nudge(lock, monotonic_now()); }
@@ -162,6 +175,8 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   std::size_t alive_ = 0;
   bool is_polling_ = false;
   bool is_nudged_ = false;
+  /// A pause, a resume or a seek is to be carried out.
+  bool is_asked_ = false;
   bool is_stopping_ = false;
   bool is_given_up_ = false;
   bool is_ready_ = false;

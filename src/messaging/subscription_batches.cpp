@@ -63,8 +63,8 @@ std::vector<Report> SubscriptionState::on_batch_handled(std::span<const EventPoi
                                                         const BatchOutcome& outcome, TimePoint now,
                                                         std::span<const FailureAction> asked) {
   const std::vector<const Error*> failures = failures_of(batch, outcome);
-  const bool is_told = outcome.handled || std::ranges::find(failures, &outcome.handled.error()) !=
-                                              failures.end();
+  const bool is_told =
+      outcome.handled || std::ranges::find(failures, &outcome.handled.error()) != failures.end();
   std::vector<Report> reports;
   is_ending_batch_ = true;
   for (std::size_t i = 0; i < batch.size(); ++i) {

@@ -230,6 +230,8 @@ void SubscriptionState::on_records(std::span<const ConsumerRecord> records,
 bool SubscriptionState::on_record(const ConsumerRecord& record, FetchedBytes* buffer, Now now) {
   const auto found = partitions_.find(Place{record.topic, record.partition});
   if (is_stopped_ || found == partitions_.end() || found->second.is_closing) return false;
+  // It was read before the partition is placed at the offset of its rewind.
+  if (found->second.rewind) return false;
   // Reading has started anew after the topic was created again or the offset was out of range, so
   // earlier events belong to an earlier assignment.
   const auto& beyond = found->second.beyond;
@@ -326,7 +328,7 @@ void SubscriptionState::on_position(const TopicPartition& partition, Offset posi
   const auto found = partitions_.find(partition);
   // Records that are not handed out any more must not be skipped.
   if (is_stopped_ || found == partitions_.end() || found->second.is_closing) return;
-  if (!found->second.beyond.empty()) return;
+  if (!found->second.beyond.empty() || found->second.rewind) return;
   found->second.ledger.on_position(position);
 }
 
@@ -835,7 +837,8 @@ bool SubscriptionState::is_full(const Partition& partition) const {
 }
 
 bool SubscriptionState::is_waiting(const Partition& partition, TimePoint now) const {
-  return is_full(partition) || partition.failing_redirects > 0 || now < partition.waits_until;
+  return is_paused_by_program_ || partition.is_paused_by_program || is_full(partition) ||
+         partition.failing_redirects > 0 || now < partition.waits_until;
 }
 
 SubscriptionState::Pauses SubscriptionState::update_pauses(bool all, TimePoint now) {

@@ -102,13 +102,26 @@ class SubscriptionState {
   /// Stops handing out events.
   void stop();
 
+  // What the program asks for; false, or absent, for a partition that is not assigned.
+
+  /// Reading of all partitions. Events that wait for a handler are handed out nevertheless.
+  void pause_all(bool pauses);
+  /// The same of one partition, until its assignment ends.
+  bool pause(const TopicPartition& partition, bool pauses);
+  /// Ends the assignment's number and reads on at `offset`, once take_rewinds says so.
+  bool seek(const TopicPartition& partition, Offset offset);
+  /// The offset after the last record that was read for a handler; none if it is not known.
+  [[nodiscard]] std::optional<Offset> position(const TopicPartition& partition) const;
+  /// The last committed offset of this assignment; none if nothing was committed.
+  [[nodiscard]] std::optional<Offset> committed(const TopicPartition& partition) const;
+
   // Records in, work out.
 
   /// The records of one poll; `buffer` keeps their views alive.
   void on_records(std::span<const ConsumerRecord> records, std::shared_ptr<const void> buffer,
                   Now now);
-  /// Partitions of retry topics that have to be read from these offsets again, since a record was
-  /// read whose delay has not passed. They are paused.
+  /// Partitions that have to be read from these offsets: those that the program sought, and those
+  /// of retry topics of which a record was read whose delay has not passed. They are paused.
   [[nodiscard]] std::vector<std::pair<TopicPartition, Offset>> take_rewinds();
   void on_position(const TopicPartition& partition, Offset position);
   /// The next event to handle; it is running until on_handled. Not with batches.
@@ -221,6 +234,7 @@ class SubscriptionState {
     std::size_t queued = 0;
     bool is_closing = false;
     bool is_paused = false;
+    bool is_paused_by_program = false;
     /// The errors of failed messages by offset; at most as many as are outstanding.
     std::map<Offset, Error> held = {};
     bool is_pause_told = false;
@@ -362,6 +376,7 @@ class SubscriptionState {
   std::chrono::milliseconds commit_backoff_{0};
   bool is_committing_ = false;
   bool is_stopped_ = false;
+  bool is_paused_by_program_ = false;
 };
 
 }  // namespace dohle::messaging

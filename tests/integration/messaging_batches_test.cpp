@@ -296,8 +296,8 @@ TEST_F(SubscriptionInBatches, gives_up_a_partition_while_a_batch_fills) {
   read_two(10);
   ASSERT_TRUE(readers_.back().wait_ready(patience));
   for (const int row : {0, 1}) {
-    ASSERT_TRUE(broker_->publish("two", Strike{"A", row},
-                                 {.partition = PartitionId{row}, .async = false}));
+    ASSERT_TRUE(
+        broker_->publish("two", Strike{"A", row}, {.partition = PartitionId{row}, .async = false}));
   }
   read_two(1);
   // Its share is one of the partitions, whose message the first member does not keep.
@@ -390,9 +390,10 @@ TEST_F(SubscriptionInBatches, has_a_span_for_each_batch_with_links_to_its_messag
   ASSERT_EQ(sent.size(), 2u);
   EXPECT_EQ(value_of(processed[0], "messaging.batch.message_count"),
             AttributeValue(std::int64_t{2}));
-  EXPECT_THAT(processed[0].links, testing::UnorderedElementsAre(
-                                      testing::Field(&TraceContext::span_id, sent[0].context.span_id),
-                                      testing::Field(&TraceContext::span_id, sent[1].context.span_id)));
+  EXPECT_THAT(processed[0].links,
+              testing::UnorderedElementsAre(
+                  testing::Field(&TraceContext::span_id, sent[0].context.span_id),
+                  testing::Field(&TraceContext::span_id, sent[1].context.span_id)));
 }
 
 TEST(ServerWithBatches, subscribes_at_its_start) {

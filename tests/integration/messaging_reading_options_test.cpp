@@ -387,7 +387,8 @@ TEST_F(SubscribeOption, filter_keeps_messages_from_the_handler) {
   connect();
   for (const char* text : {"one", "two", "three"}) store(text);
   read([this](RawEvent event) { lines_.add(std::string(*event.body())); }, with_group_id("g"),
-       disable_auto_ack(), with_filter([](const RawEvent& event) { return event.body() == "two"; }));
+       disable_auto_ack(),
+       with_filter([](const RawEvent& event) { return event.body() == "two"; }));
   ASSERT_TRUE(lines_.wait_for("two"));
   ASSERT_TRUE(reader_->unsubscribe(patience));
   EXPECT_THAT(lines_.all(), ElementsAre("two"));

@@ -49,8 +49,8 @@ class HandlingCounters {
                      const BatchHandler& next) {
     // The handler may move them.
     const std::size_t size = events.size();
-    const auto retries = std::ranges::count_if(
-        events, [](const RawEvent& event) { return event.attempt() > 1; });
+    const auto retries =
+        std::ranges::count_if(events, [](const RawEvent& event) { return event.attempt() > 1; });
     if (retries > 0) retried_.add(static_cast<std::uint64_t>(retries));
     const bool is_timed = telemetry::is_sampled<Handling>();
     const TimePoint started = is_timed ? thread_now() : TimePoint{};
@@ -165,8 +165,8 @@ BatchMiddleware count_batches(std::shared_ptr<telemetry::Registry> registry, std
                               std::string group_id) {
   const auto counters = std::make_shared<HandlingCounters>(*registry, topic, group_id);
   return [registry = std::move(registry), counters](BatchHandler next) -> BatchHandler {
-    return [registry, counters, next = std::move(next)](
-               std::span<RawEvent> events, std::vector<BatchFailure>& failed) {
+    return [registry, counters, next = std::move(next)](std::span<RawEvent> events,
+                                                        std::vector<BatchFailure>& failed) {
       return counters->count(events, failed, next);
     };
   };

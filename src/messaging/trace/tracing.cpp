@@ -100,8 +100,7 @@ SpanStart start_of_process(const Tracing& tracing, const RawEvent& event) {
 
 SpanStart start_of_batch(const Tracing& tracing, const std::string& topic,
                          std::span<const RawEvent> events) {
-  SpanStart start =
-      begin_span(tracing, "process", names::type_process, SpanKind::consumer, topic);
+  SpanStart start = begin_span(tracing, "process", names::type_process, SpanKind::consumer, topic);
   start.attributes.push_back({names::batch_count, static_cast<std::int64_t>(events.size())});
   for (const RawEvent& event : events) {
     if (const TraceContext sent = extract(event); sent.is_valid()) start.links.push_back(sent);

@@ -29,8 +29,8 @@ struct Tracing {
 /// linked to it. It is the current context meanwhile.
 [[nodiscard]] SubscribeMiddleware trace_handling(Tracing tracing);
 
-/// A `process` span around each batch, linked to the `send` spans of its messages. It is the current
-/// context meanwhile.
+/// A `process` span around each batch, linked to the `send` spans of its messages. It is the
+/// current context meanwhile.
 [[nodiscard]] BatchMiddleware trace_batches(Tracing tracing, std::string topic);
 
 /// The start of a span of the operation `name`, with the attributes that each has.

@@ -1,4 +1,5 @@
-// The only error: dohle: subscribe_batch: the handler of subscribe_batch<T> takes a std::span<Event<T>> and returns void or Result<void>
+// The only error: dohle: subscribe_batch: the handler of subscribe_batch<T> takes a
+// std::span<Event<T>> and returns void or Result<void>
 #include <string>
 
 #include "dohle/codec/json.hpp"

@@ -136,10 +136,10 @@ TEST_F(SubscriptionBatches, report_once_a_failure_that_is_of_no_event) {
 
 TEST_F(SubscriptionBatches, are_not_spoiled_by_an_event_that_fails_by_itself) {
   deliver(0, 2);
-  const auto reports = end(take(), {},
-                           {std::nullopt, Result<void>(fail(Error::client(
-                                              Errc::codec_failed, "no JSON"))),
-                            std::nullopt});
+  const auto reports =
+      end(take(), {},
+          {std::nullopt, Result<void>(fail(Error::client(Errc::codec_failed, "no JSON"))),
+           std::nullopt});
   ASSERT_EQ(reports.size(), 1u);
   EXPECT_EQ(reports[0].kind, Failure::Kind::decode);
   EXPECT_EQ(reports[0].offset, Offset{1});

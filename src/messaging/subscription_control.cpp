@@ -1,0 +1,95 @@
+// What any thread asks of a running subscription about its partitions.
+#include <string>
+#include <utility>
+
+#include "base/topic_name.hpp"
+#include "messaging/subscription.hpp"
+
+namespace dohle::messaging {
+
+namespace {
+
+Error not_assigned(const TopicPartition& partition, std::string_view call) {
+  return Error::client(Errc::not_owner, std::string(call) + " of " +
+                                            partition_name(partition.topic, partition.partition) +
+                                            ": the partition is not assigned to this subscription");
+}
+
+Error unknown_offset(const TopicPartition& partition, std::string_view call) {
+  return Error::client(Errc::no_offset, std::string(call) + " of " +
+                                            partition_name(partition.topic, partition.partition) +
+                                            ": it is not known yet");
+}
+
+Error has_ended(std::string_view call) {
+  return Error::client(Errc::closed, std::string(call) + ": the subscription has ended");
+}
+
+}  // namespace
+
+std::vector<PartitionId> Subscription::assignment() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<PartitionId> own;
+  for (const TopicPartition& each : state_.assignment()) {
+    if (each.topic == setup_.topic) own.push_back(each.partition);
+  }
+  return own;
+}
+
+Result<Offset> Subscription::position(PartitionId partition) const {
+  const TopicPartition name{setup_.topic, partition};
+  const std::lock_guard lock(mutex_);
+  const auto found = state_.position(name);
+  if (!found) return fail(not_assigned(name, "position"));
+  if (found->is_none()) return fail(unknown_offset(name, "position"));
+  return *found;
+}
+
+Result<Offset> Subscription::committed(PartitionId partition) const {
+  const TopicPartition name{setup_.topic, partition};
+  const std::lock_guard lock(mutex_);
+  const auto found = state_.committed(name);
+  if (!found) return fail(not_assigned(name, "committed"));
+  if (found->is_none()) return fail(unknown_offset(name, "committed"));
+  return *found;
+}
+
+Result<void> Subscription::pause_all(bool pauses) {
+  Lock lock(mutex_);
+  if (is_stopping_) return fail(has_ended(pauses ? "pause" : "resume"));
+  state_.pause_all(pauses);
+  ask_reader(lock);
+  return {};
+}
+
+Result<void> Subscription::pause(PartitionId partition, bool pauses) {
+  const TopicPartition name{setup_.topic, partition};
+  Lock lock(mutex_);
+  if (is_stopping_) return fail(has_ended(pauses ? "pause" : "resume"));
+  if (!state_.pause(name, pauses)) return fail(not_assigned(name, pauses ? "pause" : "resume"));
+  ask_reader(lock);
+  return {};
+}
+
+Result<void> Subscription::seek(PartitionId partition, Offset offset) {
+  const TopicPartition name{setup_.topic, partition};
+  if (offset < Offset{0}) {
+    return fail(Error::client(
+        Errc::invalid_argument,
+        "seek to offset " + std::to_string(offset.value) + "; allowed are offsets from 0"));
+  }
+  Lock lock(mutex_);
+  if (is_stopping_) return fail(has_ended("seek"));
+  if (!state_.seek(name, offset)) return fail(not_assigned(name, "seek"));
+  ask_reader(lock);
+  return {};
+}
+
+void Subscription::ask_reader(Lock& lock) {
+  is_asked_ = true;
+  // It may wait for room in the queue, which a seek makes.
+  change_.notify_all();
+  nudge(lock);
+}
+
+}  // namespace dohle::messaging

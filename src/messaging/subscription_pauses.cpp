@@ -1,0 +1,42 @@
+// The part of SubscriptionState that does what the program asks for: pauses and seeks.
+#include "messaging/subscription_state.hpp"
+
+namespace dohle::messaging {
+
+void SubscriptionState::pause_all(bool pauses) {
+  is_paused_by_program_ = pauses;
+}
+
+bool SubscriptionState::pause(const TopicPartition& partition, bool pauses) {
+  const auto found = partitions_.find(partition);
+  if (found == partitions_.end()) return false;
+  found->second.is_paused_by_program = pauses;
+  return true;
+}
+
+bool SubscriptionState::seek(const TopicPartition& partition, Offset offset) {
+  const auto found = partitions_.find(partition);
+  if (found == partitions_.end() || found->second.is_closing) return false;
+  const bool is_paused = found->second.is_paused;
+  const bool is_paused_by_program = found->second.is_paused_by_program;
+  assign(*found);
+  found->second.is_paused = is_paused;
+  found->second.is_paused_by_program = is_paused_by_program;
+  found->second.rewind = offset;
+  found->second.ledger.on_position(offset);
+  return true;
+}
+
+std::optional<Offset> SubscriptionState::position(const TopicPartition& partition) const {
+  const auto found = partitions_.find(partition);
+  if (found == partitions_.end()) return std::nullopt;
+  return found->second.ledger.position();
+}
+
+std::optional<Offset> SubscriptionState::committed(const TopicPartition& partition) const {
+  const auto found = partitions_.find(partition);
+  if (found == partitions_.end()) return std::nullopt;
+  return found->second.ledger.committed();
+}
+
+}  // namespace dohle::messaging

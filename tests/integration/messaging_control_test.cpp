@@ -1,0 +1,141 @@
+// Pauses, seeks and positions of a running subscription, through client and node.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "dohle/kafka.hpp"
+
+namespace dohle {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::Contains;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::Not;
+
+constexpr auto patience = 20s;
+
+/// A subscription of group "g" to a topic "t" of two partitions, and what its handler got.
+class RunningSubscription : public testing::Test {
+ protected:
+  void SetUp() override {
+    auto made = kafka::new_broker(
+        {.addresses = {"embedded:memory"}, .batch_timeout = 0ms, .max_wait = 20ms});
+    ASSERT_TRUE(made) << made.error().to_string();
+    broker_.emplace(std::move(*made));
+    ASSERT_TRUE(broker_->connect(patience));
+    ASSERT_TRUE(kafka::create_topic(*broker_, "t", 2, 1));
+    auto reader = broker_->subscribe("t",
+                                     [this](RawEvent event) {
+                                       const std::lock_guard lock(mutex_);
+                                       texts_.emplace_back(*event.body());
+                                       kept_.push_back(std::move(event));
+                                       changed_.notify_all();
+                                     },
+                                     {.group_id = "g", .auto_ack = false});
+    ASSERT_TRUE(reader) << reader.error().to_string();
+    reader_.emplace(std::move(*reader));
+    ASSERT_TRUE(reader_->wait_ready(patience));
+  }
+  ~RunningSubscription() override {
+    reader_.reset();
+    kept_.clear();
+    broker_.reset();
+  }
+  void publish(const std::string& text, int partition) {
+    const auto sent =
+        broker_->publish("t", text, {.partition = PartitionId{partition}, .async = false});
+    ASSERT_TRUE(sent) << sent.error().to_string();
+  }
+  bool wait_for(const std::string& text, int count = 1) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, patience,
+                             [&] { return std::ranges::count(texts_, text) >= count; });
+  }
+  /// Waits until messages of a partition were read that were published after the call.
+  void read_on(const std::string& name, int partition) {
+    for (const char* each : {"1", "2"}) {
+      publish(name + each, partition);
+      ASSERT_TRUE(wait_for(name + each));
+    }
+  }
+  std::vector<std::string> texts() {
+    const std::lock_guard lock(mutex_);
+    return texts_;
+  }
+  Result<void> ack(std::size_t index) {
+    const std::lock_guard lock(mutex_);
+    return kept_.at(index).ack();
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<std::string> texts_;
+  std::vector<RawEvent> kept_;
+  std::optional<Broker> broker_;
+  std::optional<Subscriber> reader_;
+};
+
+TEST_F(RunningSubscription, reads_a_paused_partition_only_once_it_resumes) {
+  ASSERT_TRUE(reader_->pause(PartitionId{0}));
+  read_on("other", 1);
+  publish("paused", 0);
+  read_on("more", 1);
+  EXPECT_THAT(texts(), Not(Contains("paused")));
+  ASSERT_TRUE(reader_->resume(PartitionId{0}));
+  EXPECT_TRUE(wait_for("paused"));
+}
+
+TEST_F(RunningSubscription, reads_on_after_a_pause_of_all_partitions) {
+  ASSERT_TRUE(reader_->pause());
+  publish("one", 0);
+  publish("two", 1);
+  ASSERT_TRUE(reader_->resume());
+  EXPECT_TRUE(wait_for("one"));
+  EXPECT_TRUE(wait_for("two"));
+}
+
+TEST_F(RunningSubscription, reads_again_from_the_offset_that_it_seeks) {
+  for (const char* text : {"zero", "one", "two"}) {
+    publish(text, 0);
+    ASSERT_TRUE(wait_for(text));
+  }
+  EXPECT_EQ(reader_->position(PartitionId{0}).value(), Offset{3});
+  ASSERT_TRUE(reader_->seek(PartitionId{0}, Offset{1}));
+  EXPECT_TRUE(wait_for("two", 2));
+  EXPECT_THAT(texts(), ElementsAre("zero", "one", "two", "one", "two"));
+  const auto late = ack(2);
+  ASSERT_FALSE(late) << "an event from before the seek is acknowledged";
+  EXPECT_TRUE(late.error().is(Errc::not_owner)) << late.error().to_string();
+  EXPECT_TRUE(ack(3));
+  ASSERT_TRUE(reader_->unsubscribe(patience));
+  const auto offsets = broker_->client()->admin().group_offsets("g").value();
+  ASSERT_FALSE(offsets.empty());
+  EXPECT_EQ(offsets.front().offset, Offset{2});
+}
+
+TEST_F(RunningSubscription, knows_its_partitions_and_refuses_others) {
+  EXPECT_THAT(reader_->assignment(), ElementsAre(PartitionId{0}, PartitionId{1}));
+  EXPECT_TRUE(reader_->position(PartitionId{7}).error().is(Errc::not_owner));
+  EXPECT_TRUE(reader_->committed(PartitionId{7}).error().is(Errc::not_owner));
+  EXPECT_TRUE(reader_->pause(PartitionId{7}).error().is(Errc::not_owner));
+  EXPECT_TRUE(reader_->resume(PartitionId{7}).error().is(Errc::not_owner));
+  EXPECT_TRUE(reader_->seek(PartitionId{7}, Offset{0}).error().is(Errc::not_owner));
+  EXPECT_TRUE(reader_->seek(PartitionId{0}, Offset{-2}).error().is(Errc::invalid_argument));
+  ASSERT_TRUE(reader_->unsubscribe(patience));
+  EXPECT_THAT(reader_->assignment(), IsEmpty());
+  EXPECT_TRUE(reader_->pause().error().is(Errc::closed));
+  EXPECT_TRUE(reader_->seek(PartitionId{0}, Offset{0}).error().is(Errc::closed));
+}
+
+}  // namespace
+}  // namespace dohle
