@@ -294,10 +294,14 @@ TEST_F(TracedBroker, poll_span_is_linked_to_the_messages_and_commit_span_follows
   EXPECT_EQ(linked, sent);
   const auto commits = spans->named("commit t");
   ASSERT_THAT(commits, SizeIs(Ge(1)));
-  EXPECT_EQ(commits.back().kind, SpanKind::client);
-  EXPECT_EQ(text_of(commits.back(), "messaging.operation.type"), "settle");
-  EXPECT_EQ(text_of(commits.back(), "messaging.consumer.group.name"), "g");
-  EXPECT_EQ(value_of(commits.back(), "kafka.offset"), AttributeValue(std::int64_t{3}));
+  for (const FinishedSpan& span : commits) {
+    EXPECT_EQ(span.kind, SpanKind::client);
+    EXPECT_EQ(text_of(span, "messaging.operation.type"), "settle");
+    EXPECT_EQ(text_of(span, "messaging.consumer.group.name"), "g");
+    // A commit of several partitions names neither.
+    EXPECT_EQ(value_of(span, "messaging.destination.partition.id").has_value(),
+              value_of(span, "kafka.offset").has_value());
+  }
 }
 
 TEST_F(TracedBroker, retry_topic_keeps_the_trace_and_its_spans_have_its_name) {
