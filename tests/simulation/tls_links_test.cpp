@@ -228,7 +228,12 @@ class PlainListener final : public node::LoginWorld {
       return std::make_shared<Application>(self, options, nullptr);
     });
     const auto asking = [&]() -> Asking& { return *app.running_as<Application>()->asking; };
-    const bool is_refused = world.run_until([&] { return asking().refusals() > 0; }, grace);
+    const bool is_refused = world.run_until(
+        [&] {
+          const auto application = app.running_as<Application>();
+          return application && application->asking && asking().refusals() > 0;
+        },
+        grace);
     if (!is_refused) complaints.add("a plain listener is not noticed");
     if (!asking().refusal().contains("the server speaks no TLS")) {
       complaints.add("a plain listener is reported as: " + asking().refusal());
