@@ -1,6 +1,7 @@
 #include "base/budget.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <mutex>
 #include <new>
 #include <utility>
@@ -95,9 +96,11 @@ struct Budget::Pool : std::enable_shared_from_this<Pool> {
     const std::size_t allowed = free_times * (whole->limit - taken);
     return allowed > own ? (allowed - own) / (free_times + 1) : 0;
   }
+  /// For what was refused last, too: the caller would be refused again, and again, with less.
   bool has_wanted_room() {
     return room_beside(counter().load(std::memory_order_seq_cst)) >=
-           wanted_bytes.load(std::memory_order_relaxed);
+           std::max(wanted_bytes.load(std::memory_order_relaxed),
+                    refused_bytes.load(std::memory_order_relaxed));
   }
 
   void await() {
@@ -113,6 +116,7 @@ struct Budget::Pool : std::enable_shared_from_this<Pool> {
     std::size_t was = taken.load(std::memory_order_relaxed);
     do {
       if (bytes > room_beside(was)) {
+        refused_bytes.store(std::min(bytes, limit), std::memory_order_relaxed);
         await();
         // Bytes may have been freed between the check and the mark, so check again.
         was = taken.load(std::memory_order_seq_cst);
@@ -150,6 +154,8 @@ struct Budget::Pool : std::enable_shared_from_this<Pool> {
   std::size_t piece_bytes = 1;
   std::size_t most_bytes = 1;
   std::atomic<std::size_t> wanted_bytes{1};
+  /// The bytes of the last refused take or reserve.
+  std::atomic<std::size_t> refused_bytes{1};
 };
 
 void SharedBudget::Whole::await(const std::shared_ptr<Budget::Pool>& pool) {

@@ -134,6 +134,23 @@ TEST(Budget, a_request_for_most_is_notified_when_that_is_free) {
   EXPECT_EQ(told, 1);
 }
 
+TEST(Budget, a_caller_that_was_refused_is_told_of_room_only_once_it_fits) {
+  Budget budget(4 * slab_bytes);
+  int told = 0;
+  budget.on_room([&] { ++told; }, 1);
+  ASSERT_TRUE(budget.reserve(slab_bytes));
+  ASSERT_TRUE(budget.reserve(2 * slab_bytes));
+  EXPECT_FALSE(budget.reserve(3 * slab_bytes));
+  // A piece is free. The caller would be refused again.
+  EXPECT_FALSE(budget.ask_for(Budget::Room::piece));
+  budget.unreserve(slab_bytes);
+  EXPECT_EQ(told, 0);
+  budget.unreserve(2 * slab_bytes);
+  EXPECT_EQ(told, 1);
+  EXPECT_TRUE(budget.reserve(3 * slab_bytes));
+  budget.unreserve(3 * slab_bytes);
+}
+
 TEST(Budget, threads_taking_and_releasing_never_exceed_the_limit) {
   constexpr int threads = 4;
   constexpr int rounds = 20'000;
