@@ -61,7 +61,11 @@ bool Watching::ask_for_workers(Admin& admin, std::chrono::milliseconds timeout) 
     return admin.group_offsets("workers", {.timeout = timeout});
   });
   if (!found) return false;
-  for (const GroupOffset& each : *found) workers_.observed(each.partition.partition, each.offset);
+  for (const GroupOffset& each : *found) {
+    // The group has offsets of its retry topic, too.
+    if (each.partition.topic != "jobs") continue;
+    workers_.observed(each.partition.partition, each.offset);
+  }
   return true;
 }
 
