@@ -157,6 +157,10 @@ wire::MetadataRequest metadata_of(const std::string& prefix, int count) {
 
 Waits probe(std::uint16_t port, const std::string& topic, int windows) {
   WireConnection connection(port);
+  return probe(connection, topic, windows);
+}
+
+Waits probe(WireConnection& connection, const std::string& topic, int windows) {
   std::optional<Waits> best;
   for (int i = 0; i < windows; ++i) {
     Waits waits = probe_once(connection, topic);

@@ -14,6 +14,8 @@
 
 namespace dohle::fault {
 
+class WireConnection;
+
 /// Connections that repeatedly send the same bytes to a node, on a thread of their own, until
 /// destruction. A connection that the node closes is not opened again.
 class Attack {
@@ -86,6 +88,8 @@ struct Waits {
 /// DOHLE_PROBE_SECONDS (default: 2) seconds, and returns the window with the lowest p99. Failed
 /// requests are test failures.
 [[nodiscard]] Waits probe(std::uint16_t port, const std::string& topic, int windows = 3);
+/// The same by a connection that is there before the attack.
+[[nodiscard]] Waits probe(WireConnection& connection, const std::string& topic, int windows = 3);
 /// Waiting times of `count` consecutive produce requests for one partition. Failed requests are
 /// test failures.
 [[nodiscard]] Waits probe_with(std::uint16_t port, const wire::ProduceRequest& request, int count);
