@@ -33,6 +33,9 @@ class Collector(BaseHTTPRequestHandler):
             return
         self.send_response(503 if number == 1 else 200)
         self.send_header("Content-Length", "0")
+        if number == 1:
+            # libcurl itself repeats a request that gets no answer on a connection that it used before.
+            self.send_header("Connection", "close")
         self.end_headers()
 
     def log_message(self, *arguments):
