@@ -6,7 +6,6 @@
 //   one message after the other: 0 1 2 0
 //   the key "c" by crc32: 0, by murmur2: 1, by FNV-1a: 2
 //   by a function: eu-7 to 0, us-7 to 1, cn-7 to 2
-#include <cstdlib>
 #include <iostream>
 #include <string>
 #include <string_view>
@@ -14,22 +13,11 @@
 
 #include <dohle/kafka.hpp>
 
+#include "checked.hpp"
+
 namespace kafka = dohle::kafka;
 
 namespace {
-
-/// Ends the program with the error's message.
-template <class T>
-T checked(dohle::Result<T> result) {
-  if (result) return *std::move(result);
-  std::cerr << result.error().to_string() << '\n';
-  std::exit(1);
-}
-void check(const dohle::Result<void>& result) {
-  if (result) return;
-  std::cerr << result.error().to_string() << '\n';
-  std::exit(1);
-}
 
 /// Orders of a region go to the partition of that region. Called on the threads that publish.
 dohle::PartitionId by_region(std::string_view /*topic*/, const dohle::Record& order,

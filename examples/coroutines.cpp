@@ -9,7 +9,6 @@
 //   handled: one
 //   handled: two
 //   reply: three is stored, too
-#include <cstdlib>
 #include <exception>
 #include <future>
 #include <iostream>
@@ -26,23 +25,12 @@
 #include <dohle/asio.hpp>
 #include <dohle/kafka.hpp>
 
+#include "checked.hpp"
+
 namespace kafka = dohle::kafka;
 namespace net = boost::asio;
 
 namespace {
-
-/// Ends the program with the error's message.
-template <class T>
-T checked(dohle::Result<T> result) {
-  if (result) return *std::move(result);
-  std::cerr << result.error().to_string() << '\n';
-  std::exit(1);
-}
-void check(const dohle::Result<void>& result) {
-  if (result) return;
-  std::cerr << result.error().to_string() << '\n';
-  std::exit(1);
-}
 
 net::awaitable<void> publish_two(dohle::Broker& broker) {
   for (const std::string text : {"one", "two"}) {

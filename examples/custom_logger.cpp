@@ -7,7 +7,6 @@
 //   info app: opened with 1 partition
 //   error messaging: a completion threw: the disk is full
 //   info app: closed service=orders
-#include <cstdlib>
 #include <iostream>
 #include <memory>
 #include <mutex>
@@ -16,22 +15,11 @@
 
 #include <dohle/kafka.hpp>
 
+#include "checked.hpp"
+
 namespace kafka = dohle::kafka;
 
 namespace {
-
-/// Ends the program with the error's message.
-template <class T>
-T checked(dohle::Result<T> result) {
-  if (result) return *std::move(result);
-  std::cerr << result.error().to_string() << '\n';
-  std::exit(1);
-}
-void check(const dohle::Result<void>& result) {
-  if (result) return;
-  std::cerr << result.error().to_string() << '\n';
-  std::exit(1);
-}
 
 /// Writes to standard output. Several of the library's threads may call it at a time.
 class OutputLogger final : public dohle::Logger {

@@ -8,7 +8,6 @@
 //   lag: 0
 //   dohle_handled_messages_total{group="kitchen",outcome="error",topic="orders"} 0
 //   dohle_handled_messages_total{group="kitchen",outcome="ok",topic="orders"} 3
-#include <cstdlib>
 #include <iostream>
 #include <latch>
 #include <sstream>
@@ -16,24 +15,9 @@
 
 #include <dohle/kafka.hpp>
 
+#include "checked.hpp"
+
 namespace kafka = dohle::kafka;
-
-namespace {
-
-/// Ends the program with the error's message.
-template <class T>
-T checked(dohle::Result<T> result) {
-  if (result) return *std::move(result);
-  std::cerr << result.error().to_string() << '\n';
-  std::exit(1);
-}
-void check(const dohle::Result<void>& result) {
-  if (result) return;
-  std::cerr << result.error().to_string() << '\n';
-  std::exit(1);
-}
-
-}  // namespace
 
 int main() {
   auto broker = checked(kafka::new_broker(dohle::with_address("embedded:memory")));

@@ -8,13 +8,14 @@
 //   [text/x-load] Praha=12 -> Praha, 12 parcels on route 8
 //   body_codec is xml; the codecs of this type are json, line
 #include <cstdint>
-#include <cstdlib>
 #include <iostream>
 #include <latch>
 #include <string>
 
 #include <dohle/codec/json.hpp>
 #include <dohle/kafka.hpp>
+
+#include "checked.hpp"
 
 namespace kafka = dohle::kafka;
 
@@ -69,23 +70,6 @@ struct dohle::Codec<Route> {
     return Route{static_cast<std::uint16_t>(high << 8 | low)};
   }
 };
-
-namespace {
-
-/// Ends the program with the error's message.
-template <class T>
-T checked(dohle::Result<T> result) {
-  if (result) return *std::move(result);
-  std::cerr << result.error().to_string() << '\n';
-  std::exit(1);
-}
-void check(const dohle::Result<void>& result) {
-  if (result) return;
-  std::cerr << result.error().to_string() << '\n';
-  std::exit(1);
-}
-
-}  // namespace
 
 int main() {
   auto broker = checked(

@@ -6,33 +6,16 @@
 //
 //   application/x-protobuf, 18 bytes
 //   Lomnice: -4.5
-#include <cstdlib>
 #include <future>
 #include <iostream>
 
 #include <dohle/codec/protobuf.hpp>
 #include <dohle/kafka.hpp>
 
+#include "checked.hpp"
 #include "reading.pb.h"
 
 namespace kafka = dohle::kafka;
-
-namespace {
-
-/// Ends the program with the error's message.
-template <class T>
-T checked(dohle::Result<T> result) {
-  if (result) return *std::move(result);
-  std::cerr << result.error().to_string() << '\n';
-  std::exit(1);
-}
-void check(const dohle::Result<void>& result) {
-  if (result) return;
-  std::cerr << result.error().to_string() << '\n';
-  std::exit(1);
-}
-
-}  // namespace
 
 int main() {
   auto broker = checked(

@@ -10,32 +10,16 @@
 //   nothing is left: 0 read
 #include <atomic>
 #include <chrono>
-#include <cstdlib>
 #include <future>
 #include <iostream>
 #include <string>
 
 #include <dohle/kafka.hpp>
 
+#include "checked.hpp"
+
 namespace kafka = dohle::kafka;
 using namespace std::chrono_literals;
-
-namespace {
-
-/// Ends the program with the error's message.
-template <class T>
-T checked(dohle::Result<T> result) {
-  if (result) return *std::move(result);
-  std::cerr << result.error().to_string() << '\n';
-  std::exit(1);
-}
-void check(const dohle::Result<void>& result) {
-  if (result) return;
-  std::cerr << result.error().to_string() << '\n';
-  std::exit(1);
-}
-
-}  // namespace
 
 int main() {
   std::atomic<int> dead{0};

@@ -8,12 +8,13 @@
 //   7 parcels to Praha: 84 crowns
 //   0 parcels to Brno: invalid_argument: nothing to carry
 #include <chrono>
-#include <cstdlib>
 #include <iostream>
 #include <string>
 
 #include <dohle/codec/json.hpp>
 #include <dohle/kafka.hpp>
+
+#include "checked.hpp"
 
 namespace kafka = dohle::kafka;
 using namespace std::chrono_literals;
@@ -29,19 +30,6 @@ struct Price {
 };
 
 namespace {
-
-/// Ends the program with the error's message.
-template <class T>
-T checked(dohle::Result<T> result) {
-  if (result) return *std::move(result);
-  std::cerr << result.error().to_string() << '\n';
-  std::exit(1);
-}
-void check(const dohle::Result<void>& result) {
-  if (result) return;
-  std::cerr << result.error().to_string() << '\n';
-  std::exit(1);
-}
 
 dohle::Broker connected(const std::string& node) {
   // Failures of handlers go to their requesters; here nobody else has to hear of them.

@@ -10,30 +10,18 @@
 //   served tea
 //   dead letter: coffee, since this is a tea house, after 1 attempts
 #include <chrono>
-#include <cstdlib>
 #include <future>
 #include <iostream>
 #include <string>
 
 #include <dohle/kafka.hpp>
 
+#include "checked.hpp"
+
 namespace kafka = dohle::kafka;
 using namespace std::chrono_literals;
 
 namespace {
-
-/// Ends the program with the error's message.
-template <class T>
-T checked(dohle::Result<T> result) {
-  if (result) return *std::move(result);
-  std::cerr << result.error().to_string() << '\n';
-  std::exit(1);
-}
-void check(const dohle::Result<void>& result) {
-  if (result) return;
-  std::cerr << result.error().to_string() << '\n';
-  std::exit(1);
-}
 
 dohle::Error failure(const std::string& why) {
   return dohle::Error::client(dohle::Errc::handler_failed, why);

@@ -9,46 +9,16 @@
 //   invoice for tea
 //   running: true, ready: true
 //   stopped: true
-#include <condition_variable>
-#include <cstdlib>
 #include <iostream>
-#include <mutex>
+#include <latch>
 #include <string>
 
 #include <dohle/kafka.hpp>
 #include <dohle/server.hpp>
 
+#include "checked.hpp"
+
 namespace kafka = dohle::kafka;
-
-namespace {
-
-/// Ends the program with the error's message.
-void check(const dohle::Result<void>& result) {
-  if (result) return;
-  std::cerr << result.error().to_string() << '\n';
-  std::exit(1);
-}
-
-/// Counts down, and lets main wait for the end.
-class Countdown {
- public:
-  explicit Countdown(int left) : left_(left) {}
-  void down() {
-    const std::lock_guard lock(mutex_);
-    if (--left_ == 0) ended_.notify_all();
-  }
-  void wait() {
-    std::unique_lock lock(mutex_);
-    ended_.wait(lock, [this] { return left_ <= 0; });
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable ended_;
-  int left_;
-};
-
-}  // namespace
 
 int main() {
   // A service under systemd or Kubernetes sets .signals = {SIGINT, SIGTERM} and calls run().
@@ -57,20 +27,19 @@ int main() {
   options.broker.group_id = "shop";
   dohle::Server server(std::move(options));
 
-  Countdown orders(2);
-  Countdown invoices(1);
+  std::latch orders(2);
+  std::latch invoices(1);
   check(server.register_subscriber<std::string>(
       "orders",
       [&](std::string order) {
         std::cout << "order: " << order << '\n';
-        orders.down();
+        orders.count_down();
       },
       kafka::with_subscribe_auto_create_topic("orders", 1, 1)));
   check(server.start());
 
   for (const char* order : {"tea", "coffee"}) {
-    if (auto sent = server.broker()->publish("orders", order); !sent)
-      check(dohle::fail(sent.error()));
+    checked(server.broker()->publish("orders", order));
   }
   orders.wait();
 
@@ -79,11 +48,10 @@ int main() {
       "invoices",
       [&](std::string item) {
         std::cout << "invoice for " << item << '\n';
-        invoices.down();
+        invoices.count_down();
       },
       kafka::with_subscribe_auto_create_topic("invoices", 1, 1)));
-  if (auto sent = server.broker()->publish("invoices", "tea"); !sent)
-    check(dohle::fail(sent.error()));
+  checked(server.broker()->publish("invoices", "tea"));
   invoices.wait();
 
   const dohle::ServerHealth health = server.health();

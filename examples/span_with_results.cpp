@@ -7,29 +7,17 @@
 //   a menu of 3 MB: too large
 //   coffee: there is no partition 9
 //   water: stored at offset 1
-#include <cstdlib>
 #include <iostream>
 #include <string>
 #include <vector>
 
 #include <dohle/kafka.hpp>
 
+#include "checked.hpp"
+
 namespace kafka = dohle::kafka;
 
 namespace {
-
-/// Ends the program with the error's message.
-template <class T>
-T checked(dohle::Result<T> result) {
-  if (result) return *std::move(result);
-  std::cerr << result.error().to_string() << '\n';
-  std::exit(1);
-}
-void check(const dohle::Result<void>& result) {
-  if (result) return;
-  std::cerr << result.error().to_string() << '\n';
-  std::exit(1);
-}
 
 void print(const std::string& what, const dohle::Result<dohle::Delivery>& result) {
   std::cout << what << ": ";

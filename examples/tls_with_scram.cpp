@@ -19,23 +19,12 @@
 #include <dohle/kafka.hpp>
 #include <dohle/node.hpp>
 
+#include "checked.hpp"
+
 using namespace std::chrono_literals;
 namespace kafka = dohle::kafka;
 
 namespace {
-
-/// Ends the program with the error's message.
-template <class T>
-T checked(dohle::Result<T> result) {
-  if (result) return *std::move(result);
-  std::cerr << result.error().to_string() << '\n';
-  std::exit(1);
-}
-void check(const dohle::Result<void>& result) {
-  if (result) return;
-  std::cerr << result.error().to_string() << '\n';
-  std::exit(1);
-}
 
 /// A folder for the certificate, its key and the users, removed at the end.
 struct Folder {

@@ -8,7 +8,6 @@
 //   process orders: child of send orders
 //   send bills: child of process orders
 #include <algorithm>
-#include <cstdlib>
 #include <future>
 #include <iostream>
 #include <memory>
@@ -20,22 +19,11 @@
 #include <dohle/kafka.hpp>
 #include <dohle/tracer.hpp>
 
+#include "checked.hpp"
+
 namespace kafka = dohle::kafka;
 
 namespace {
-
-/// Ends the program with the error's message.
-template <class T>
-T checked(dohle::Result<T> result) {
-  if (result) return *std::move(result);
-  std::cerr << result.error().to_string() << '\n';
-  std::exit(1);
-}
-void check(const dohle::Result<void>& result) {
-  if (result) return;
-  std::cerr << result.error().to_string() << '\n';
-  std::exit(1);
-}
 
 /// Keeps spans until the end.
 class Kept final : public dohle::SpanExporter {

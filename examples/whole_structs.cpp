@@ -8,7 +8,6 @@
 //   read from the first on: tea
 //   refused: reader_config.group_topics is a,b; a subscription reads one topic: subscribe to each
 #include <chrono>
-#include <cstdlib>
 #include <future>
 #include <iostream>
 #include <string>
@@ -16,25 +15,10 @@
 
 #include <dohle/kafka.hpp>
 
+#include "checked.hpp"
+
 using namespace std::chrono_literals;
 namespace kafka = dohle::kafka;
-
-namespace {
-
-/// Ends the program with the error's message.
-template <class T>
-T checked(dohle::Result<T> result) {
-  if (result) return *std::move(result);
-  std::cerr << result.error().to_string() << '\n';
-  std::exit(1);
-}
-void check(const dohle::Result<void>& result) {
-  if (result) return;
-  std::cerr << result.error().to_string() << '\n';
-  std::exit(1);
-}
-
-}  // namespace
 
 int main() {
   auto broker = checked(kafka::new_broker(

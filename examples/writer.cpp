@@ -8,7 +8,6 @@
 //   payments: stored at offset 0
 //   closed; 0 records failed
 //   orders: the Writer is closed
-#include <cstdlib>
 #include <iostream>
 #include <string>
 #include <string_view>
@@ -16,24 +15,9 @@
 
 #include <dohle/kafka.hpp>
 
+#include "checked.hpp"
+
 namespace kafka = dohle::kafka;
-
-namespace {
-
-/// Ends the program with the error's message.
-template <class T>
-T checked(dohle::Result<T> result) {
-  if (result) return *std::move(result);
-  std::cerr << result.error().to_string() << '\n';
-  std::exit(1);
-}
-void check(const dohle::Result<void>& result) {
-  if (result) return;
-  std::cerr << result.error().to_string() << '\n';
-  std::exit(1);
-}
-
-}  // namespace
 
 int main() {
   const std::string node = "embedded:memory/shop";

@@ -1,31 +1,15 @@
 // Publishes and handles messages with a tracer that sends its spans to a collector.
 //   otlp_spans ENDPOINT
 // Prints "exported dropped failed-requests".
-#include <cstdlib>
 #include <future>
 #include <iostream>
 #include <memory>
 #include <string>
 
+#include "checked.hpp"
 #include "dohle/kafka.hpp"
 #include "dohle/otlp.hpp"
 #include "dohle/tracer.hpp"
-
-namespace {
-
-template <class T>
-T checked(dohle::Result<T> result) {
-  if (result) return *std::move(result);
-  std::cerr << result.error().to_string() << '\n';
-  std::exit(1);
-}
-void check(const dohle::Result<void>& result) {
-  if (result) return;
-  std::cerr << result.error().to_string() << '\n';
-  std::exit(1);
-}
-
-}  // namespace
 
 int main(int count, char** arguments) {
   if (count != 2) return 2;
