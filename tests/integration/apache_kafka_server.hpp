@@ -2,10 +2,9 @@
 
 #include <gtest/gtest.h>
 
-#include <array>
-#include <cstdio>
 #include <string>
 
+#include "printed_by.hpp"
 #include "scratch_directory.hpp"
 
 namespace dohle {
@@ -39,14 +38,8 @@ class ApacheKafkaServer {
 
  private:
   std::string run(const std::string& verb, const std::string& options = {}) const {
-    const std::string command = std::string(DOHLE_SCRIPTS) + "/apache-kafka " + verb + " " +
-                                directory_.path() + "/node" + options;
-    std::FILE* pipe = ::popen(command.c_str(), "r");
-    std::string printed;
-    std::array<char, 256> line{};
-    while (std::fgets(line.data(), line.size(), pipe) != nullptr) printed += line.data();
-    EXPECT_EQ(::pclose(pipe), 0) << command << ": " << printed;
-    return printed;
+    return printed_by(std::string(DOHLE_SCRIPTS) + "/apache-kafka " + verb + " " +
+                      directory_.path() + "/node" + options);
   }
 
   /// The rest of the line that begins with `word`; empty if there is none.

@@ -1,14 +1,13 @@
 // Request and reply with a peer in Python that has the headers and bytes of spring-kafka.
 #include <gtest/gtest.h>
 
-#include <array>
-#include <cstdio>
 #include <future>
 #include <optional>
 #include <string>
 
 #include "dohle/kafka.hpp"
 #include "dohle/node.hpp"
+#include "printed_by.hpp"
 
 namespace dohle {
 namespace {
@@ -17,15 +16,8 @@ using namespace std::chrono_literals;
 
 constexpr auto patience = 30s;
 
-/// What the peer prints; its exit status has to be 0.
 std::string run_peer(const std::string& arguments) {
-  const std::string command = std::string(DOHLE_PEER) + " " + arguments + " 2>&1";
-  std::FILE* pipe = ::popen(command.c_str(), "r");
-  std::string printed;
-  std::array<char, 256> line{};
-  while (std::fgets(line.data(), line.size(), pipe) != nullptr) printed += line.data();
-  EXPECT_EQ(::pclose(pipe), 0) << command << ": " << printed;
-  return printed;
+  return printed_by(std::string(DOHLE_PEER) + " " + arguments + " 2>&1");
 }
 
 class SpringPeer : public testing::Test {

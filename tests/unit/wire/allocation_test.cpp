@@ -1,13 +1,9 @@
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <atomic>
-#include <cstdlib>
-#include <new>
-
 #include "base/budget.hpp"
 #include "base/units.hpp"
 #include "bytes_of.hpp"
+#include "counted_allocations.hpp"
 #include "wire/batch_builder.hpp"
 #include "wire/compression.hpp"
 #include "wire/header.hpp"
@@ -15,35 +11,13 @@
 #include "wire/messages/produce.hpp"
 #include "wire/streamed_batch.hpp"
 
-// A program of its own, since it counts all allocations of the process.
-
-namespace {
-
-std::atomic<std::size_t> allocations = 0;
-std::atomic<std::size_t> largest = 0;
-
-}  // namespace
-
-void* operator new(std::size_t size) {
-  allocations.fetch_add(1);
-  largest.store(std::max(largest.load(), size));
-  if (void* block = std::malloc(size)) return block;
-  throw std::bad_alloc();
-}
-void operator delete(void* block) noexcept {
-  std::free(block);
-}
-void operator delete(void* block, std::size_t) noexcept {
-  std::free(block);
-}
-
 namespace dohle::wire {
 namespace {
 
 template <class F>
 std::size_t allocations_of(F&& f) {
   const std::size_t before = allocations.load();
-  largest.store(0);
+  largest_allocation.store(0);
   f();
   return allocations.load() - before;
 }
@@ -80,7 +54,7 @@ TEST(Allocation, a_claim_of_many_elements_reserves_no_more_than_a_thousand) {
   bool refused = false;
   allocations_of([&] { refused = !decode<FetchResponse>(body, 7); });
   EXPECT_TRUE(refused);
-  EXPECT_LE(largest.load(),
+  EXPECT_LE(largest_allocation.load(),
             max_first_reservation_elements * sizeof(FetchResponse::FetchableTopicResponse));
 }
 
@@ -89,7 +63,7 @@ TEST(Allocation, a_claim_without_bytes_reserves_nothing) {
   bool refused = false;
   allocations_of([&] { refused = !decode<ProduceRequest>(body, 3); });
   EXPECT_TRUE(refused);
-  EXPECT_LE(largest.load(), 512u) << "the error's text";
+  EXPECT_LE(largest_allocation.load(), 512u) << "the error's text";
 }
 
 TEST(Allocation, a_streamed_batch_takes_its_window_for_any_decompressed_size) {
@@ -108,7 +82,7 @@ TEST(Allocation, a_streamed_batch_takes_its_window_for_any_decompressed_size) {
     bool is_accepted = false;
     allocations_of([&] { is_accepted = validate_streamed(batch).has_value(); });
     EXPECT_TRUE(is_accepted) << name_of(codec);
-    EXPECT_LE(largest.load(), 256_KiB) << name_of(codec);
+    EXPECT_LE(largest_allocation.load(), 256_KiB) << name_of(codec);
   }
 }
 
