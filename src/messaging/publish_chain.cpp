@@ -23,11 +23,8 @@ template <class Call>
 void call_safely(std::string_view what, Logger& logger, Call call) {
   try {
     call();
-  } catch (const std::exception& fault) {
-    logger.log(LogLevel::error, "messaging", "a " + std::string(what) + " threw: " + fault.what());
   } catch (...) {
-    logger.log(LogLevel::error, "messaging",
-               "a " + std::string(what) + " threw an object that is no std::exception");
+    logger.log(LogLevel::error, "messaging", thrown_by("a " + std::string(what)).message());
   }
 }
 

@@ -1,11 +1,11 @@
 #include "messaging/reports.hpp"
 
-#include <exception>
 #include <string>
 #include <utility>
 
 #include "base/simulated_thread.hpp"
 #include "base/topic_name.hpp"
+#include "messaging/publish_chain.hpp"
 
 namespace dohle::messaging {
 
@@ -45,13 +45,8 @@ void Reports::report(const Failure& failure) {
   if (!handler_) return log(failure);
   try {
     handler_(failure);
-  } catch (const std::exception& fault) {
-    logger_->log(LogLevel::error, "messaging",
-                 std::string("the error handler threw: ") + fault.what());
-    log(failure);
   } catch (...) {
-    logger_->log(LogLevel::error, "messaging",
-                 "the error handler threw an object that is no std::exception");
+    logger_->log(LogLevel::error, "messaging", thrown_by("the error handler").message());
     log(failure);
   }
 }
