@@ -98,9 +98,9 @@ struct ProducerOptions {
   std::shared_ptr<const Partitioner> partitioner = nullptr;
   /// Default: true, sending to a topic that does not exist asks the servers to create it.
   bool allow_auto_create_topics = true;
-  /// Default: none. Receives each batch once its outcome is known, before anyone who waits for one
-  /// of its records, on the client's thread. It must not block; an exception that it throws is
-  /// logged. While it is set, a batch's uncompressed records stay in memory until then, within
+  /// Default: none. Receives each batch once its outcome is known, before the callers that wait for
+  /// its records, on the client's thread. It must not block; an exception that it throws is logged.
+  /// While it is set, a batch's uncompressed records stay in memory until then, within
   /// buffer_bytes.
   std::function<void(const SettledBatch&)> on_batch = nullptr;
   /// Default: none; failed batches whose outcome was not read are logged, at most one line per

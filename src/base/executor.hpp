@@ -39,7 +39,7 @@ class Executor {
   [[nodiscard]] virtual TimePoint mono_now() const { return tick().mono; }
   /// The time at which work that can continue in a later turn has to stop. Default: never.
   [[nodiscard]] virtual TimePoint turn_end() const { return never; }
-  /// Runs `task` when the current turn ends; between turns, when the next one ends. Default: a
+  /// Runs `task` at the end of this turn, or of the next one that has time for it. Default: a
   /// posted task, for loops whose turns have no end of their own.
   virtual void at_turn_end(Task task) { post(std::move(task)); }
   /// Makes the loop poll for events until this time instead of sleeping, for a wait that is about
