@@ -2,11 +2,9 @@
 
 #include <concepts>
 #include <cstddef>
-#include <exception>
 #include <functional>
 #include <memory>
 #include <span>
-#include <string>
 #include <utility>
 #include <vector>
 
@@ -32,20 +30,6 @@ concept TypedBatchHandler = Handles<Handler, std::span<Event<T>>>;
 template <class Handler>
 concept RawBatchHandler = Handles<Handler, std::span<RawEvent>>;
 
-/// As decode, but an exception of the codec becomes an error, so that it ends no other event.
-template <Decodable T>
-Result<std::optional<T>> decode_safely(const RawEvent& event, const DecodingChoice& choice) {
-  try {
-    return decode<T>(event, choice);
-  } catch (const std::exception& thrown) {
-    return fail(
-        Error::client(Errc::codec_failed, std::string("the codec threw: ") + thrown.what()));
-  } catch (...) {
-    return fail(
-        Error::client(Errc::codec_failed, "the codec threw an object that is no std::exception"));
-  }
-}
-
 template <class T, class Handler>
 BatchHandler typed_batch(Handler handler, DecodingChoice choice) {
   return [shared = std::make_shared<Handler>(std::move(handler)), choice](
@@ -53,7 +37,7 @@ BatchHandler typed_batch(Handler handler, DecodingChoice choice) {
     std::vector<Event<T>> decoded;
     decoded.reserve(events.size());
     for (std::size_t index = 0; index < events.size(); ++index) {
-      auto value = decode_safely<T>(events[index], choice);
+      auto value = decode<T>(events[index], choice);
       if (value) {
         decoded.push_back(EventAccess::typed<T>(events[index], *std::move(value)));
       } else {
