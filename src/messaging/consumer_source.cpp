@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/assert.hpp"
+#include "messaging/missing_topic.hpp"
 #include "messaging/reports.hpp"
 
 namespace dohle::messaging {
@@ -11,12 +12,6 @@ namespace dohle::messaging {
 namespace {
 
 constexpr std::chrono::seconds max_look_before_join{1};
-
-bool is_missing(const Error& why) {
-  /// UNKNOWN_TOPIC_OR_PARTITION
-  constexpr std::int16_t unknown_topic = 3;
-  return why.is(Errc::no_such_topic) || why.is_broker(unknown_topic);
-}
 
 }  // namespace
 
@@ -31,7 +26,8 @@ Result<void> ConsumerSource::start(RebalanceListener listener) {
 Result<void> ConsumerSource::join() {
   // Without this check the group would wait silently for a missing topic. Other errors are left to
   // the join.
-  if (auto there = partitions_of_topic(max_look_before_join); !there && is_missing(there.error())) {
+  if (auto there = partitions_of_topic(max_look_before_join);
+      !there && is_missing_topic(there.error())) {
     return fail(there.error());
   }
   std::vector<std::string> topics{plan_.topic};
@@ -115,7 +111,7 @@ Result<std::vector<TopicPartition>> ConsumerSource::partitions_of_topic(
     return fail(Error::client(Errc::no_such_topic, "topic " + plan_.topic + " does not exist"));
   }
   auto& topic = described->front().result;
-  if (!topic && is_missing(topic.error())) {
+  if (!topic && is_missing_topic(topic.error())) {
     return fail(Error::client(Errc::no_such_topic, "topic " + plan_.topic + " does not exist"));
   }
   if (!topic) return fail(topic.error());

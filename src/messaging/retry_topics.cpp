@@ -4,8 +4,10 @@
 #include <charconv>
 #include <utility>
 
+#include "base/broker_errors.hpp"
 #include "base/option_checks.hpp"
 #include "base/topic_name.hpp"
+#include "messaging/missing_topic.hpp"
 
 namespace dohle::messaging {
 
@@ -17,9 +19,6 @@ constexpr std::size_t max_retry_topics = 20;
 constexpr milliseconds max_delay = std::chrono::hours(24 * 30);
 /// The default of Apache Kafka's log.retention.hours.
 constexpr milliseconds usual_retention = std::chrono::hours(24 * 7);
-// Codes of the protocol.
-constexpr std::int16_t unknown_topic_or_partition = 3;
-constexpr std::int16_t topic_already_exists = 36;
 
 Result<void> check_delays(const std::vector<milliseconds>& delays) {
   if (delays.size() > max_retry_topics) {
@@ -54,17 +53,13 @@ Result<void> check_name(const std::string& name, std::string_view what, std::str
                                    "stands in place of TOPIC.GROUP"));
 }
 
-bool is_missing(const Error& why) {
-  return why.is(Errc::no_such_topic) || why.is_broker(unknown_topic_or_partition);
-}
-
 /// The number of partitions; 0 if the topic does not exist.
 Result<std::int32_t> partitions_of(Admin& admin, const std::string& topic) {
   auto described = admin.describe_topics({topic});
   if (!described) return fail(described.error().within("describe topic " + topic));
   if (described->empty()) return 0;
   const auto& found = described->front().result;
-  if (!found && is_missing(found.error())) return 0;
+  if (!found && is_missing_topic(found.error())) return 0;
   if (!found) return fail(found.error().within("describe topic " + topic));
   return static_cast<std::int32_t>(found->partitions.size());
 }
@@ -111,7 +106,7 @@ Result<bool> create(Admin& admin, const RedirectTopic& topic, const Likeness& so
   if (!created) return fail(created.error().within("create topic " + topic.name));
   for (const Named<CreatedTopic>& each : *created) {
     if (each.result) continue;
-    if (each.result.error().is_broker(topic_already_exists)) return false;
+    if (each.result.error().is_broker(broker_error::topic_already_exists)) return false;
     return fail(each.result.error().within("create topic " + topic.name));
   }
   return true;
