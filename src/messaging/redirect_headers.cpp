@@ -1,8 +1,9 @@
 #include "messaging/redirect_headers.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
+
+#include "properties/values.hpp"
 
 namespace dohle::messaging {
 
@@ -43,11 +44,7 @@ bool is_redirect_header(std::string_view name) {
 int attempts_of(const HeaderRange& headers) {
   const auto value = headers.first(header::attempts);
   if (!value) return 0;
-  const std::string_view text = as_text(*value);
-  int count = 0;
-  const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), count);
-  if (fault != std::errc() || end != text.data() + text.size()) return 0;
-  return count > 0 && count <= max_attempts ? count : 0;
+  return static_cast<int>(properties::parse_count(as_text(*value), 0, max_attempts).value_or(0));
 }
 
 RedirectHeaders::RedirectHeaders(const EventState& event, std::string_view group,

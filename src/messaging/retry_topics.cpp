@@ -1,13 +1,13 @@
 #include "messaging/retry_topics.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
 #include "base/broker_errors.hpp"
 #include "base/option_checks.hpp"
 #include "base/topic_name.hpp"
 #include "messaging/missing_topic.hpp"
+#include "properties/values.hpp"
 
 namespace dohle::messaging {
 
@@ -64,13 +64,6 @@ Result<std::int32_t> partitions_of(Admin& admin, const std::string& topic) {
   return static_cast<std::int32_t>(found->partitions.size());
 }
 
-std::optional<std::int64_t> number_in(const std::string& text) {
-  std::int64_t number = 0;
-  const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (fault != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return number;
-}
-
 /// What new topics have of the source.
 struct Likeness {
   std::int32_t partitions = 0;
@@ -86,7 +79,9 @@ std::optional<std::int64_t> max_message_bytes_of(Admin& admin, const std::string
   if (!described || described->empty() || !described->front().result) return std::nullopt;
   const auto& entries = *described->front().result;
   const auto found = std::ranges::find(entries, "max.message.bytes", &ConfigEntry::name);
-  return found != entries.end() && found->value ? number_in(*found->value) : std::nullopt;
+  if (found == entries.end() || !found->value) return std::nullopt;
+  const auto bytes = properties::parse_count(*found->value, 0, INT64_MAX - header_slack_bytes);
+  return bytes ? std::optional(*bytes) : std::nullopt;
 }
 
 /// Whether it was created; false if another call was first.
@@ -122,8 +117,9 @@ Result<void> check_config(const RedirectTopic& topic, const ConfigEntry& entry) 
     return refuse("which drops messages of equal keys that wait for their retry");
   }
   if (entry.name != "retention.ms") return {};
-  const auto retention = number_in(*entry.value);
-  if (!retention || *retention < 0 || *retention >= topic.delay.count()) return {};
+  // A negative one is none.
+  const auto retention = properties::parse_count(*entry.value, 0, INT64_MAX);
+  if (!retention || *retention >= topic.delay.count()) return {};
   return refuse("and would lose messages that wait for " + delay_text(topic.delay) +
                 "; allowed is at least the delay, twice as much is recommended");
 }
