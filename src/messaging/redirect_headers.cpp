@@ -1,6 +1,7 @@
 #include "messaging/redirect_headers.hpp"
 
-#include <algorithm>
+#include <array>
+#include <cstddef>
 #include <utility>
 
 #include "properties/values.hpp"
@@ -16,12 +17,9 @@ constexpr std::size_t max_message_bytes = 1'000;
 
 template <class Number>
 std::string big_endian(Number number) {
-  std::string bytes(sizeof(Number), '\0');
-  auto bits = static_cast<std::uint64_t>(number);
-  for (std::size_t at = bytes.size(); at-- > 0; bits >>= 8) {
-    bytes[at] = static_cast<char>(bits & 0xff);
-  }
-  return bytes;
+  std::array<std::byte, sizeof(Number)> bytes;
+  wire::store_big_endian(bytes.data(), number);
+  return std::string(as_text(bytes));
 }
 
 /// The text's start that has at most `most` bytes and ends with a whole character.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <list>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -8,6 +9,7 @@
 
 #include "dohle/error.hpp"
 #include "messaging/event_state.hpp"
+#include "wire/big_endian.hpp"
 
 namespace dohle::messaging {
 
@@ -38,9 +40,7 @@ inline constexpr std::string_view attempts = "dohle-attempts";
 template <class Number>
 [[nodiscard]] std::optional<Number> number_in(const std::optional<Bytes>& value) {
   if (!value || value->size() != sizeof(Number)) return std::nullopt;
-  std::uint64_t bits = 0;
-  for (const std::byte each : *value) bits = bits << 8 | std::to_integer<std::uint64_t>(each);
-  return static_cast<Number>(bits);
+  return wire::load_big_endian<Number>(value->data());
 }
 
 /// The headers of a retry record or dead letter: the message's own, its original place, the
