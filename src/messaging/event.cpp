@@ -4,6 +4,7 @@
 
 #include "base/topic_name.hpp"
 #include "messaging/event_pool.hpp"
+#include "messaging/received_message.hpp"
 
 namespace dohle {
 inline namespace v0 {
@@ -12,10 +13,6 @@ namespace {
 
 std::optional<std::string_view> text_of(const std::optional<Bytes>& bytes) {
   return bytes ? std::optional(as_text(*bytes)) : std::nullopt;
-}
-
-std::optional<std::string> copy_of(const std::optional<Bytes>& bytes) {
-  return bytes ? std::optional(std::string(as_text(*bytes))) : std::nullopt;
 }
 
 /// Errors: not_owner once the subscription is gone.
@@ -64,14 +61,7 @@ int RawEvent::attempt() const {
 }
 
 Message RawEvent::message() const {
-  Message copy;
-  if (state_->value) copy.with_body(std::string(as_text(*state_->value)));
-  if (state_->key) copy.with_key(std::string(as_text(*state_->key)));
-  for (const HeaderView& header : state_->headers) {
-    copy.with_header(std::string(header.name), copy_of(header.value));
-  }
-  copy.with_partition(state_->partition).with_offset(state_->offset);
-  return copy.with_timestamp(state_->timestamp);
+  return messaging::message_of(*state_);
 }
 
 Result<void> RawEvent::ack() {

@@ -14,6 +14,7 @@
 #include "dohle/producer.hpp"
 #include "messaging/producer_outbox.hpp"
 #include "messaging/publish_chain.hpp"
+#include "messaging/received_message.hpp"
 #include "messaging/redirect_headers.hpp"
 #include "messaging/reports.hpp"
 
@@ -193,17 +194,7 @@ Result<void> Redrive::take(const ConsumerRecord& record) {
 
 Result<bool> Redrive::is_taken(const ConsumerRecord& record) const {
   if (!filter_) return true;
-  const auto copy_of = [](const std::optional<Bytes>& bytes) {
-    return bytes ? std::optional(std::string(as_text(*bytes))) : std::nullopt;
-  };
-  Message message;
-  if (record.value) message.with_body(std::string(as_text(*record.value)));
-  if (record.key) message.with_key(std::string(as_text(*record.key)));
-  for (const HeaderView& header : record.headers) {
-    message.with_header(std::string(header.name), copy_of(header.value));
-  }
-  message.with_partition(record.partition).with_offset(record.offset);
-  message.with_timestamp(record.timestamp);
+  const Message message = message_of(record);
   try {
     return filter_(message);
   } catch (...) {
