@@ -78,11 +78,9 @@ std::vector<Report> SubscriptionState::on_batch_handled(std::span<const EventPoi
   batch_retries_.clear();
   for (auto& [_, partition] : partitions_) hand_out_beyond(partition);
   if (!is_told) {
-    Report late = report_of(
-        nullptr, outcome.handled.error().within("its events were acknowledged or passed to nack"));
-    late.partition = {std::string(batch.front()->topic), batch.front()->partition};
-    late.offset = batch.front()->offset;
-    reports.push_back(std::move(late));
+    reports.push_back(report_about(
+        *batch.front(),
+        outcome.handled.error().within("its events were acknowledged or passed to nack")));
   }
   return reports;
 }

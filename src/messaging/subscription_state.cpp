@@ -388,7 +388,7 @@ std::optional<Report> SubscriptionState::on_handled(const EventPointer& event, R
     DOHLE_ASSERT(partition->running > 0, "the running handlers of a partition are miscounted");
     --partition->running;
     if (!result && event->settled == Settled::acked) {
-      report = report_of(nullptr, result.error());
+      report = report_about(*event, result.error());
     } else if (!result) {
       report = on_failed(event, *partition, result.error(), now, asked, has_lane);
     } else if (settings_.auto_ack) {
@@ -398,10 +398,6 @@ std::optional<Report> SubscriptionState::on_handled(const EventPointer& event, R
     }
   }
   if (has_lane) finish_lane(event->lane);
-  if (report && report->event == nullptr) {
-    report->partition = partition_of(*event);
-    report->offset = event->offset;
-  }
   return report;
 }
 
@@ -536,12 +532,9 @@ void SubscriptionState::fail_redirect(PendingRedirect& pending, const Error& why
 Report SubscriptionState::dead_letter_report(const PendingRedirect& pending,
                                              const Receipt& receipt) {
   const Redirect& done = pending.redirect;
-  Report report = report_of(
-      nullptr, done.why.within("dead-lettered to " +
-                               place_of({done.to->name, receipt.partition}, receipt.offset)));
-  report.partition = partition_of(*done.event);
-  report.offset = done.event->offset;
-  return report;
+  return report_about(
+      *done.event, done.why.within("dead-lettered to " +
+                                   place_of({done.to->name, receipt.partition}, receipt.offset)));
 }
 
 void SubscriptionState::end_redirect(PendingRedirect& pending) {
@@ -664,16 +657,18 @@ void SubscriptionState::settle(messaging::EventState& event, Partition& partitio
 }
 
 Report SubscriptionState::report_of(const EventPointer& event, Error why) {
-  Report report{.kind = why.is(Errc::codec_failed) ? Failure::Kind::decode : Failure::Kind::handler,
-                .error = std::move(why),
-                .event = event,
-                .partition = {},
-                .offset = {}};
-  if (event) {
-    report.partition = partition_of(*event);
-    report.offset = event->offset;
-  }
+  Report report = report_about(*event, std::move(why));
+  report.event = event;
   return report;
+}
+
+Report SubscriptionState::report_about(const EventState& event, Error why) {
+  const bool is_decode = why.is(Errc::codec_failed);
+  return {.kind = is_decode ? Failure::Kind::decode : Failure::Kind::handler,
+          .error = std::move(why),
+          .event = nullptr,
+          .partition = partition_of(event),
+          .offset = event.offset};
 }
 
 Result<void> SubscriptionState::ack(messaging::EventState& event) {

@@ -339,7 +339,10 @@ class SubscriptionState {
   [[nodiscard]] bool is_awaited(const AwaitedAck& awaited) const;
   void drop_waiting(const TopicPartition& partition);
   [[nodiscard]] std::size_t queued_behind_failing_redirects() const;
+  /// The error handler gets the event.
   static Report report_of(const EventPointer& event, Error why);
+  /// It does not, since the event can no longer be settled.
+  static Report report_about(const EventState& event, Error why);
   std::optional<Report> give_up(const EventPointer& event, Partition& partition, const Error& why,
                                 FailurePolicy policy, TimePoint now, bool& has_lane);
   void hold(Partition& partition, Offset offset, Error why, TimePoint now);
