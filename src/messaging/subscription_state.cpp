@@ -143,9 +143,8 @@ void SubscriptionState::on_assigned(std::span<const TopicPartition> partitions) 
 }
 
 void SubscriptionState::assign(Partitions::value_type& entry) {
-  drop_waiting(entry.first);
+  drop_waiting(entry.second);
   by_assignment_.erase(entry.second.assignment);
-  drop_redirects(entry.second.assignment);
   entry.second = Partition{};
   entry.second.assignment = ++assignments_;
   entry.second.level = level_of(entry.first.topic);
@@ -157,9 +156,7 @@ void SubscriptionState::on_revoking(std::span<const TopicPartition> partitions) 
     const auto found = partitions_.find(partition);
     if (found == partitions_.end()) continue;
     found->second.is_closing = true;
-    found->second.beyond.clear();
-    drop_waiting(partition);
-    drop_redirects(found->second.assignment);
+    drop_waiting(found->second);
   }
 }
 
@@ -173,11 +170,10 @@ bool SubscriptionState::is_running_in(std::span<const TopicPartition> partitions
 
 void SubscriptionState::on_given_up(std::span<const TopicPartition> partitions) {
   for (const TopicPartition& partition : partitions) {
-    drop_waiting(partition);
     const auto found = partitions_.find(partition);
     if (found == partitions_.end()) continue;
+    drop_waiting(found->second);
     by_assignment_.erase(found->second.assignment);
-    drop_redirects(found->second.assignment);
     partitions_.erase(found);
   }
 }
@@ -198,12 +194,12 @@ void SubscriptionState::stop() {
   for (const auto& [_, partition] : partitions_) drop_redirects(partition.assignment);
 }
 
-void SubscriptionState::drop_waiting(const TopicPartition& partition) {
-  const auto found = partitions_.find(partition);
-  if (found != partitions_.end()) found->second.queued = 0;
-  drop_queued_if([&](const EventPointer& event) {
-    return event->partition == partition.partition && event->topic == partition.topic;
-  });
+void SubscriptionState::drop_waiting(Partition& partition) {
+  partition.beyond.clear();
+  partition.queued = 0;
+  drop_queued_if(
+      [&](const EventPointer& event) { return event->assignment == partition.assignment; });
+  drop_redirects(partition.assignment);
 }
 
 std::size_t SubscriptionState::lane_of(const ConsumerRecord& record) {

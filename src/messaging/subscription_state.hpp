@@ -337,7 +337,8 @@ class SubscriptionState {
   void hand_out_beyond(Partition& partition);
   void await_ack(const EventPointer& event, TimePoint due);
   [[nodiscard]] bool is_awaited(const AwaitedAck& awaited) const;
-  void drop_waiting(const TopicPartition& partition);
+  /// Its events that wait for a handler or for room, and redirections that are not under way.
+  void drop_waiting(Partition& partition);
   [[nodiscard]] std::size_t queued_behind_failing_redirects() const;
   /// The error handler gets the event.
   static Report report_of(const EventPointer& event, Error why);
