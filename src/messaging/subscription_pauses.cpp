@@ -17,11 +17,7 @@ bool SubscriptionState::pause(const TopicPartition& partition, bool pauses) {
 bool SubscriptionState::seek(const TopicPartition& partition, Offset offset) {
   const auto found = partitions_.find(partition);
   if (found == partitions_.end() || found->second.is_closing) return false;
-  const bool is_paused = found->second.is_paused;
-  const bool is_paused_by_program = found->second.is_paused_by_program;
-  assign(*found);
-  found->second.is_paused = is_paused;
-  found->second.is_paused_by_program = is_paused_by_program;
+  begin_again(*found);
   found->second.rewind = offset;
   found->second.ledger.on_position(offset);
   return true;

@@ -151,6 +151,14 @@ void SubscriptionState::assign(Partitions::value_type& entry) {
   by_assignment_.emplace(assignments_, &entry);
 }
 
+void SubscriptionState::begin_again(Partitions::value_type& entry) {
+  const bool is_paused = entry.second.is_paused;
+  const bool is_paused_by_program = entry.second.is_paused_by_program;
+  assign(entry);
+  entry.second.is_paused = is_paused;
+  entry.second.is_paused_by_program = is_paused_by_program;
+}
+
 void SubscriptionState::on_revoking(std::span<const TopicPartition> partitions) {
   for (const TopicPartition& partition : partitions) {
     const auto found = partitions_.find(partition);
@@ -233,7 +241,7 @@ bool SubscriptionState::on_record(const ConsumerRecord& record, FetchedBytes* bu
   const auto& beyond = found->second.beyond;
   const bool is_next = beyond.empty() ? found->second.ledger.is_next(record.offset)
                                       : beyond.back()->offset < record.offset;
-  if (!is_next) assign(*found);
+  if (!is_next) begin_again(*found);
   if (found->second.level > 0 && waits_for_its_delay(found->second, record, now)) return false;
   EventPointer event = pool_->make();
   event->buffer = buffer;

@@ -291,6 +291,8 @@ class SubscriptionState {
   [[nodiscard]] Partitions::value_type* assigned(std::uint64_t assignment) const;
   [[nodiscard]] Partition* owned(const messaging::EventState& event) const;
   void assign(Partitions::value_type& entry);
+  /// The number of the partition's assignment ends, and its member keeps it. Pauses stay.
+  void begin_again(Partitions::value_type& entry);
   [[nodiscard]] bool on_record(const ConsumerRecord& record, FetchedBytes* buffer, Now now);
   [[nodiscard]] bool waits_for_its_delay(Partition& partition, const ConsumerRecord& record,
                                          Now now);

@@ -62,6 +62,14 @@ TEST_F(SubscriptionControl, ends_the_pause_of_a_partition_with_its_assignment) {
   EXPECT_TRUE(paused().empty());
 }
 
+TEST_F(SubscriptionControl, keeps_a_partition_paused_whose_topic_is_made_again) {
+  deliver(5);
+  EXPECT_TRUE(state.pause(zero, true));
+  deliver(0);
+  EXPECT_EQ(state.position(zero), Offset{1});
+  EXPECT_EQ(paused(), std::vector{zero});
+}
+
 TEST_F(SubscriptionControl, refuses_partitions_that_are_not_assigned) {
   EXPECT_FALSE(state.pause(other, true));
   EXPECT_FALSE(state.seek(other, Offset{1}));
