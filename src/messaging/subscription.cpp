@@ -201,17 +201,10 @@ void Subscription::end_by_policy(Lock& lock) {
 }
 
 ReadLag Subscription::lag() const {
-  std::vector<TopicPartition> assigned;
-  {
-    const std::lock_guard lock(mutex_);
-    assigned = state_.assignment();
-  }
-  std::ranges::sort(assigned);
   ReadLag found{.topic = setup_.topic, .group_id = setup_.group_id, .partitions = {}};
-  for (const TopicPartition& each : assigned) {
-    if (each.topic != setup_.topic) continue;
-    if (const auto records = source_.lag(each)) {
-      found.partitions.push_back({each.partition, *records});
+  for (const PartitionId partition : assignment()) {
+    if (const auto records = source_.lag({setup_.topic, partition})) {
+      found.partitions.push_back({partition, *records});
     }
   }
   return found;
