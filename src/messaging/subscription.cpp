@@ -255,9 +255,11 @@ void Subscription::work() {
 
 bool Subscription::tell_waiting(Lock& lock, TimePoint now) {
   std::vector<Report> reports = state_.overdue_acks(now);
-  if (state_.has_redirect_reports()) {
-    for (Report& each : state_.take_redirect_reports()) reports.push_back(std::move(each));
-  }
+  for (Report& each : state_.take_redirect_reports()) reports.push_back(std::move(each));
+  return tell(lock, std::move(reports));
+}
+
+bool Subscription::tell(Lock& lock, std::vector<Report> reports) {
   if (reports.empty()) return false;
   lock.unlock();
   for (const Report& report : reports) tell(report);
@@ -367,12 +369,7 @@ void Subscription::handle_batch(Lock& lock, std::span<const EventPointer> batch)
   const TimePoint now = monotonic_now();
   std::vector<Report> reports = state_.on_batch_handled(batch, outcome, now, asked);
   go_on(lock, now);
-  if (reports.empty()) return;
-  lock.unlock();
-  for (const Report& report : reports) tell(report);
-  // The events that the error handler did not keep end without the lock.
-  reports.clear();
-  lock.lock();
+  (void)tell(lock, std::move(reports));
 }
 
 Result<void> Subscription::call_handler(RawEvent& event) {

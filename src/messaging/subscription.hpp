@@ -145,6 +145,8 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   /// After a handler.
   void go_on(Lock& lock, TimePoint now);
   void tell(const messaging::Report& report);
+  /// True if there are any; the lock was free meanwhile.
+  bool tell(Lock& lock, std::vector<Report> reports);
   Result<void> call_handler(RawEvent& event);
   /// Asks the program.
   FailureAction decide(const Error& why, const EventPointer& event);

@@ -163,7 +163,6 @@ class SubscriptionState {
   void on_redirected(std::uint64_t id, const Result<Receipt>& outcome, TimePoint now);
   /// Reports of dead letters that are stored, and of redirections that fail.
   [[nodiscard]] std::vector<Report> take_redirect_reports();
-  [[nodiscard]] bool has_redirect_reports() const { return !redirect_reports_.empty(); }
   /// Number of redirections whose outcome is awaited.
   [[nodiscard]] std::size_t redirecting() const { return redirecting_; }
 
