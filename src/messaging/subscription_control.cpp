@@ -1,5 +1,7 @@
 // What any thread asks of a running subscription about its partitions.
+#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "base/topic_name.hpp"
@@ -15,10 +17,14 @@ Error not_assigned(const TopicPartition& partition, std::string_view call) {
                                             ": the partition is not assigned to this subscription");
 }
 
-Error unknown_offset(const TopicPartition& partition, std::string_view call) {
-  return Error::client(Errc::no_offset, std::string(call) + " of " +
-                                            partition_name(partition.topic, partition.partition) +
-                                            ": it is not known yet");
+Result<Offset> known(const std::optional<Offset>& found, const TopicPartition& partition,
+                     std::string_view call) {
+  if (!found) return fail(not_assigned(partition, call));
+  if (!found->is_none()) return *found;
+  return fail(
+      Error::client(Errc::no_offset, std::string(call) + " of " +
+                                         partition_name(partition.topic, partition.partition) +
+                                         ": it is not known yet"));
 }
 
 Error has_ended(std::string_view call) {
@@ -39,19 +45,13 @@ std::vector<PartitionId> Subscription::assignment() const {
 Result<Offset> Subscription::position(PartitionId partition) const {
   const TopicPartition name{setup_.topic, partition};
   const std::lock_guard lock(mutex_);
-  const auto found = state_.position(name);
-  if (!found) return fail(not_assigned(name, "position"));
-  if (found->is_none()) return fail(unknown_offset(name, "position"));
-  return *found;
+  return known(state_.position(name), name, "position");
 }
 
 Result<Offset> Subscription::committed(PartitionId partition) const {
   const TopicPartition name{setup_.topic, partition};
   const std::lock_guard lock(mutex_);
-  const auto found = state_.committed(name);
-  if (!found) return fail(not_assigned(name, "committed"));
-  if (found->is_none()) return fail(unknown_offset(name, "committed"));
-  return *found;
+  return known(state_.committed(name), name, "committed");
 }
 
 Result<void> Subscription::pause_all(bool pauses) {
