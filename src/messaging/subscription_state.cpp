@@ -512,12 +512,14 @@ void SubscriptionState::on_redirected(std::uint64_t id, const Result<Receipt>& o
   redirects_.erase(found);
 }
 
+milliseconds SubscriptionState::longer_backoff(milliseconds last) const {
+  return last.count() == 0 ? settings_.min_backoff : std::min(last * 2, settings_.max_backoff);
+}
+
 void SubscriptionState::fail_redirect(PendingRedirect& pending, const Error& why, TimePoint now) {
   const EventState& event = *pending.redirect.event;
   if (!std::exchange(pending.is_failing, true)) ++owned(event)->failing_redirects;
-  pending.backoff = pending.backoff.count() == 0
-                        ? settings_.min_backoff
-                        : std::min(pending.backoff * 2, settings_.max_backoff);
+  pending.backoff = longer_backoff(pending.backoff);
   pending.due = now + pending.backoff;
   ++pending.failed;
   if (now < pending.next_told) return;
@@ -803,9 +805,7 @@ void SubscriptionState::on_commit_done(const std::vector<PartitionOffset>& offse
     commit_backoff_ = milliseconds(0);
     return on_committed(offsets);
   }
-  commit_backoff_ = commit_backoff_.count() == 0
-                        ? settings_.min_backoff
-                        : std::min(commit_backoff_ * 2, settings_.max_backoff);
+  commit_backoff_ = longer_backoff(commit_backoff_);
   commit_not_before_ = now + commit_backoff_;
 }
 
