@@ -38,11 +38,11 @@ struct SubscriptionBatches : testing::Test {
     }
     return *made;
   }
-  void deliver(std::int64_t first, std::int64_t last) {
+  void deliver(std::int64_t first, std::int64_t last, PartitionId partition = PartitionId{0}) {
     for (std::int64_t offset = first; offset <= last; ++offset) {
       ConsumerRecord record;
       record.topic = "t";
-      record.partition = PartitionId{0};
+      record.partition = partition;
       record.offset = Offset{offset};
       state().on_records({&record, 1}, nullptr, {start, wall});
     }
@@ -202,13 +202,7 @@ TEST_F(SubscriptionBatches, run_one_after_the_other_in_a_lane_and_side_by_side_i
   const std::vector<TopicPartition> both{zero, {"t", PartitionId{1}}};
   state().on_assigned(std::span(both).subspan(1));
   deliver(0, 5);
-  for (std::int64_t offset = 0; offset < 3; ++offset) {
-    ConsumerRecord record;
-    record.topic = "t";
-    record.partition = PartitionId{1};
-    record.offset = Offset{offset};
-    state().on_records({&record, 1}, nullptr, {start, wall});
-  }
+  deliver(0, 2, PartitionId{1});
   const auto one = take(), two = take();
   ASSERT_EQ(one.size(), 3u);
   ASSERT_EQ(two.size(), 3u);
