@@ -45,13 +45,12 @@ BatchOutcome BatchCall::operator()(std::span<const EventPointer> batch) const {
   events.reserve(batch.size());
   places.reserve(batch.size());
   for (std::size_t place = 0; place < batch.size(); ++place) {
-    RawEvent event = EventAccess::make(batch[place]);
     if (entrance_) {
       RawEvent passing = EventAccess::make(batch[place]);
       outcome.own[place] = enter(entrance_, passing);
       if (outcome.own[place]) continue;
     }
-    events.push_back(std::move(event));
+    events.push_back(EventAccess::make(batch[place]));
     places.push_back(place);
   }
   if (events.empty()) return outcome;
