@@ -67,22 +67,8 @@ EventPointer EventPool::make() {
 
 EventPointer EventPool::make_again(const EventState& event) {
   EventPointer again = make();
-  again->buffer = event.buffer;
+  static_cast<DeliveredRecord&>(*again) = event;
   if (again->buffer != nullptr) again->buffer->add();
-  again->topic = event.topic;
-  again->partition = event.partition;
-  again->offset = event.offset;
-  again->leader_epoch = event.leader_epoch;
-  again->timestamp = event.timestamp;
-  again->key = event.key;
-  again->value = event.value;
-  again->headers = event.headers;
-  again->attempt = event.attempt;
-  again->earlier_attempts = event.earlier_attempts;
-  again->level = event.level;
-  again->assignment = event.assignment;
-  again->lane = event.lane;
-  again->started = event.started;
   return again;
 }
 

@@ -47,9 +47,33 @@ class FetchedBytes {
   std::atomic<std::size_t> count_;
 };
 
+/// A received record, its attempts, and its place in the subscription: the same in each of its
+/// deliveries but for the attempt.
+struct DeliveredRecord {
+  /// Keeps the views alive. Null in tests, whose records live long enough.
+  FetchedBytes* buffer = nullptr;
+  std::string_view topic;
+  PartitionId partition;
+  Offset offset;
+  LeaderEpoch leader_epoch;
+  Timestamp timestamp;
+  std::optional<Bytes> key;
+  std::optional<Bytes> value;
+  HeaderRange headers;
+  /// Attempts of this delivery, this one included.
+  int attempt = 1;
+  /// Attempts before this record was stored in its retry topic.
+  int earlier_attempts = 0;
+  /// 0 for the source, otherwise the number of its retry topic.
+  std::size_t level = 0;
+  /// The number of the partition's assignment that it belongs to.
+  std::uint64_t assignment = 0;
+  std::size_t lane = 0;
+};
+
 /// One delivery of one record. A retry in place is a separate delivery, so that an ack of an
 /// earlier one cannot settle a later one.
-struct EventState {
+struct EventState : DeliveredRecord {
   enum class Settled : std::uint8_t {
     pending,
     acked,
@@ -71,26 +95,6 @@ struct EventState {
   /// Number of entries that remember this memory and look at `use`. Guarded by the subscription's
   /// lock.
   std::uint32_t remembered = 0;
-
-  /// Keeps the views alive. Null in tests, whose records live long enough.
-  FetchedBytes* buffer = nullptr;
-  std::string_view topic;
-  PartitionId partition;
-  Offset offset;
-  LeaderEpoch leader_epoch;
-  Timestamp timestamp;
-  std::optional<Bytes> key;
-  std::optional<Bytes> value;
-  HeaderRange headers;
-  /// Attempts of this delivery, this one included.
-  int attempt = 1;
-  /// Attempts before this record was stored in its retry topic.
-  int earlier_attempts = 0;
-  /// 0 for the source, otherwise the number of its retry topic.
-  std::size_t level = 0;
-  /// The number of the partition's assignment that it belongs to.
-  std::uint64_t assignment = 0;
-  std::size_t lane = 0;
 
   // Guarded by the subscription's lock.
   Settled settled = Settled::pending;
