@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/assert.hpp"
+#include "base/broker_errors.hpp"
 #include "base/topic_name.hpp"
 #include "client/cluster/handle_access.hpp"
 #include "client/cluster/shared_client.hpp"
@@ -33,9 +34,6 @@ using messaging::monotonic_now;
 using std::chrono::milliseconds;
 
 namespace {
-
-/// UNKNOWN_TOPIC_OR_PARTITION
-constexpr std::int16_t unknown_topic_or_partition = 3;
 
 milliseconds left_until(TimePoint deadline) {
   const TimePoint now = monotonic_now();
@@ -670,7 +668,7 @@ Result<PartitionId> BrokerRuntime::reply_partition(
     const auto described = cluster->describe_topics({topic}, {.timeout = left_until(deadline)});
     if (!described) return fail(described.error());
     const auto& found = described->front().result;
-    if (!found && found.error().is_broker(unknown_topic_or_partition)) {
+    if (!found && found.error().is_broker(broker_error::unknown_topic_or_partition)) {
       return fail(Error::client(Errc::no_such_topic,
                                 "it does not exist; create it, or let the first request do so by "
                                 "create_reply_topic"));

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <utility>
 
+#include "base/broker_errors.hpp"
 #include "messaging/broker_access.hpp"
 #include "messaging/broker_properties.hpp"
 #include "messaging/broker_runtime.hpp"
@@ -18,11 +19,6 @@ namespace dohle {
 
 namespace messaging {
 
-namespace {
-/// TOPIC_ALREADY_EXISTS
-constexpr std::int16_t topic_already_exists = 36;
-}  // namespace
-
 Result<bool> create_topic(Admin& admin, const std::string& topic, std::int32_t partitions,
                           std::int16_t replication_factor,
                           std::optional<std::chrono::milliseconds> timeout) {
@@ -33,7 +29,9 @@ Result<bool> create_topic(Admin& admin, const std::string& topic, std::int32_t p
   bool was_there = false;
   for (const Named<CreatedTopic>& each : *made) {
     if (each.result) continue;
-    if (!each.result.error().is_broker(topic_already_exists)) return fail(each.result.error());
+    if (!each.result.error().is_broker(broker_error::topic_already_exists)) {
+      return fail(each.result.error());
+    }
     was_there = true;
   }
   return was_there;
@@ -84,7 +82,7 @@ Result<void> create(Admin& admin, const std::string& topic, std::int32_t partiti
   if (!differs) return fail(differs.error());
   if (differs->empty()) return {};
   return fail(
-      Error::broker(messaging::topic_already_exists, "create topic " + topic + ": " + *differs));
+      Error::broker(broker_error::topic_already_exists, "create topic " + topic + ": " + *differs));
 }
 
 /// A connected broker for a single call about topics.

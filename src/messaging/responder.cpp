@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "base/broker_errors.hpp"
 #include "messaging/publish_chain.hpp"
 #include "messaging/request_headers.hpp"
 
@@ -10,13 +11,10 @@ namespace dohle::messaging {
 
 namespace {
 
-/// UNKNOWN_TOPIC_OR_PARTITION
-constexpr std::int16_t unknown_topic_or_partition = 3;
-
 /// Whether the requester's topic or partition is gone, so that no retry helps.
 bool is_gone(const Error& why) {
   return why.is(Errc::no_such_topic) || why.is(Errc::no_such_partition) ||
-         why.is_broker(unknown_topic_or_partition);
+         why.is_broker(broker_error::unknown_topic_or_partition);
 }
 
 Result<Message> made(const ReplyMaker& maker, const RawEvent& request, std::string_view topic) {
