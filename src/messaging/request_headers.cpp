@@ -1,26 +1,25 @@
 #include "messaging/request_headers.hpp"
 
-#include <charconv>
+#include <cstddef>
 #include <cstdint>
+#include <span>
+
+#include "properties/values.hpp"
+#include "wire/big_endian.hpp"
 
 namespace dohle::messaging {
 
 namespace {
 
 std::string big_endian(std::int32_t value) {
-  const auto bits = static_cast<std::uint32_t>(value);
-  std::string bytes;
-  for (int shift = 24; shift >= 0; shift -= 8) {
-    bytes += static_cast<char>(static_cast<unsigned char>(bits >> shift));
-  }
+  std::string bytes(sizeof value, '\0');
+  wire::store_big_endian(std::as_writable_bytes(std::span(bytes)).data(), value);
   return bytes;
 }
 
 std::optional<std::int32_t> parse_big_endian(std::string_view bytes) {
-  if (bytes.size() != 4) return std::nullopt;
-  std::uint32_t bits = 0;
-  for (const char each : bytes) bits = bits << 8 | static_cast<unsigned char>(each);
-  return static_cast<std::int32_t>(bits);
+  if (bytes.size() != sizeof(std::int32_t)) return std::nullopt;
+  return wire::load_big_endian<std::int32_t>(as_bytes(bytes).data());
 }
 
 Error wrong_header(const RawEvent& request, const std::string& what) {
@@ -77,13 +76,9 @@ Result<RequestHeaders> read_headers(const RawEvent& request) {
   }
   if (const auto id = request.header(correlation_header)) found.correlation = std::string(*id);
   if (const auto deadline = request.header(deadline_header)) {
-    std::int64_t at = 0;
-    const char* const end = deadline->data() + deadline->size();
-    const auto parsed = std::from_chars(deadline->data(), end, at);
-    if (parsed.ec != std::errc() || parsed.ptr != end || at < 0) {
-      return fail(wrong_header(request, "has a header dohle-deadline that is no time"));
-    }
-    found.deadline = Timestamp{at};
+    const auto at = properties::parse_count(*deadline, 0, INT64_MAX);
+    if (!at) return fail(wrong_header(request, "has a header dohle-deadline that is no time"));
+    found.deadline = Timestamp{*at};
   }
   return found;
 }

@@ -1,12 +1,11 @@
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -14,32 +13,32 @@
 
 #include "base/time.hpp"
 #include "dohle/error.hpp"
+#include "dohle/record.hpp"
+#include "wire/big_endian.hpp"
 
 namespace dohle::messaging {
 
 /// What names a request to its responder: 16 bytes, as spring-kafka's are. The first half is the
 /// requester's, the second the number of the request, both big-endian.
 struct CorrelationId {
+  static constexpr std::size_t size = 16;
+
   std::uint64_t requester = 0;
   std::uint64_t number = 0;
 
   [[nodiscard]] std::string bytes() const {
-    std::string made;
-    for (const std::uint64_t half : {requester, number}) {
-      for (int shift = 56; shift >= 0; shift -= 8) {
-        made += static_cast<char>(static_cast<unsigned char>(half >> shift));
-      }
-    }
+    std::string made(size, '\0');
+    std::byte* const to = std::as_writable_bytes(std::span(made)).data();
+    wire::store_big_endian(to, requester);
+    wire::store_big_endian(to + sizeof requester, number);
     return made;
   }
   /// Absent for bytes of another length.
   [[nodiscard]] static std::optional<CorrelationId> parse(std::string_view bytes) {
-    if (bytes.size() != 16) return std::nullopt;
-    std::uint64_t halves[2] = {0, 0};
-    for (std::size_t i = 0; i < 16; ++i) {
-      halves[i / 8] = halves[i / 8] << 8 | static_cast<unsigned char>(bytes[i]);
-    }
-    return CorrelationId{halves[0], halves[1]};
+    if (bytes.size() != size) return std::nullopt;
+    const std::byte* const from = as_bytes(bytes).data();
+    return CorrelationId{wire::load_big_endian<std::uint64_t>(from),
+                         wire::load_big_endian<std::uint64_t>(from + sizeof requester)};
   }
   friend bool operator==(const CorrelationId&, const CorrelationId&) = default;
 };
