@@ -44,8 +44,8 @@ void remove_headers(Message& message) {
 }
 
 void set_headers(const RequestHeaders& request, Message& message) {
-  remove_headers(message);
   std::vector<Header> headers = message.headers();
+  remove_headers(headers);
   headers.push_back({std::string(reply_topic_header), request.reply_topic});
   if (!request.reply_partition.is_none()) {
     headers.push_back(
