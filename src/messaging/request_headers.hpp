@@ -9,6 +9,7 @@
 #include "dohle/event.hpp"
 #include "dohle/ids.hpp"
 #include "dohle/message.hpp"
+#include "dohle/middleware.hpp"
 
 // The headers of requests and replies. Those that begin with kafka_ are spring-kafka's
 // (ReplyingKafkaTemplate and @SendTo): the topic as UTF-8, the partition as a big-endian 32-bit
@@ -20,7 +21,7 @@ inline constexpr std::string_view reply_topic_header = "kafka_replyTopic";
 inline constexpr std::string_view reply_partition_header = "kafka_replyPartition";
 inline constexpr std::string_view correlation_header = "kafka_correlationId";
 /// Milliseconds since the Unix epoch, in decimal digits.
-inline constexpr std::string_view deadline_header = "dohle-deadline";
+using middleware::deadline_header;
 /// Why a reply has no value: "NAME: message".
 inline constexpr std::string_view error_header = "dohle-error";
 
