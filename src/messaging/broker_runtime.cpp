@@ -35,12 +35,6 @@ using std::chrono::milliseconds;
 
 namespace {
 
-milliseconds left_until(TimePoint deadline) {
-  const TimePoint now = monotonic_now();
-  if (deadline <= now) return milliseconds(0);
-  return std::chrono::ceil<milliseconds>(deadline - now);
-}
-
 std::string troubles_of(const std::shared_ptr<Client::Shared>& client) {
   if (!client) return {};
   auto text = client::wait_for<std::string>(

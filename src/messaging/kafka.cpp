@@ -60,12 +60,8 @@ namespace kafka {
 
 namespace {
 
+using messaging::left_until;
 using std::chrono::milliseconds;
-
-milliseconds left_until(TimePoint deadline) {
-  const auto left = std::chrono::ceil<milliseconds>(deadline - messaging::monotonic_now());
-  return std::max(left, milliseconds(0));
-}
 
 TimePoint deadline_of(milliseconds timeout) {
   return messaging::monotonic_now() + call_timeout(timeout);

@@ -48,10 +48,7 @@ class Redrive {
     Offset next;
   };
 
-  [[nodiscard]] milliseconds left() const {
-    const auto left = std::chrono::ceil<milliseconds>(deadline_ - monotonic_now());
-    return std::max(left, milliseconds(0));
-  }
+  [[nodiscard]] milliseconds left() const { return left_until(deadline_); }
   Result<void> find_parts(Admin& admin);
   Result<void> find_ends(Admin& admin);
   Result<void> start(Consumer& consumer);

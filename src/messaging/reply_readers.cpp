@@ -61,8 +61,7 @@ Result<ReplyReaders::Reader> ReplyReaders::start(const std::string& topic,
   if (!partition) return fail(partition.error());
   auto subscription = means_.subscribe(topic, *partition);
   if (!subscription) return fail(subscription.error());
-  const auto left = std::chrono::ceil<milliseconds>(deadline - monotonic_now());
-  auto ready = (*subscription)->wait_ready(std::max(left, milliseconds(0)));
+  auto ready = (*subscription)->wait_ready(left_until(deadline));
   if (ready) return Reader{*partition, *std::move(subscription)};
   // The next request starts anew.
   (*subscription)->request_stop(milliseconds(0));

@@ -1,5 +1,6 @@
 #include "messaging/reports.hpp"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -23,6 +24,11 @@ std::string place_of(const Failure& failure) {
 
 TimePoint monotonic_now() {
   return thread_now();
+}
+
+std::chrono::milliseconds left_until(TimePoint deadline) {
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - monotonic_now());
+  return std::max(left, std::chrono::milliseconds(0));
 }
 
 FailureCounters::FailureCounters(telemetry::Registry& registry)

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <memory>
 #include <mutex>
 
@@ -67,5 +68,7 @@ class Reports {
 
 /// The clock of the messaging API's engines.
 [[nodiscard]] TimePoint monotonic_now();
+/// The time until `deadline` by that clock, rounded up; 0 once it has passed.
+[[nodiscard]] std::chrono::milliseconds left_until(TimePoint deadline);
 
 }  // namespace dohle::messaging

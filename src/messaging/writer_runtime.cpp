@@ -32,11 +32,6 @@ Error too_many(std::string_view what, std::size_t most) {
                        "a Writer has at most " + std::to_string(most) + " " + std::string(what));
 }
 
-milliseconds left_until(TimePoint deadline) {
-  const auto left = std::chrono::ceil<milliseconds>(deadline - monotonic_now());
-  return std::max(left, milliseconds(0));
-}
-
 /// Another handle on the same producer.
 Producer shared(const Producer& producer) {
   return client::HandleAccess::make<Producer>(client::HandleAccess::insides(producer));
