@@ -32,28 +32,26 @@ Result<void> check(const messaging::BrokerRuntime* runtime) {
 
 constexpr messaging::CodecName raw[] = {{"raw", "application/octet-stream"}};
 
-/// Encodes the key that `options` hold as a value.
-Result<void> encode_key(std::string_view topic, PublishOptions& options) {
+/// Encodes the key that `options` hold as a value, of a message with these headers.
+Result<void> encode_key(std::string_view topic, std::span<const Header> headers,
+                        PublishOptions& options) {
   if (!options.key_encoder) return {};
   if (options.key) {
     return fail(Error::configuration("key and key_encoder are both set; a message has one key"));
   }
-  const CodecContext context{
-      .topic = topic, .is_key = true, .headers = CodecHeaders(options.headers)};
-  if (auto encoded = options.key_encoder(context, options.key.emplace()); !encoded) return encoded;
-  return {};
+  const CodecContext context{.topic = topic, .is_key = true, .headers = CodecHeaders(headers)};
+  return options.key_encoder(context, options.key.emplace());
 }
-
-/// The same of a message, whose own key takes precedence.
+Result<void> encode_key(std::string_view topic, PublishOptions& options) {
+  return encode_key(topic, options.headers, options);
+}
+/// A message's own key takes precedence.
 Result<void> encode_key(std::string_view topic, const Message& message, PublishOptions& options) {
   if (message.key()) options.key_encoder = nullptr;
   if (!options.key_encoder) return {};
   std::vector<Header> headers = message.headers();
   headers.insert(headers.end(), options.headers.begin(), options.headers.end());
-  std::swap(headers, options.headers);
-  auto encoded = encode_key(topic, options);
-  std::swap(headers, options.headers);
-  return encoded;
+  return encode_key(topic, headers, options);
 }
 
 bool has_content_type(const std::vector<Header>& headers) {
