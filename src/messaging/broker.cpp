@@ -30,7 +30,8 @@ Result<void> check(const messaging::BrokerRuntime* runtime) {
   return {};
 }
 
-constexpr messaging::CodecName raw[] = {{"raw", "application/octet-stream"}};
+/// The codec of text and bytes.
+constexpr const auto& raw = messaging::codec_names<std::string>;
 
 /// Encodes the key that `options` hold as a value, of a message with these headers.
 Result<void> encode_key(std::string_view topic, std::span<const Header> headers,
