@@ -117,6 +117,17 @@ Result<Message> request_message(std::string_view topic, const messaging::Request
   return message;
 }
 
+/// `waits`: as of BrokerRuntime::request.
+Result<void> start_request(messaging::BrokerRuntime* runtime, std::string_view topic,
+                           const messaging::RequestBody& body, RequestOptions options,
+                           messaging::ReplyReceiver receiver, bool waits) {
+  if (auto usable = check(runtime); !usable) return usable;
+  messaging::skip_option(options);
+  auto message = request_message(topic, body, options, runtime->options());
+  if (!message) return fail(message.error());
+  return runtime->request(topic, *std::move(message), options, std::move(receiver), waits);
+}
+
 }  // namespace
 
 Broker::Broker(std::shared_ptr<messaging::BrokerRuntime> inside) : inside_(std::move(inside)) {}
@@ -233,24 +244,16 @@ Result<messaging::DecodingChoice> Broker::choose_decoding(
 
 Result<void> Broker::send_request_body(std::string_view topic, const messaging::RequestBody& body,
                                        RequestOptions options, messaging::ReplyReceiver receiver) {
-  if (auto usable = check(inside_.get()); !usable) return usable;
-  messaging::skip_option(options);
-  auto message = request_message(topic, body, options, inside_->options());
-  if (!message) return fail(message.error());
-  return inside_->request(topic, *std::move(message), options, std::move(receiver), false);
+  return start_request(inside_.get(), topic, body, std::move(options), std::move(receiver), false);
 }
 
 Result<void> Broker::request_body_and_wait(std::string_view topic,
                                            const messaging::RequestBody& body,
                                            RequestOptions options,
                                            const std::function<void(RawEvent&)>& read) {
-  if (auto usable = check(inside_.get()); !usable) return usable;
-  messaging::skip_option(options);
-  auto message = request_message(topic, body, options, inside_->options());
-  if (!message) return fail(message.error());
   auto waiter = std::make_shared<client::Waiter<void>>();
-  auto sent = inside_->request(
-      topic, *std::move(message), options,
+  auto sent = start_request(
+      inside_.get(), topic, body, std::move(options),
       [waiter, &read](RawEvent* reply, const Error* failure) {
         Result<void> outcome;
         try {
