@@ -42,6 +42,19 @@ std::string troubles_of(const std::shared_ptr<Client::Shared>& client) {
   return text ? *text : std::string();
 }
 
+/// What a subscription asks of its client, which may end before it.
+void ask_client(const std::weak_ptr<Client::Shared>& client, Subscription::Setup& setup) {
+  setup.wall = [client] {
+    const auto alive = client.lock();
+    return alive ? alive->environment().clock.wall() : Timestamp{0};
+  };
+  setup.is_client_thread = [client] {
+    const auto alive = client.lock();
+    return alive && alive->loop().is_loop_thread();
+  };
+  setup.troubles = [client] { return troubles_of(client.lock()); };
+}
+
 /// A number of the client's random source, which only its own thread may ask.
 std::uint64_t seed_of(const std::shared_ptr<Client::Shared>& client) {
   auto seed = client::wait_for<std::uint64_t>(
@@ -559,13 +572,7 @@ Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe(std::string topic
   }
   Subscription::Setup setup;
   setup.outbox = *std::move(outbox);
-  const client::ClientEnvironment& environment =
-      client::HandleAccess::insides(*client_)->environment();
-  setup.wall = [client = std::weak_ptr(client::HandleAccess::insides(*client_)),
-                &clock = environment.clock] {
-    const auto alive = client.lock();
-    return alive ? clock.wall() : Timestamp{0};
-  };
+  ask_client(client::HandleAccess::insides(*client_), setup);
   setup.topic = std::move(topic);
   setup.settings = read->state;
   setup.workers = options.concurrency;
@@ -581,13 +588,6 @@ Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe(std::string topic
   setup.batch_handler = std::move(of_batches);
   setup.source = std::move(source);
   setup.reports = reports_;
-  setup.is_client_thread = [client = std::weak_ptr(client::HandleAccess::insides(*client_))] {
-    const auto alive = client.lock();
-    return alive && alive->loop().is_loop_thread();
-  };
-  setup.troubles = [client = std::weak_ptr(client::HandleAccess::insides(*client_))] {
-    return troubles_of(client.lock());
-  };
   setup.options = std::move(options);
   auto started = Subscription::start(std::move(setup));
   std::erase_if(subscriptions_, [](const auto& earlier) { return earlier.expired(); });
