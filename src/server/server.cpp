@@ -31,8 +31,7 @@ Result<void> Server::stop(std::chrono::milliseconds timeout) {
   return inside_->stop(timeout);
 }
 Result<void> Server::stop() {
-  if (auto usable = inside_->check_usable(); !usable) return usable;
-  return inside_->stop(inside_->options().stop_timeout);
+  return stop(inside_->options().stop_timeout);
 }
 Result<void> Server::run() {
   if (auto usable = inside_->check_usable(); !usable) return usable;
