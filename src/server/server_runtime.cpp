@@ -95,9 +95,11 @@ Result<void> ServerRuntime::add(std::string topic, messaging::Subscribing subscr
                                                          std::to_string(Server::max_subscribers) +
                                                          " subscribers (Server::max_subscribers)"));
     }
-    // Its start subscribes it.
-    if (state_ != ServerState::running)
-      return registered_.push_back(std::move(added)), Result<void>();
+    if (state_ != ServerState::running) {
+      // Its start subscribes it.
+      registered_.push_back(std::move(added));
+      return {};
+    }
     broker = broker_;
   }
   auto subscriber = subscribe(*broker, *added);
@@ -155,14 +157,14 @@ Result<void> ServerRuntime::start_with(const std::shared_ptr<Broker>& broker) {
   if (options_.health_page) {
     auto shown = options_.health_page->start([this] { return health(); });
     if (!shown) {
-      (void)end(broker, false, thread_now() + options_.stop_timeout);
+      (void)broker->disconnect(options_.stop_timeout);
       return fail(shown.error().within("health_page"));
     }
     url = *std::move(shown);
   }
   if (auto subscribed = subscribe_all(broker, url); !subscribed) {
     // The error of the start is the one to tell.
-    (void)end(broker, true, thread_now() + options_.stop_timeout);
+    (void)end(broker, thread_now() + options_.stop_timeout);
     return subscribed;
   }
   return {};
@@ -216,14 +218,13 @@ Result<void> ServerRuntime::stop(milliseconds timeout) {
     broker = std::exchange(broker_, nullptr);
     url_.clear();
   }
-  auto ended = end(broker, options_.health_page != nullptr, deadline);
+  auto ended = end(broker, deadline);
   become(ServerState::idle);
   return ended;
 }
 
-Result<void> ServerRuntime::end(const std::shared_ptr<Broker>& broker, bool is_shown,
-                                TimePoint deadline) {
-  if (is_shown && options_.health_page) options_.health_page->stop();
+Result<void> ServerRuntime::end(const std::shared_ptr<Broker>& broker, TimePoint deadline) {
+  if (options_.health_page) options_.health_page->stop();
   const auto report = broker->disconnect(left_until(deadline));
   std::vector<std::shared_ptr<Subscriber>> ended;
   {

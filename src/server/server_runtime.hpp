@@ -52,7 +52,8 @@ class ServerRuntime {
   Result<void> subscribe_all(const std::shared_ptr<Broker>& broker, const std::string& url);
   static Result<std::shared_ptr<Subscriber>> subscribe(Broker& broker, const Registered& what);
   void become(ServerState state);
-  Result<void> end(const std::shared_ptr<Broker>& broker, bool is_shown, TimePoint deadline);
+  /// Ends the health page, the Broker and its subscribers.
+  Result<void> end(const std::shared_ptr<Broker>& broker, TimePoint deadline);
   /// Those that run.
   [[nodiscard]] std::vector<std::shared_ptr<Subscriber>> subscribers() const;
   /// The failure of a subscriber that has ended by itself.
