@@ -186,7 +186,7 @@ class HttpHealthPage final : public HealthPage {
   Result<std::string> start(std::function<ServerHealth()> health) override {
     http_ = std::make_unique<BoundedServer>();
     limit(*http_);
-    answer(*http_, std::move(health));
+    answer(*http_, health);
     if (metrics_) {
       http_->Get("/metrics", [this](const httplib::Request&, httplib::Response& to) {
         to.set_content(metrics_(), "text/plain; version=0.0.4; charset=utf-8");
@@ -232,21 +232,17 @@ class HttpHealthPage final : public HealthPage {
     });
   }
 
-  static void answer(httplib::Server& http, std::function<ServerHealth()> health) {
-    const auto respond = [health = std::move(health)](httplib::Response& to, auto is_well) {
-      const ServerHealth now = health();
-      to.status = is_well(now) ? 200 : 503;
-      to.set_content(now.to_json() + "\n", "application/json");
+  static void answer(httplib::Server& http, const std::function<ServerHealth()>& health) {
+    const auto respond = [&health](bool (ServerHealth::*is_well)() const) {
+      return [health, is_well](const httplib::Request&, httplib::Response& to) {
+        const ServerHealth now = health();
+        to.status = (now.*is_well)() ? 200 : 503;
+        to.set_content(now.to_json() + "\n", "application/json");
+      };
     };
-    const auto is_ready = [](const ServerHealth& now) { return now.is_ready(); };
-    const auto is_alive = [](const ServerHealth& now) { return now.is_alive(); };
-    const auto ready = [=](const httplib::Request&, httplib::Response& to) {
-      respond(to, is_ready);
-    };
-    http.Get("/health", ready);
-    http.Get("/health/ready", ready);
-    http.Get("/health/live",
-             [=](const httplib::Request&, httplib::Response& to) { respond(to, is_alive); });
+    http.Get("/health", respond(&ServerHealth::is_ready));
+    http.Get("/health/ready", respond(&ServerHealth::is_ready));
+    http.Get("/health/live", respond(&ServerHealth::is_alive));
   }
 
   const Endpoint at_;
