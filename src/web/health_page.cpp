@@ -1,6 +1,5 @@
 #include <httplib.h>
 #include <poll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
