@@ -29,10 +29,6 @@ class AddedPartitions : public AtTestedServer {
     ASSERT_TRUE(producer) << producer.error().to_string();
     producer_.emplace(std::move(*producer));
   }
-  void make(std::int32_t partitions) {
-    const auto made = kafka::create_topic(tested_address(), topic(), partitions, 1);
-    ASSERT_TRUE(made) << made.error().to_string();
-  }
   void add(std::int32_t total) {
     const auto added = client_->admin().create_partitions({{topic(), total}});
     ASSERT_TRUE(added) << added.error().to_string();
@@ -47,16 +43,6 @@ class AddedPartitions : public AtTestedServer {
           producer_->send(*to, {.value = as_bytes(text), .partition = PartitionId{partition}});
       return sent && sent->get();
     })) << text;
-  }
-  template <class... Given>
-  static std::optional<Subscriber> read(Broker& broker, Texts& into, const Given&... given) {
-    auto reader = broker.subscribe<std::string>(
-        topic(), [&into](const std::string& text) { into.add(text); }, given...);
-    if (!reader || !reader->wait_ready(patience)) {
-      ADD_FAILURE() << "the subscription is not ready";
-      return std::nullopt;
-    }
-    return std::move(*reader);
   }
 
   std::optional<Client> client_;

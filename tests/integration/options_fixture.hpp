@@ -3,11 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
-#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -17,7 +15,9 @@
 #include <utility>
 #include <vector>
 
+#include "connected.hpp"
 #include "dohle/kafka.hpp"
+#include "lines.hpp"
 #include "recorded_node.hpp"
 
 // Options of the messaging API, each seen by its effect outside of the options: at the server, in
@@ -27,38 +27,6 @@
 namespace dohle {
 
 using namespace std::chrono_literals;
-
-/// Where options are skipped (option_tests.py), tests are there to fail, and wait less.
-inline const std::chrono::milliseconds patience =
-    std::getenv("DOHLE_SKIP_OPTION") == nullptr ? 20s : 3s;
-
-/// Texts from any thread.
-class Lines {
- public:
-  void add(std::string line) {
-    const std::lock_guard lock(mutex_);
-    lines_.push_back(std::move(line));
-    grown_.notify_all();
-  }
-  bool wait_for(std::size_t count, std::chrono::milliseconds most = patience) {
-    std::unique_lock lock(mutex_);
-    return grown_.wait_for(lock, most, [&] { return lines_.size() >= count; });
-  }
-  bool wait_for(const std::string& line) {
-    std::unique_lock lock(mutex_);
-    return grown_.wait_for(lock, patience,
-                           [&] { return std::ranges::find(lines_, line) != lines_.end(); });
-  }
-  std::vector<std::string> all() {
-    const std::lock_guard lock(mutex_);
-    return lines_;
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable grown_;
-  std::vector<std::string> lines_;
-};
 
 inline std::shared_ptr<Logger> logger_into(Lines& lines, LogLevel level) {
   return function_logger(level, [&lines](LogLevel, std::string_view, std::string_view line) {
@@ -122,16 +90,7 @@ struct Opens {
 /// A broker at `address` that has connected.
 template <class... Given>
 std::optional<Broker> connected(const std::string& address, Given&&... given) {
-  auto made = kafka::new_broker(with_address(address), std::forward<Given>(given)...);
-  if (!made) {
-    ADD_FAILURE() << made.error().to_string();
-    return std::nullopt;
-  }
-  if (auto reached = made->connect(patience); !reached) {
-    ADD_FAILURE() << reached.error().to_string();
-    return std::nullopt;
-  }
-  return std::move(*made);
+  return connected_within(patience, address, std::forward<Given>(given)...);
 }
 
 /// A broker on a node of its own with a topic "t" of three partitions.

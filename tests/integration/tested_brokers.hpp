@@ -4,50 +4,21 @@
 
 #include <algorithm>
 #include <chrono>
-#include <condition_variable>
-#include <mutex>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
-#include <vector>
 
+#include "connected.hpp"
 #include "dohle/kafka.hpp"
+#include "lines.hpp"
 #include "tested_server.hpp"
 
 namespace dohle {
 
-/// Texts from any thread.
-class Texts {
- public:
-  void add(std::string text) {
-    const std::lock_guard lock(mutex_);
-    texts_.push_back(std::move(text));
-    grown_.notify_all();
-  }
-  bool wait_for(const std::string& text) {
-    std::unique_lock lock(mutex_);
-    return grown_.wait_for(lock, std::chrono::seconds(30), [&] { return has_unlocked(text); });
-  }
-  bool wait_for_count(std::size_t count) {
-    std::unique_lock lock(mutex_);
-    return grown_.wait_for(lock, std::chrono::seconds(30), [&] { return texts_.size() >= count; });
-  }
-  bool has(const std::string& text) {
-    const std::lock_guard lock(mutex_);
-    return has_unlocked(text);
-  }
-  std::vector<std::string> all() {
-    const std::lock_guard lock(mutex_);
-    return texts_;
-  }
-
- private:
-  [[nodiscard]] bool has_unlocked(const std::string& text) const {
-    return std::ranges::find(texts_, text) != texts_.end();
-  }
-  std::mutex mutex_;
-  std::condition_variable grown_;
-  std::vector<std::string> texts_;
+/// Lines for which a slower server has more time.
+struct Texts : Lines {
+  Texts() : Lines(std::chrono::seconds(30)) {}
 };
 
 /// Brokers at the server under test, and topics of one test.
@@ -57,16 +28,7 @@ class AtTestedServer : public testing::Test {
 
   template <class... Given>
   static std::optional<Broker> connected(Given&&... given) {
-    auto made = kafka::new_broker(with_address(tested_address()), std::forward<Given>(given)...);
-    if (!made) {
-      ADD_FAILURE() << made.error().to_string();
-      return std::nullopt;
-    }
-    if (auto reached = made->connect(patience); !reached) {
-      ADD_FAILURE() << reached.error().to_string();
-      return std::nullopt;
-    }
-    return std::move(*made);
+    return connected_within(patience, tested_address(), std::forward<Given>(given)...);
   }
   /// A topic that no other test has.
   static std::string topic(const std::string& name = "t") {
@@ -74,6 +36,22 @@ class AtTestedServer : public testing::Test {
     std::string unique = std::string(test->test_suite_name()) + "." + test->name() + "." + name;
     std::ranges::replace(unique, '/', '-');
     return unique;
+  }
+  /// Creates it.
+  static void make(std::int32_t partitions = 1) {
+    const auto made = kafka::create_topic(tested_address(), topic(), partitions, 1);
+    ASSERT_TRUE(made) << made.error().to_string();
+  }
+  /// A ready subscription to that topic.
+  template <class... Given>
+  static std::optional<Subscriber> read(Broker& broker, Texts& into, const Given&... given) {
+    auto reader = broker.subscribe<std::string>(
+        topic(), [&into](const std::string& text) { into.add(text); }, given...);
+    if (!reader || !reader->wait_ready(patience)) {
+      ADD_FAILURE() << (reader ? "the subscription is not ready" : reader.error().to_string());
+      return std::nullopt;
+    }
+    return std::move(*reader);
   }
   /// Does `look` until it returns true.
   template <class Look>

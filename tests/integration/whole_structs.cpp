@@ -22,10 +22,6 @@ class WholeStructs : public AtTestedServer {
     ASSERT_TRUE(made) << made.error().to_string();
     client_.emplace(std::move(*made));
   }
-  static void make(std::int32_t partitions = 1) {
-    const auto made = kafka::create_topic(tested_address(), topic(), partitions, 1);
-    ASSERT_TRUE(made) << made.error().to_string();
-  }
   static Result<Receipt> publish(Broker& broker, const std::string& text,
                                  PublishOptions with = {}) {
     auto sent = broker.publish(topic(), text, std::move(with));
@@ -36,16 +32,6 @@ class WholeStructs : public AtTestedServer {
     ASSERT_TRUE(broker);
     const auto stored = publish(*broker, text, {.partition = PartitionId{partition}});
     ASSERT_TRUE(stored) << stored.error().to_string();
-  }
-  template <class... Given>
-  static std::optional<Subscriber> read(Broker& broker, Texts& into, const Given&... given) {
-    auto reader = broker.subscribe<std::string>(
-        topic(), [&into](const std::string& text) { into.add(text); }, given...);
-    if (!reader || !reader->wait_ready(patience)) {
-      ADD_FAILURE() << (reader ? "the subscription is not ready" : reader.error().to_string());
-      return std::nullopt;
-    }
-    return std::move(*reader);
   }
   Offset committed(const std::string& group) {
     const auto offsets = client_->admin().group_offsets(group);
@@ -173,7 +159,7 @@ TEST_F(WholeStructs, reader_config_session_timeout_is_checked_by_the_server) {
   ASSERT_TRUE(broker);
   auto reader = broker->subscribe(topic(), [](RawEvent) {});
   ASSERT_TRUE(reader) << reader.error().to_string();
-  ASSERT_TRUE(failures.wait_for_count(1));
+  ASSERT_TRUE(failures.wait_for(1));
   EXPECT_THAT(failures.all().front(), testing::HasSubstr("INVALID_SESSION_TIMEOUT"));
 }
 
@@ -212,7 +198,7 @@ TEST_F(WholeStructs, reader_config_max_bytes_bound_each_fetch_and_lose_nothing) 
   ASSERT_TRUE(broker);
   Texts texts;
   const auto reader = read(*broker, texts);
-  EXPECT_TRUE(texts.wait_for_count(6));
+  EXPECT_TRUE(texts.wait_for(6));
 }
 
 TEST_F(WholeStructs, dialer_client_id_is_the_servers_name_of_the_member) {
