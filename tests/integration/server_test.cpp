@@ -8,74 +8,22 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <condition_variable>
 #include <future>
-#include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "dohle/kafka.hpp"
 #include "dohle/server.hpp"
+#include "options_fixture.hpp"
 
 namespace dohle {
 namespace {
 
-using namespace std::chrono_literals;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::UnorderedElementsAre;
-
-constexpr auto patience = 20s;
-
-/// What handlers have handled.
-class Handled {
- public:
-  void note(std::string text) {
-    const std::lock_guard lock(mutex_);
-    texts_.push_back(std::move(text));
-    changed_.notify_all();
-  }
-  bool wait_for(std::size_t count) {
-    std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, patience, [&] { return texts_.size() >= count; });
-  }
-  std::vector<std::string> texts() {
-    const std::lock_guard lock(mutex_);
-    return texts_;
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::vector<std::string> texts_;
-};
-
-/// A gate that handlers wait at.
-class Gate {
- public:
-  void open() {
-    const std::lock_guard lock(mutex_);
-    is_open_ = true;
-    changed_.notify_all();
-  }
-  void pass() {
-    std::unique_lock lock(mutex_);
-    is_reached_ = true;
-    changed_.notify_all();
-    changed_.wait_for(lock, patience, [&] { return is_open_; });
-  }
-  bool wait_reached() {
-    std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, patience, [&] { return is_reached_; });
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool is_open_ = false;
-  bool is_reached_ = false;
-};
 
 /// A Broker that keeps the node alive, and a Server's options to reach it.
 class ServerOnNode : public testing::Test {
@@ -83,8 +31,8 @@ class ServerOnNode : public testing::Test {
   void SetUp() override {
     address_ = "embedded:memory/" +
                std::string(testing::UnitTest::GetInstance()->current_test_info()->name());
-    keeper_.emplace(kafka::new_broker(with_address(address_), kafka::with_async(false)).value());
-    ASSERT_TRUE(keeper_->connect(patience));
+    keeper_ = connected(address_, kafka::with_async(false));
+    ASSERT_TRUE(keeper_);
     for (const char* topic : {"a", "b"}) ASSERT_TRUE(kafka::create_topic(*keeper_, topic, 1, 1));
   }
   ServerOptions options() const {
@@ -112,96 +60,92 @@ class ServerOnNode : public testing::Test {
     }
     return true;
   }
+  auto notes() {
+    return [this](std::string text) { handled_.add(std::move(text)); };
+  }
 
+  Lines handled_;
+  Gate gate_;
   std::string address_;
   std::optional<Broker> keeper_;
 };
 
-auto notes(Handled& handled) {
-  return [&handled](std::string text) { handled.note(std::move(text)); };
-}
-
 TEST_F(ServerOnNode, HandlesWhatSubscribersRegisteredBeforeAndAfterStartReceive) {
-  Handled handled;
   Server server(options());
-  ASSERT_TRUE(server.register_subscriber<std::string>("a", notes(handled)));
+  ASSERT_TRUE(server.register_subscriber<std::string>("a", notes()));
   publish("a", "before");
   ASSERT_TRUE(server.start());
   ASSERT_TRUE(server.register_subscriber(
-      "b", [&](RawEvent event) { handled.note("b:" + std::string(*event.body())); }));
+      "b", [&](RawEvent event) { handled_.add("b:" + std::string(*event.body())); }));
   publish("b", "after");
-  ASSERT_TRUE(handled.wait_for(2));
-  EXPECT_THAT(handled.texts(), UnorderedElementsAre("before", "b:after"));
+  ASSERT_TRUE(handled_.wait_for(2));
+  EXPECT_THAT(handled_.all(), UnorderedElementsAre("before", "b:after"));
   ASSERT_TRUE(server.stop());
   EXPECT_EQ(committed("a"), 1);
   EXPECT_EQ(committed("b"), 1);
 }
 
 TEST_F(ServerOnNode, TakesRespondersAndRawSubscribersWithOptionsInTheOtherStyle) {
-  Handled handled;
   Server server(options());
   ASSERT_TRUE(server.register_responder<std::string>(
       "a", [](const std::string& request) { return request + "!"; }, with_concurrency(2)));
   ASSERT_TRUE(server.register_subscriber(
-      "b", [&](RawEvent reply) { handled.note(std::string(reply.body().value_or("none"))); },
+      "b", [&](RawEvent reply) { handled_.add(std::string(reply.body().value_or("none"))); },
       with_group_id("of raw messages")));
   ASSERT_TRUE(server.start());
   EXPECT_EQ(keeper_->request<std::string>("a", "text", patience, with_reply_topic("b")), "text!");
-  ASSERT_TRUE(handled.wait_for(1));
-  EXPECT_THAT(handled.texts(), ElementsAre("text!"));
+  ASSERT_TRUE(handled_.wait_for(1));
+  EXPECT_THAT(handled_.all(), ElementsAre("text!"));
 }
 
 TEST_F(ServerOnNode, StopWaitsForItsHandlersAndCommitsWhatTheyAcknowledged) {
-  Gate gate;
   Server server(options());
-  ASSERT_TRUE(server.register_subscriber<std::string>("a", [&](std::string) { gate.pass(); }));
+  const Opens opens{gate_};
+  ASSERT_TRUE(server.register_subscriber<std::string>("a", [&](std::string) { gate_.pass(); }));
   publish("a", "slow");
   ASSERT_TRUE(server.start());
-  ASSERT_TRUE(gate.wait_reached());
+  ASSERT_TRUE(gate_.holds(1));
   auto stopped = std::async(std::launch::async, [&] { return server.stop(patience); });
   while (server.health().state != ServerState::stopping) std::this_thread::yield();
   EXPECT_LE(committed("a"), 0);
-  gate.open();
+  gate_.open();
   ASSERT_TRUE(stopped.get());
   EXPECT_EQ(committed("a"), 1);
   EXPECT_EQ(server.health().state, ServerState::idle);
 }
 
 TEST_F(ServerOnNode, StopEndsAtItsDeadlineAlthoughAHandlerHangs) {
-  Gate gate;
   Server server(options());
-  ASSERT_TRUE(server.register_subscriber<std::string>("a", [&](std::string) { gate.pass(); }));
+  const Opens opens{gate_};
+  ASSERT_TRUE(server.register_subscriber<std::string>("a", [&](std::string) { gate_.pass(); }));
   publish("a", "hangs");
   ASSERT_TRUE(server.start());
-  ASSERT_TRUE(gate.wait_reached());
+  ASSERT_TRUE(gate_.holds(1));
   const auto stopped = server.stop(50ms);
   ASSERT_FALSE(stopped);
   EXPECT_TRUE(stopped.error().is(Errc::timed_out)) << stopped.error().to_string();
   EXPECT_EQ(server.health().state, ServerState::idle);
   EXPECT_LE(committed("a"), 0);
-  gate.open();
 }
 
 TEST_F(ServerOnNode, StartsAgainAfterAStop) {
-  Handled handled;
   Server server(options());
-  ASSERT_TRUE(server.register_subscriber<std::string>("a", notes(handled)));
+  ASSERT_TRUE(server.register_subscriber<std::string>("a", notes()));
   ASSERT_TRUE(server.start());
   publish("a", "first");
-  ASSERT_TRUE(handled.wait_for(1));
+  ASSERT_TRUE(handled_.wait_for(1));
   ASSERT_TRUE(server.stop());
   publish("a", "second");
   ASSERT_TRUE(server.start());
-  ASSERT_TRUE(handled.wait_for(2));
-  EXPECT_THAT(handled.texts(), ElementsAre("first", "second"));
+  ASSERT_TRUE(handled_.wait_for(2));
+  EXPECT_THAT(handled_.all(), ElementsAre("first", "second"));
 }
 
 TEST_F(ServerOnNode, WrapsAllHandlersInTheMiddlewaresOfItsBroker) {
-  Handled handled;
   ServerOptions wrapped = options();
   wrapped.broker.subscribe_middlewares.push_back([&](SubscribeHandler next) {
     return [&, next = std::move(next)](RawEvent& event) {
-      handled.note("around " + std::string(event.topic()));
+      handled_.add("around " + std::string(event.topic()));
       return next(event);
     };
   });
@@ -211,8 +155,8 @@ TEST_F(ServerOnNode, WrapsAllHandlersInTheMiddlewaresOfItsBroker) {
   ASSERT_TRUE(server.start());
   publish("a", "1");
   publish("b", "2");
-  ASSERT_TRUE(handled.wait_for(2));
-  EXPECT_THAT(handled.texts(), UnorderedElementsAre("around a", "around b"));
+  ASSERT_TRUE(handled_.wait_for(2));
+  EXPECT_THAT(handled_.all(), UnorderedElementsAre("around a", "around b"));
 }
 
 TEST_F(ServerOnNode, StartReturnsTheErrorOfASubscriberAndNothingRuns) {
@@ -335,9 +279,9 @@ TEST_F(ServerOnNode, RunReturnsTheFailureOfASubscriberThatEndsByItself) {
 }
 
 TEST_F(ServerOnNode, HealthSaysWhichSubscribersAreReadyAndHowFarBehind) {
-  Gate gate;
   Server server(options());
-  ASSERT_TRUE(server.register_subscriber<std::string>("a", [&](std::string) { gate.pass(); }));
+  const Opens opens{gate_};
+  ASSERT_TRUE(server.register_subscriber<std::string>("a", [&](std::string) { gate_.pass(); }));
   EXPECT_EQ(server.health().to_json(),
             R"({"state":"idle","alive":true,"ready":false,"subscribers":[]})");
   ASSERT_TRUE(server.start());
@@ -351,7 +295,6 @@ TEST_F(ServerOnNode, HealthSaysWhichSubscribersAreReadyAndHowFarBehind) {
   }
   EXPECT_FALSE(server.health().is_ready());
   EXPECT_TRUE(server.health().is_alive());
-  gate.open();
 }
 
 TEST_F(ServerOnNode, LendsItsBrokerToPublish) {
