@@ -12,6 +12,7 @@
 #include "base/addresses.hpp"
 #include "base/option_checks.hpp"
 #include "base/printable.hpp"
+#include "base/system_secure_random.hpp"
 #include "base/transport.hpp"
 #include "client/admin/make_admin.hpp"
 #include "client/cluster/handle_access.hpp"
@@ -230,7 +231,7 @@ struct Running {
   std::shared_ptr<Transport> transport;
   net::Loop loop;
   net::SystemRandom random;
-  net::SystemSecureRandom secure_random;
+  SystemSecureRandom secure_random;
   FollowedTls tls;
   net::WorkerThreads workers{2};
   frames::FramedDialer dialer;

@@ -3,10 +3,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <ctime>
-
-#include "base/assert.hpp"
 
 namespace dohle::net {
 
@@ -33,15 +30,6 @@ TimePoint SystemClock::mono() const {
 }
 Timestamp SystemClock::wall() const {
   return Timestamp{nanoseconds_of(CLOCK_REALTIME) / 1'000'000};
-}
-
-// Without random bytes nothing may be signed or salted.
-void SystemSecureRandom::fill(std::span<std::byte> bytes) {
-  while (!bytes.empty()) {
-    const ssize_t got = ::getrandom(bytes.data(), bytes.size(), 0);
-    DOHLE_ASSERT(got > 0 || errno == EINTR, "the kernel gives random bytes");
-    if (got > 0) bytes = bytes.subspan(static_cast<std::size_t>(got));
-  }
 }
 
 SystemRandom::SystemRandom() : generator_(system_seed()) {}

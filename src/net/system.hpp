@@ -1,7 +1,6 @@
 #pragma once
 
 #include "base/random.hpp"
-#include "base/secure_random.hpp"
 #include "base/time.hpp"
 
 namespace dohle::net {
@@ -21,12 +20,6 @@ class SystemRandom final : public Random {
 
  private:
   SeededRandom generator_;
-};
-
-/// getrandom(2). Not thread safe.
-class SystemSecureRandom final : public SecureRandom {
- public:
-  void fill(std::span<std::byte> bytes) override;
 };
 
 }  // namespace dohle::net

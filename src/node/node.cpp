@@ -17,6 +17,7 @@
 #include "base/option_checks.hpp"
 #include "base/printable.hpp"
 #include "base/security_protocols.hpp"
+#include "base/system_secure_random.hpp"
 #include "base/time.hpp"
 #include "disk/file_disk.hpp"
 #include "disk/memory_disk.hpp"
@@ -239,7 +240,7 @@ Result<void> check_user(const NodeUser& user) {
 /// Slow: PBKDF2.
 node::UserEntry entry_of(const NodeUser& user, auth::Digest digest, std::uint32_t iterations) {
   std::string salt(salt_bytes, '\0');
-  net::SystemSecureRandom().fill(std::as_writable_bytes(std::span(salt)));
+  SystemSecureRandom().fill(std::as_writable_bytes(std::span(salt)));
   const auth::ScramKeys keys = auth::derive_keys(digest, user.password.reveal(), salt, iterations);
   return {user.name, digest, auth::make_verifier(digest, keys, std::move(salt), iterations)};
 }
@@ -570,7 +571,7 @@ struct Node::Parts {
   net::Loop loop;
   net::WorkerThreads handshake_workers{handshake_threads};
   net::HandshakeTurns turns{handshake_workers, loop};
-  net::SystemSecureRandom random;
+  SystemSecureRandom random;
   /// Checks passwords.
   net::WorkerThreads workers{1};
   std::unique_ptr<Disk> disk;

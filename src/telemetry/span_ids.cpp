@@ -1,31 +1,13 @@
 #include "telemetry/span_ids.hpp"
 
-#include <sys/random.h>
-
-#include <cerrno>
 #include <optional>
-#include <span>
 
-#include "base/assert.hpp"
 #include "base/fork_watch.hpp"
-#include "telemetry/hexadecimal.hpp"
+#include "base/system_secure_random.hpp"
 
 namespace dohle::telemetry {
 
 namespace {
-
-/// getrandom(2).
-class SystemSeed final : public SecureRandom {
- public:
-  void fill(std::span<std::byte> bytes) override {
-    while (!bytes.empty()) {
-      const ssize_t got = getrandom(bytes.data(), bytes.size(), 0);
-      if (got < 0 && errno == EINTR) continue;
-      DOHLE_ASSERT(got > 0, "the system gives no random bytes");
-      bytes = bytes.subspan(static_cast<std::size_t>(got));
-    }
-  }
-};
 
 struct OfThread {
   ForkMark made_in;
@@ -37,7 +19,7 @@ struct OfThread {
 SpanIds& SpanIds::of_thread() {
   thread_local std::optional<OfThread> kept;
   if (!kept || kept->made_in.is_forked()) {
-    SystemSeed seed;
+    SystemSecureRandom seed;
     kept.emplace(ForkMark(), SpanIds(seed));
   }
   return kept->ids;

@@ -5,11 +5,11 @@
 #include <string>
 #include <utility>
 
+#include "base/system_secure_random.hpp"
 #include "disk/file_disk.hpp"
 #include "dohle/logger.hpp"
 #include "frames/framed_listening.hpp"
 #include "net/loop.hpp"
-#include "net/system.hpp"
 #include "net/tcp.hpp"
 #include "net/workers.hpp"
 #include "node/node_engine.hpp"
@@ -89,7 +89,7 @@ class MeasuredNode {
   net::Loop loop_;
   net::WorkerThreads workers_{1};
   disk::FileDisk disk_;
-  net::SystemSecureRandom random_;
+  SystemSecureRandom random_;
   net::TcpListening tcp_{loop_, logger_};
   frames::FramedListening listening_{tcp_, {loop_, &loop_.read_buffers()}};
   std::unique_ptr<node::NodeEngine> engine_;

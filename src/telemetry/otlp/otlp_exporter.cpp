@@ -16,9 +16,9 @@
 #include "base/printable.hpp"
 #include "base/random.hpp"
 #include "base/repeats.hpp"
+#include "base/system_secure_random.hpp"
 #include "telemetry/export_queue.hpp"
 #include "telemetry/otlp_spans.hpp"
-#include "telemetry/span_ids.hpp"
 
 namespace dohle::telemetry {
 
@@ -164,7 +164,7 @@ class OtlpSender {
   explicit OtlpSender(OtlpOptions options)
       : options_(std::move(options)),
         logger_(options_.logger ? options_.logger : stderr_logger()),
-        jitter_(seed()),
+        jitter_(SystemSecureRandom().next()),
         queue_(queue_options(options_)),
         thread_([this] { run(); }) {}
 
@@ -226,13 +226,6 @@ class OtlpSender {
 
  private:
   using Lock = std::unique_lock<std::mutex>;
-
-  static std::uint64_t seed() {
-    std::uint64_t drawn = 0;
-    for (const std::uint8_t byte : SpanIds::of_thread().next_span().bytes)
-      drawn = drawn << 8 | byte;
-    return drawn;
-  }
 
   /// Waits until the spans that wait now were sent or dropped.
   Result<void> drain(Lock& lock, std::chrono::milliseconds timeout) {
