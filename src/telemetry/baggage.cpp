@@ -7,9 +7,12 @@
 
 #include "base/printable.hpp"
 #include "dohle/trace_context.hpp"
+#include "telemetry/member_list.hpp"
 
 namespace dohle {
 inline namespace v0 {
+
+using telemetry::without_blanks;
 
 namespace {
 
@@ -20,13 +23,6 @@ Error malformed(std::string_view why, std::string_view member) {
 
 Error too_large(std::string_view what) {
   return Error::client(Errc::too_large, "baggage: it has more than " + std::string(what));
-}
-
-std::string_view without_blanks(std::string_view text) {
-  const auto is_blank = [](char c) { return c == ' ' || c == '\t'; };
-  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
-  return text;
 }
 
 bool is_letter_or_digit(char c) {
@@ -118,18 +114,15 @@ Result<BaggageEntry> parse_member(std::string_view member) {
 Result<std::vector<BaggageEntry>> parse_baggage(std::string_view text) {
   if (text.size() > max_baggage_bytes) return fail(too_large("8192 bytes"));
   std::vector<BaggageEntry> entries;
-  for (;;) {
-    const auto comma = text.find(',');
-    const std::string_view member = without_blanks(text.substr(0, comma));
-    if (!member.empty()) {
-      auto entry = parse_member(member);
-      if (!entry) return fail(entry.error());
-      if (entries.size() == max_baggage_entries) return fail(too_large("64 entries"));
-      entries.push_back(*std::move(entry));
-    }
-    if (comma == std::string_view::npos) return entries;
-    text.remove_prefix(comma + 1);
-  }
+  auto read = telemetry::for_each_member(text, [&](std::string_view member) -> Result<void> {
+    auto entry = parse_member(member);
+    if (!entry) return fail(entry.error());
+    if (entries.size() == max_baggage_entries) return fail(too_large("64 entries"));
+    entries.push_back(*std::move(entry));
+    return {};
+  });
+  if (!read) return fail(read.error());
+  return entries;
 }
 
 Result<std::string> format_baggage(std::span<const BaggageEntry> entries) {

@@ -5,6 +5,7 @@
 
 #include "base/printable.hpp"
 #include "telemetry/hexadecimal.hpp"
+#include "telemetry/member_list.hpp"
 
 namespace dohle {
 inline namespace v0 {
@@ -22,13 +23,6 @@ constexpr std::size_t max_state_text_bytes = 32 * 1024;
 
 Error malformed(std::string_view header, std::string_view why) {
   return Error::client(Errc::malformed, std::string(header) + ": " + std::string(why));
-}
-
-std::string_view without_blanks(std::string_view text) {
-  const auto is_blank = [](char c) { return c == ' ' || c == '\t'; };
-  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
-  return text;
 }
 
 bool is_key(std::string_view key) {
@@ -121,31 +115,27 @@ Result<std::string> parse_tracestate(std::string_view text) {
     return fail(malformed("tracestate", "it has more than 32 KiB"));
   }
   std::vector<std::string_view> members;
-  for (;;) {
-    const auto comma = text.find(',');
-    const std::string_view member = without_blanks(text.substr(0, comma));
+  auto read = telemetry::for_each_member(text, [&](std::string_view member) -> Result<void> {
     const auto equals = member.find('=');
-    if (!member.empty()) {
-      const std::string_view key = member.substr(0, equals);
-      if (equals == std::string_view::npos || !is_key(key) ||
-          !is_value(member.substr(equals + 1))) {
-        return fail(malformed("tracestate",
-                              "a member is not KEY=VALUE: " + printable(member.substr(0, 80))));
-      }
-      const bool repeats = std::ranges::any_of(members, [&](std::string_view earlier) {
-        return earlier.substr(0, earlier.find('=')) == key;
-      });
-      if (repeats) {
-        return fail(malformed("tracestate", "a key repeats: " + printable(key.substr(0, 80))));
-      }
-      members.push_back(member);
-      if (members.size() > max_state_members) {
-        return fail(malformed("tracestate", "it has more than 32 members"));
-      }
+    const std::string_view key = member.substr(0, equals);
+    if (equals == std::string_view::npos || !is_key(key) || !is_value(member.substr(equals + 1))) {
+      return fail(
+          malformed("tracestate", "a member is not KEY=VALUE: " + printable(member.substr(0, 80))));
     }
-    if (comma == std::string_view::npos) return shortened(std::move(members));
-    text.remove_prefix(comma + 1);
-  }
+    const bool repeats = std::ranges::any_of(members, [&](std::string_view earlier) {
+      return earlier.substr(0, earlier.find('=')) == key;
+    });
+    if (repeats) {
+      return fail(malformed("tracestate", "a key repeats: " + printable(key.substr(0, 80))));
+    }
+    if (members.size() == max_state_members) {
+      return fail(malformed("tracestate", "it has more than 32 members"));
+    }
+    members.push_back(member);
+    return {};
+  });
+  if (!read) return fail(read.error());
+  return shortened(std::move(members));
 }
 
 const TraceContext& current_trace_context() {
