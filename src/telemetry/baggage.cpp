@@ -7,6 +7,7 @@
 
 #include "base/printable.hpp"
 #include "dohle/trace_context.hpp"
+#include "telemetry/hexadecimal.hpp"
 #include "telemetry/member_list.hpp"
 
 namespace dohle {
@@ -47,13 +48,6 @@ bool are_properties(std::string_view properties) {
       properties, [](char c) { return is_octet(c) || c == ' ' || c == '\t' || c == ';'; });
 }
 
-std::optional<int> hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return std::nullopt;
-}
-
 /// Absent for an octet that is not allowed. A % without two digits stands for itself, as W3C has
 /// it.
 std::optional<std::string> decoded(std::string_view text) {
@@ -61,8 +55,8 @@ std::optional<std::string> decoded(std::string_view text) {
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (!is_octet(text[i])) return std::nullopt;
     if (text[i] == '%' && i + 2 < text.size()) {
-      const auto high = hex_digit(text[i + 1]);
-      const auto low = hex_digit(text[i + 2]);
+      const auto high = telemetry::hex_digit(text[i + 1]);
+      const auto low = telemetry::hex_digit(text[i + 2]);
       if (high && low) {
         value += static_cast<char>(*high << 4 | *low);
         i += 2;

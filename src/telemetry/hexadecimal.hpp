@@ -24,6 +24,11 @@ inline void append_hex(std::string& to, std::span<const std::uint8_t> bytes) {
   return std::nullopt;
 }
 
+/// The same, and A to F.
+[[nodiscard]] inline std::optional<std::uint8_t> hex_digit(char c) {
+  return lower_hex_digit(c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : c);
+}
+
 /// Fills `bytes` from twice as many lower-case digits. False for other text.
 [[nodiscard]] inline bool read_lower_hex(std::string_view text, std::span<std::uint8_t> bytes) {
   if (text.size() != 2 * bytes.size()) return false;
