@@ -41,10 +41,9 @@ struct Kept {
 class RecordedSpan final : public Span {
  public:
   RecordedSpan(std::shared_ptr<const Kept> kept, SpanStart start, TraceContext context)
-      : kept_(std::move(kept)) {
+      : kept_(std::move(kept)), context_(std::move(context)) {
     span_.name = std::move(start.name);
     span_.kind = start.kind;
-    span_.context = std::move(context);
     span_.parent = start.parent.is_valid() ? start.parent.span_id : SpanId{};
     span_.started = started_ = system_clock::now();
     if (start.started) span_.started = std::min(*start.started, started_);
@@ -56,9 +55,7 @@ class RecordedSpan final : public Span {
   }
   ~RecordedSpan() override { finish(); }
 
-  [[nodiscard]] const TraceContext& context() const override {
-    return has_ended_ ? ended_context_ : span_.context;
-  }
+  [[nodiscard]] const TraceContext& context() const override { return context_; }
   [[nodiscard]] bool is_recording() const override { return !has_ended_; }
 
   void set(std::string_view name, AttributeValue value) override {
@@ -104,15 +101,15 @@ class RecordedSpan final : public Span {
     // The system's time may be set back meanwhile.
     span_.ended = started_ + std::chrono::duration_cast<system_clock::duration>(
                                  steady_clock::now() - started_at_);
-    ended_context_ = span_.context;
+    span_.context = context_;
     kept_->options.exporter->take(std::move(span_));
   }
 
   const std::shared_ptr<const Kept> kept_;
+  const TraceContext context_;
   const steady_clock::time_point started_at_ = steady_clock::now();
   system_clock::time_point started_;
   FinishedSpan span_;
-  TraceContext ended_context_;
   bool has_ended_ = false;
 };
 
