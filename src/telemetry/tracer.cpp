@@ -116,7 +116,7 @@ class RecordedSpan final : public Span {
 class ExportingTracer final : public Tracer {
  public:
   explicit ExportingTracer(TracerOptions options) {
-    auto resource = std::make_shared<const Resource>(options.resource);
+    auto resource = std::make_shared<const Resource>(std::move(options.resource));
     kept_ = std::make_shared<const Kept>(std::move(options), std::move(resource));
   }
 
