@@ -3,6 +3,7 @@
 #include <curl/curl.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
@@ -62,17 +63,30 @@ class Poster {
  public:
   /// `abort_at`: nanoseconds of the monotonic time at which a request is given up.
   Poster(const OtlpOptions& options, const std::atomic<std::int64_t>& abort_at)
-      : options_(options), abort_at_(abort_at), curl_(curl_easy_init()) {
+      : abort_at_(abort_at), curl_(curl_easy_init()) {
     list_ = curl_slist_append(list_, "Content-Type: application/x-protobuf");
     // A large body is sent without asking first.
     list_ = curl_slist_append(list_, "Expect:");
     for (const OtlpHeader& header : options.headers) {
       list_ = curl_slist_append(list_, (header.name + ": " + header.value).c_str());
     }
+    set(CURLOPT_URL, options.endpoint.c_str());
+    set(CURLOPT_HTTPHEADER, list_);
+    set(CURLOPT_NOSIGNAL, 1L);
+    set(CURLOPT_FOLLOWLOCATION, 0L);
+    set(CURLOPT_PROTOCOLS_STR, "http,https");
+    set(CURLOPT_USERAGENT, "dohle");
+    set(CURLOPT_ERRORBUFFER, reason_.data());
+    set(CURLOPT_WRITEFUNCTION, &Poster::on_bytes);
+    set(CURLOPT_WRITEDATA, this);
+    set(CURLOPT_NOPROGRESS, 0L);
+    set(CURLOPT_XFERINFOFUNCTION, &Poster::on_progress);
+    set(CURLOPT_XFERINFODATA, this);
+    if (!options.ca_file.empty()) set(CURLOPT_CAINFO, options.ca_file.c_str());
   }
   ~Poster() {
+    curl_easy_cleanup(curl_);
     curl_slist_free_all(list_);
-    if (curl_ != nullptr) curl_easy_cleanup(curl_);
   }
   Poster(const Poster&) = delete;
   Poster& operator=(const Poster&) = delete;
@@ -80,26 +94,13 @@ class Poster {
   Outcome post(const std::string& body, std::chrono::milliseconds timeout) {
     if (curl_ == nullptr) return {.why = "libcurl has no memory"};
     received_ = 0;
-    char reason[CURL_ERROR_SIZE] = {};
-    set(CURLOPT_URL, options_.endpoint.c_str());
-    set(CURLOPT_HTTPHEADER, list_);
+    reason_[0] = '\0';
     set(CURLOPT_POSTFIELDS, body.data());
     set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));
     set(CURLOPT_TIMEOUT_MS, static_cast<long>(std::max<std::int64_t>(1, timeout.count())));
-    set(CURLOPT_NOSIGNAL, 1L);
-    set(CURLOPT_FOLLOWLOCATION, 0L);
-    set(CURLOPT_PROTOCOLS_STR, "http,https");
-    set(CURLOPT_USERAGENT, "dohle");
-    set(CURLOPT_ERRORBUFFER, reason);
-    set(CURLOPT_WRITEFUNCTION, &Poster::on_bytes);
-    set(CURLOPT_WRITEDATA, this);
-    set(CURLOPT_NOPROGRESS, 0L);
-    set(CURLOPT_XFERINFOFUNCTION, &Poster::on_progress);
-    set(CURLOPT_XFERINFODATA, this);
-    if (!options_.ca_file.empty()) set(CURLOPT_CAINFO, options_.ca_file.c_str());
     const CURLcode code = curl_easy_perform(curl_);
     if (code != CURLE_OK) {
-      return {.why = reason[0] != '\0' ? std::string(reason) : curl_easy_strerror(code)};
+      return {.why = reason_[0] != '\0' ? reason_.data() : curl_easy_strerror(code)};
     }
     return outcome();
   }
@@ -138,8 +139,9 @@ class Poster {
     return failed;
   }
 
-  const OtlpOptions& options_;
   const std::atomic<std::int64_t>& abort_at_;
+  /// libcurl may write into it until the handle ends.
+  std::array<char, CURL_ERROR_SIZE> reason_{};
   CURL* const curl_;
   curl_slist* list_ = nullptr;
   std::size_t received_ = 0;
