@@ -15,12 +15,6 @@ namespace {
 struct Publishing {};
 struct Handling {};
 
-telemetry::MetricLabels labels_of(const std::string& topic, const std::string& group_id) {
-  telemetry::MetricLabels labels{{"topic", topic}};
-  if (!group_id.empty()) labels.push_back({"group", group_id});
-  return labels;
-}
-
 /// The series of one topic.
 class HandlingCounters {
  public:
@@ -118,6 +112,12 @@ class CountersByTopic {
 };
 
 }  // namespace
+
+telemetry::MetricLabels labels_of(const std::string& topic, const std::string& group_id) {
+  telemetry::MetricLabels labels{{"topic", topic}};
+  if (!group_id.empty()) labels.push_back({"group", group_id});
+  return labels;
+}
 
 PublishCounters::PublishCounters(std::shared_ptr<telemetry::Registry> registry)
     : registry_(std::move(registry)),

@@ -14,6 +14,10 @@
 
 namespace dohle::messaging {
 
+/// The labels `topic` and, unless it is empty, `group`.
+[[nodiscard]] telemetry::MetricLabels labels_of(const std::string& topic,
+                                                const std::string& group_id);
+
 /// Counts publishes. A lock-free addition for a refused one, two clock reads for one call in 64 on
 /// each thread. Thread safety: any thread.
 class PublishCounters {

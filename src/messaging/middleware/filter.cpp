@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "messaging/middleware/counting.hpp"
 #include "messaging/publish_chain.hpp"
 
 namespace dohle::messaging {
@@ -22,11 +23,9 @@ SubscribeMiddleware filter_events(EventFilter filter, std::shared_ptr<telemetry:
                                   const std::string& topic, const std::string& group_id) {
   telemetry::Counter* filtered = nullptr;
   if (registry) {
-    telemetry::MetricLabels labels{{"topic", topic}};
-    if (!group_id.empty()) labels.push_back({"group", group_id});
     filtered = &registry->counter(
         {"dohle_filtered_messages_total", "Messages that the filter kept from the handler."},
-        std::move(labels));
+        labels_of(topic, group_id));
   }
   return [filter = std::move(filter), registry = std::move(registry),
           filtered](SubscribeHandler next) -> SubscribeHandler {
