@@ -8,7 +8,6 @@
 
 namespace dohle::telemetry::conventions {
 
-inline constexpr std::string_view version = "1.45.0";
 inline constexpr std::string_view schema_url = "https://opentelemetry.io/schemas/1.45.0";
 
 // Attributes of spans.
@@ -21,7 +20,6 @@ inline constexpr std::string_view partition_id = "messaging.destination.partitio
 inline constexpr std::string_view consumer_group = "messaging.consumer.group.name";
 inline constexpr std::string_view client_id = "messaging.client.id";
 inline constexpr std::string_view batch_count = "messaging.batch.message_count";
-inline constexpr std::string_view message_body_size = "messaging.message.body.size";
 inline constexpr std::string_view kafka_offset = "kafka.offset";
 inline constexpr std::string_view kafka_key = "kafka.message.key";
 inline constexpr std::string_view kafka_tombstone = "kafka.message.tombstone";
