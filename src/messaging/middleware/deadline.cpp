@@ -17,9 +17,7 @@ namespace {
 constexpr std::int64_t most_ms = std::int64_t{365} * 24 * 60 * 60 * 1'000;
 
 std::int64_t now_ms() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-             telemetry::wall_now().time_since_epoch())
-      .count();
+  return to_timestamp(telemetry::wall_now()).value;
 }
 
 /// Absent if the text is no number.
