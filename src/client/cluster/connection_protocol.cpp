@@ -277,10 +277,8 @@ void ConnectionProtocol::on_time(TimePoint now, ConnectionActions& out) {
   }
   if (is_setting_up() && now >= connect_deadline_) {
     return end(
-        Error::client(Errc::timed_out,
-                      fmt::format("{} passed without an answer to {}{}{}", options_.connect_limit,
-                                  awaited(), may_meet_tls() ? "; " : "",
-                                  may_meet_tls() ? tls_hint : std::string_view())),
+        Error::client(Errc::timed_out, fmt::format("{} passed without an answer to {}{}",
+                                                   options_.connect_limit, awaited(), tls_hint())),
         out);
   }
   const auto late = earliest(in_flight_);
@@ -346,7 +344,7 @@ void ConnectionProtocol::end(const Error& why, ConnectionActions& out) {
   Error said = state_ == State::negotiating && is_nonsense ? no_kafka(why) : broken(why);
   if (!options_.is_over_tls && why.is(Errc::handshake_failed)) said = needs_tls(why);
   if (why.is(Errc::connection_lost) && may_meet_tls()) {
-    said = said.within(fmt::format("closed before the first answer; {}", tls_hint));
+    said = said.within(fmt::format("closed before the first answer{}", tls_hint()));
   }
   // A listener with authentication closes the connection without a word.
   was_closed_at_first_request_ = why.is(Errc::connection_lost) && !logins_.begin &&

@@ -135,7 +135,10 @@ class ConnectionProtocol {
     return state_ == State::negotiating && !fell_back_ && !options_.is_over_tls &&
            !options_.is_known_as_plain;
   }
-  static constexpr std::string_view tls_hint = "the port may expect TLS";
+  /// The end of a text about that; empty if it is not so.
+  [[nodiscard]] std::string_view tls_hint() const {
+    return may_meet_tls() ? "; the port may expect TLS" : "";
+  }
   [[nodiscard]] std::size_t in_flight() const { return in_flight_.size(); }
   /// Whether the server closed it at the first request of a caller, to a client without a login.
   [[nodiscard]] bool was_closed_at_first_request() const { return was_closed_at_first_request_; }

@@ -1,5 +1,7 @@
 #include "client/cluster/link.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -200,9 +202,7 @@ std::string Link::trouble() const {
   if (protocol_->is_throttled()) return address + " throttles this client";
   const std::string_view awaited = protocol_->awaited();
   if (awaited.empty()) return {};
-  std::string text = address + " has not answered " + std::string(awaited);
-  if (protocol_->may_meet_tls()) text.append("; ").append(ConnectionProtocol::tls_hint);
-  return text;
+  return fmt::format("{} has not answered {}{}", address, awaited, protocol_->tls_hint());
 }
 
 void Link::give_up(Answered then, const Error& why) {
