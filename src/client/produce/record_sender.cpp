@@ -584,30 +584,28 @@ const client::SealedBatch* RecordSender::next_batch(Partition& partition, NodeId
   if (options.compression == CompressionCodec::none) {
     auto taken = partition.queue.take(now(), max_bytes, is_larger);
     if (!taken) return nullptr;
-    keep_records(*taken);
-    const client::SealedBatch& sealed = partition.sender.seal(
-        std::move(*taken), wire::Compression::none, {}, options.delivery_timeout, node);
-    count_sealed(partition, sealed);
-    return &sealed;
+    return &seal(partition, *std::move(taken), wire::Compression::none, {}, node);
   }
   if (partition.staged.empty() || !partition.staged.front().is_ready) return nullptr;
   is_larger = partition.staged.front().compressed.size() + wire::batch_header_bytes > max_bytes;
   if (is_larger) return nullptr;
   Partition::Staged staged = std::move(partition.staged.front());
   partition.staged.pop_front();
-  keep_records(staged.batch);
-  const client::SealedBatch& sealed =
-      partition.sender.seal(std::move(staged.batch), codec_of(options),
-                            std::move(staged.compressed), options.delivery_timeout, node);
-  count_sealed(partition, sealed);
-  return &sealed;
+  return &seal(partition, std::move(staged.batch), codec_of(options), std::move(staged.compressed),
+               node);
 }
 
-void RecordSender::count_sealed(const Partition& partition, const client::SealedBatch& batch) {
+const client::SealedBatch& RecordSender::seal(Partition& partition, client::OpenBatch batch,
+                                              wire::Compression codec, Chain compressed,
+                                              NodeId node) {
+  keep_records(batch);
+  const client::SealedBatch& sealed = partition.sender.seal(
+      std::move(batch), codec, std::move(compressed), options.delivery_timeout, node);
   const ProducedCounters& counters = partition.topic.counters;
-  counters.records.add(static_cast<std::uint64_t>(batch.count));
+  counters.records.add(static_cast<std::uint64_t>(sealed.count));
   counters.batches.add();
-  counters.bytes.add(batch.bytes.size());
+  counters.bytes.add(sealed.bytes.size());
+  return sealed;
 }
 
 bool RecordSender::send_to(NodeId node) {

@@ -171,10 +171,11 @@ class RecordSender final : public OutcomeOwner,
   /// then).
   const client::SealedBatch* next_batch(Partition& partition, NodeId node, std::size_t max_bytes,
                                         bool& is_larger);
+  /// Seals a batch for a request to `node`, and counts it.
+  const client::SealedBatch& seal(Partition& partition, client::OpenBatch batch,
+                                  wire::Compression codec, Chain compressed, NodeId node);
   void deliver(NodeId node, Request request, std::vector<Sent> sent);
   void on_answer(NodeId node, const std::vector<Sent>& sent, const Result<Response>& answer);
-  /// Counts a batch that is put into a request.
-  static void count_sealed(const Partition& partition, const client::SealedBatch& batch);
   client::ProduceVerdict verdict_of(const Sent& sent, const AnswerIndex& answer);
   void apply(const Sent& sent, const client::ProduceVerdict& verdict);
   /// The earliest time of the next attempt for the partition's oldest batch after that failure.
