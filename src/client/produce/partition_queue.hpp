@@ -1,12 +1,10 @@
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <span>
 #include <vector>
 
 #include "base/budget.hpp"
@@ -27,10 +25,6 @@ struct DeliveryCall {
   /// It only looks: a failure that no caller reads is reported nevertheless.
   bool is_observer = false;
 };
-/// Whether one of these calls reads the outcome for its caller.
-[[nodiscard]] inline bool has_reader(std::span<const DeliveryCall> calls) {
-  return std::ranges::any_of(calls, [](const DeliveryCall& call) { return !call.is_observer; });
-}
 
 /// An unsealed batch of accepted records.
 struct OpenBatch {

@@ -23,6 +23,20 @@ Error with_doubt(const Error& why, const SealedBatch& batch) {
 
 }  // namespace
 
+void call_back(std::vector<DeliveryCall> calls, Outcome& outcome,
+               ProducePartition::Events& events) {
+  const bool is_read =
+      std::ranges::any_of(calls, [](const DeliveryCall& call) { return !call.is_observer; });
+  if (is_read) outcome.take();
+  for (DeliveryCall& call : calls) {
+    try {
+      call.callback(outcome.of(call.index, call.timestamp_delta));
+    } catch (...) {
+      events.on_thrown();
+    }
+  }
+}
+
 void ProducePartition::offer(const ProducerIdentity& identity) {
   offered_ = identity;
   if (identity_.id.is_none()) identity_ = identity;
@@ -343,14 +357,7 @@ void ProducePartition::settle(SealedBatch& batch, const ProduceVerdict& verdict)
   const std::optional<Error> why = part.error;
   events_.on_outcome(batch, part);
   batch.outcome->settle(std::move(part));
-  if (has_reader(batch.calls)) batch.outcome->take();
-  for (DeliveryCall& call : std::exchange(batch.calls, {})) {
-    try {
-      call.callback(batch.outcome->of(call.index, call.timestamp_delta));
-    } catch (...) {
-      events_.on_thrown();
-    }
-  }
+  call_back(std::exchange(batch.calls, {}), *batch.outcome.get(), events_);
   events_.on_settled(batch, why);
 }
 

@@ -189,4 +189,7 @@ class ProducePartition {
   bool is_known_ = false;
 };
 
+/// Calls the delivery callbacks of a batch, whose outcome is settled.
+void call_back(std::vector<DeliveryCall> calls, Outcome& outcome, ProducePartition::Events& events);
+
 }  // namespace dohle::client

@@ -852,17 +852,9 @@ void RecordSender::fail_unsent(Partition& partition, client::OpenBatch batch, co
   failed.kept = std::move(batch.kept);
   client::Outcome::Part part{0, static_cast<std::uint32_t>(failed.count), {}, {}, why, {}};
   partition.topic.counters.records.add(part.count);
-  partition.topic.counters.failed.add(part.count);
-  tell_of_batch(partition, failed, part);
+  partition.on_outcome(failed, part);
   failed.outcome->settle(std::move(part));
-  if (has_reader(batch.calls)) failed.outcome->take();
-  for (client::DeliveryCall& call : batch.calls) {
-    try {
-      call.callback(fail(why));
-    } catch (...) {
-      say_threw("a delivery callback");
-    }
-  }
+  client::call_back(std::move(batch.calls), *failed.outcome.get(), partition);
   on_settled(partition, failed, why);
 }
 
@@ -904,6 +896,7 @@ void RecordSender::count_outcome(const Partition& partition, const client::Seale
                                  const client::Outcome::Part& outcome) {
   const ProducedCounters& counters = partition.topic.counters;
   (outcome.error ? counters.failed : counters.acknowledged).add(outcome.count);
+  // A batch that was not sealed has no time.
   if (batch.expires_at == never) return;
   const TimePoint opened = batch.expires_at - options.delivery_timeout;
   client_->environment().metrics->delivery_time.add(now() - opened);
