@@ -51,9 +51,10 @@ class ProducerOnCluster : public testing::Test, public ScriptedWorld {
 
   /// Appends one record and stores its outcome in `told_`.
   void send(std::size_t partition, std::string_view value = "value") {
-    DeliveryCallback callback = [this](Result<Receipt> receipt) {
-      told_.push_back(std::move(receipt));
-    };
+    send(partition, value,
+         [this](Result<Receipt> receipt) { told_.push_back(std::move(receipt)); });
+  }
+  void send(std::size_t partition, std::string_view value, DeliveryCallback callback) {
     auto& to = *topic_->table().all.at(partition);
     const auto place = to.queue.append({.value = as_bytes(value)}, {.callback = &callback});
     ASSERT_EQ(place.appended, PartitionQueue::Appended::ok);
@@ -995,20 +996,14 @@ TEST_F(ProducerOnCluster, LogsThatAFunctionOfTheProgramThrewAndGoesOn) {
 
 TEST_F(ProducerOnCluster, LogsAtMostOnceASecondThatDeliveryCallbacksThrow) {
   start({.linger = 0us});
-  const auto send_throwing = [&](std::size_t partition) {
-    DeliveryCallback callback = [](const Result<Receipt>&) { throw 7; };
-    auto& to = *topic_->table().all.at(partition);
-    const auto place = to.queue.append({.value = as_bytes("value")}, {.callback = &callback});
-    ASSERT_EQ(place.appended, PartitionQueue::Appended::ok);
-    if (place.wake) producer_->wake(to);
-  };
-  for (int i = 0; i < 3; ++i) send_throwing(0);
+  const auto send_throwing = [&] { send(0, "value", [](const Result<Receipt>&) { throw 7; }); };
+  for (int i = 0; i < 3; ++i) send_throwing();
   world.run_for(100ms);
   const std::string line =
       "producer: a delivery callback threw: an object that is no std::exception";
   EXPECT_EQ(warnings, std::vector<std::string>{line});
   world.run_for(1s);
-  send_throwing(0);
+  send_throwing();
   world.run_for(100ms);
   ASSERT_EQ(warnings.size(), 2u);
   EXPECT_EQ(warnings[1], line + " (2 more since the last line)");
@@ -1020,10 +1015,7 @@ TEST_F(ProducerOnCluster, LogsAtMostOnceASecondThatDeliveryCallbacksThrow) {
 TEST_F(ProducerOnCluster, ToldOfRecordsThatWereNeverSentACallbackMayThrow) {
   script.leaders = {{NodeId{}, LeaderEpoch{0}}, {NodeId{}, LeaderEpoch{0}}};
   start({.linger = 0us, .delivery_timeout = 31s});
-  DeliveryCallback callback = [](const Result<Receipt>&) { throw std::runtime_error("no"); };
-  auto& to = *topic_->table().all.at(0);
-  const auto place = to.queue.append({.value = as_bytes("value")}, {.callback = &callback});
-  if (place.wake) producer_->wake(to);
+  send(0, "value", [](const Result<Receipt>&) { throw std::runtime_error("no"); });
   send(0);
   world.run_for(40s);
   EXPECT_EQ(std::ranges::count(warnings, "producer: a delivery callback threw: no"), 1);
