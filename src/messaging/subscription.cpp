@@ -222,13 +222,16 @@ std::vector<HeldMessage> Subscription::held() const {
 
 void Subscription::nudge(Lock& lock, TimePoint now) {
   DOHLE_ASSERT(lock.owns_lock(), "a subscription's state is read without its lock");
-  const bool wanted =
-      is_stopping_ || is_asked_ || state_.is_commit_due(now) || state_.may_resume(now);
-  if (!wanted || !is_polling_ || is_nudged_) return;
+  if (!is_polling_ || is_nudged_) return;
+  if (!is_stopping_ && !has_work(now)) return;
   is_nudged_ = true;
   lock.unlock();
   source_.wakeup();
   lock.lock();
+}
+
+bool Subscription::has_work(TimePoint now) const {
+  return is_asked_ || state_.is_commit_due(now) || state_.may_resume(now);
 }
 
 void Subscription::log_end(const Error& why) {
@@ -572,8 +575,7 @@ void Subscription::poll() {
     if (is_stopping_) return;
     // A commit or a resume that became due since start_commit and apply_pauses must not wait for
     // the poll: nudge wakes a poll only once it is under way.
-    const bool has_work = is_asked_ || state_.is_commit_due(now) || state_.may_resume(now);
-    timeout = has_work ? std::chrono::milliseconds(0) : until(wake_at(now), now, max_poll);
+    timeout = has_work(now) ? std::chrono::milliseconds(0) : until(wake_at(now), now, max_poll);
     is_polling_ = true;
     is_nudged_ = false;
   }

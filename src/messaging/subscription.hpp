@@ -164,6 +164,8 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   /// Wakes the polling thread if it has work: a due commit, a resume, or the end.
   void nudge(Lock& lock) { nudge(lock, monotonic_now()); }
   void nudge(Lock& lock, TimePoint now);
+  /// Whether the polling thread has anything to do but to poll.
+  [[nodiscard]] bool has_work(TimePoint now) const;
   [[nodiscard]] TimePoint wake_at(TimePoint now) const;
 
   const Setup setup_;
