@@ -14,34 +14,32 @@ namespace dohle::wire {
 
 namespace {
 
-using detail::malformed;
-
 constexpr std::int16_t log_append_time_bit = 8;
 
-Error malformed(std::string_view field, std::int64_t value) {
-  return malformed(std::string(field) + " is " + std::to_string(value));
+Error malformed_batch(std::string_view field, std::int64_t value) {
+  return malformed_batch(std::string(field) + " is " + std::to_string(value));
 }
 
 Result<void> check(const BatchHeader& header) {
   if (header.batch_length < static_cast<std::int32_t>(batch_header_bytes - batch_log_overhead)) {
-    return fail(malformed("batch length", header.batch_length));
+    return fail(malformed_batch("batch length", header.batch_length));
   }
-  if (header.count < 0) return fail(malformed("record count", header.count));
+  if (header.count < 0) return fail(malformed_batch("record count", header.count));
   if (header.last_offset_delta < 0) {
-    return fail(malformed("last offset delta", header.last_offset_delta));
+    return fail(malformed_batch("last offset delta", header.last_offset_delta));
   }
   // Compaction removes records and keeps the delta, so there may be fewer records than offsets.
   if (header.count > 0 && header.count - 1 > header.last_offset_delta) {
-    return fail(malformed("record count " + std::to_string(header.count) +
-                          " exceeds the offsets of last offset delta " +
-                          std::to_string(header.last_offset_delta)));
+    return fail(malformed_batch("record count " + std::to_string(header.count) +
+                                " exceeds the offsets of last offset delta " +
+                                std::to_string(header.last_offset_delta)));
   }
   if (header.compression() > Compression::zstd) {
-    return fail(malformed("compression codec", header.attributes & 7));
+    return fail(malformed_batch("compression codec", header.attributes & 7));
   }
   if (header.base_offset.value < 0 ||
       header.base_offset.value > INT64_MAX - header.last_offset_delta - 1) {
-    return fail(malformed("base offset", header.base_offset.value));
+    return fail(malformed_batch("base offset", header.base_offset.value));
   }
   return {};
 }
@@ -53,9 +51,7 @@ std::optional<Bytes> nullable(const std::byte* bytes, std::int32_t size) {
 
 }  // namespace
 
-namespace detail {
-
-Error malformed(std::string_view what) {
+Error malformed_batch(std::string_view what) {
   return Error::client(Errc::malformed, "record batch: " + std::string(what));
 }
 
@@ -66,14 +62,14 @@ Error wrong_crc(const BatchHeader& header) {
 }
 
 Error bad_record(std::int32_t index, std::string_view what) {
-  return malformed("record " + std::to_string(index) + ": " + std::string(what));
+  return malformed_batch("record " + std::to_string(index) + ": " + std::string(what));
 }
 
 Result<BatchHeader> whole_batch_header(const Slice& batch) {
   auto header = read_batch_header(batch.bytes());
   if (header && header->size() != batch.size()) {
-    return fail(malformed("its length is " + std::to_string(header->size()) +
-                          " bytes, and there are " + std::to_string(batch.size())));
+    return fail(malformed_batch("its length is " + std::to_string(header->size()) +
+                                " bytes, and there are " + std::to_string(batch.size())));
   }
   return header;
 }
@@ -86,28 +82,26 @@ Result<Slice> records_of(const Slice& batch, const BatchHeader& header,
           : decompress(header.compression(), batch.bytes().subspan(batch_at::records), limits);
   if (!records) return fail(records.error().within("record batch"));
   if (static_cast<std::size_t>(header.count) > records->size() / min_record_bytes) {
-    return fail(malformed("record count " + std::to_string(header.count) + " exceeds its " +
-                          std::to_string(records->size()) + " bytes"));
+    return fail(malformed_batch("record count " + std::to_string(header.count) + " exceeds its " +
+                                std::to_string(records->size()) + " bytes"));
   }
   return records;
 }
 
-}  // namespace detail
-
 const char* read_last_parts(const std::byte* at, const std::byte* record_end, const std::byte* end,
                             RecordParts& parts) {
-  return detail::read_parts(detail::WalkInMemory<Room::unknown>(at, record_end, end), parts);
+  return read_parts(WalkInMemory<Room::unknown>(at, record_end, end), parts);
 }
 
 const std::byte* skip_headers(const std::byte* at, const std::byte* record_end,
                               const std::byte* end, std::int32_t count) {
-  detail::WalkInMemory<Room::unknown> walk(at, record_end, end);
-  return detail::walk_headers(walk, count) ? walk.at() : nullptr;
+  WalkInMemory<Room::unknown> walk(at, record_end, end);
+  return walk_headers(walk, count) ? walk.at() : nullptr;
 }
 
 Result<BatchHeader> read_batch_header(Bytes bytes) {
   if (bytes.size() < batch_header_bytes) {
-    return fail(malformed(std::to_string(bytes.size()) + " bytes are less than a header"));
+    return fail(malformed_batch(std::to_string(bytes.size()) + " bytes are less than a header"));
   }
   const std::byte* const at = bytes.data();
   BatchHeader header;
@@ -117,7 +111,7 @@ Result<BatchHeader> read_batch_header(Bytes bytes) {
                               "record batch: magic " + std::to_string(header.magic) +
                                   " is a format from before Kafka 0.11"));
   }
-  if (header.magic != 2) return fail(malformed("magic", header.magic));
+  if (header.magic != 2) return fail(malformed_batch("magic", header.magic));
   header.base_offset = Offset{load_big_endian<std::int64_t>(at + batch_at::base_offset)};
   header.batch_length = load_big_endian<std::int32_t>(at + batch_at::batch_length);
   header.leader_epoch = LeaderEpoch{load_big_endian<std::int32_t>(at + batch_at::leader_epoch)};
@@ -156,10 +150,10 @@ void stamp_log_append_time(std::span<std::byte> batch, Timestamp now) {
 
 Result<BatchReader> BatchReader::open(const Slice& batch, bool check_crc,
                                       const DecompressionLimits& limits) {
-  auto header = detail::whole_batch_header(batch);
+  auto header = whole_batch_header(batch);
   if (!header) return fail(header.error());
-  if (check_crc && !batch_crc_matches(batch.bytes())) return fail(detail::wrong_crc(*header));
-  auto records = detail::records_of(batch, *header, limits);
+  if (check_crc && !batch_crc_matches(batch.bytes())) return fail(wrong_crc(*header));
+  auto records = records_of(batch, *header, limits);
   if (!records) return fail(records.error());
   BatchReader reader;
   reader.header_ = *header;
@@ -186,7 +180,7 @@ bool BatchReader::next(RecordView& into) {
   into.offset = header_.base_offset + parts.offset_delta;
   into.timestamp = header_.is_log_append_time()
                        ? header_.max_timestamp
-                       : detail::sum(header_.base_timestamp, parts.timestamp_delta);
+                       : time_after(header_.base_timestamp, parts.timestamp_delta);
   into.key = nullable(parts.key, parts.key_size);
   into.value = nullable(parts.value, parts.value_size);
   into.headers = HeaderRange(parts.headers, static_cast<std::uint32_t>(parts.header_count));
@@ -195,8 +189,7 @@ bool BatchReader::next(RecordView& into) {
 
 bool BatchReader::fail_at(std::string_view what) {
   has_fault_ = true;
-  fault_ =
-      detail::bad_record(read_, what).within("offset " + std::to_string(header_.base_offset.value));
+  fault_ = bad_record(read_, what).within("offset " + std::to_string(header_.base_offset.value));
   return false;
 }
 

@@ -14,29 +14,27 @@ namespace dohle::wire {
 
 namespace {
 
-using detail::malformed;
-
 // Checks for headers that are valid elsewhere but not in a produce request.
 Result<void> check_produced(const BatchHeader& header) {
-  if (header.is_control()) return fail(malformed("a client may not send control batches"));
-  if (header.count == 0) return fail(malformed("it has no records"));
+  if (header.is_control()) return fail(malformed_batch("a client may not send control batches"));
+  if (header.count == 0) return fail(malformed_batch("it has no records"));
   if (header.count - 1 != header.last_offset_delta) {
-    return fail(malformed("record count " + std::to_string(header.count) +
-                          " contradicts last offset delta " +
-                          std::to_string(header.last_offset_delta)));
+    return fail(malformed_batch("record count " + std::to_string(header.count) +
+                                " contradicts last offset delta " +
+                                std::to_string(header.last_offset_delta)));
   }
   if (!header.producer_id.is_none() && header.base_sequence < 0) {
-    return fail(malformed("it has a producer id and base sequence " +
-                          std::to_string(header.base_sequence)));
+    return fail(malformed_batch("it has a producer id and base sequence " +
+                                std::to_string(header.base_sequence)));
   }
   return {};
 }
 
 Result<ProducedBatch> checked_header(const Slice& batch) {
-  const auto header = detail::whole_batch_header(batch);
+  const auto header = whole_batch_header(batch);
   if (!header) return fail(header.error());
   if (auto checked = check_produced(*header); !checked) return fail(checked.error());
-  if (!batch_crc_matches(batch.bytes())) return fail(detail::wrong_crc(*header));
+  if (!batch_crc_matches(batch.bytes())) return fail(wrong_crc(*header));
   return ProducedBatch{*header, {}, {}};
 }
 
@@ -63,18 +61,17 @@ Result<void> walk(Records& records, ProducedBatch& batch) {
   RecordParts parts;
   for (std::int32_t index = 0; index < batch.count; ++index) {
     if (const char* fault = records.next(parts)) [[unlikely]] {
-      return fail(detail::bad_record(index, fault));
+      return fail(bad_record(index, fault));
     }
     if (parts.offset_delta != index) [[unlikely]] {
-      return fail(
-          detail::bad_record(index, "its offset delta is " + std::to_string(parts.offset_delta)));
+      return fail(bad_record(index, "its offset delta is " + std::to_string(parts.offset_delta)));
     }
-    const std::int64_t time = detail::sum(batch.base_timestamp, parts.timestamp_delta).value;
+    const std::int64_t time = time_after(batch.base_timestamp, parts.timestamp_delta).value;
     latest = std::max(latest, time);
     if (time != Timestamp{}.value) earliest = std::min(earliest, time);
   }
   if (!records.is_at_end()) {
-    return fail(detail::bad_record(batch.count, "bytes follow the last record"));
+    return fail(bad_record(batch.count, "bytes follow the last record"));
   }
   batch.latest = Timestamp{latest};
   if (earliest != INT64_MAX) batch.earliest = Timestamp{earliest};
@@ -87,7 +84,7 @@ Result<ProducedBatch> validate_produced_batch(const Slice& batch,
                                               const DecompressionLimits& limits) {
   auto produced = checked_header(batch);
   if (!produced) return produced;
-  const auto records = detail::records_of(batch, *produced, limits);
+  const auto records = records_of(batch, *produced, limits);
   if (!records) return fail(records.error());
   RecordsInMemory walked(records->bytes());
   if (auto all = walk(walked, *produced); !all) return fail(all.error());

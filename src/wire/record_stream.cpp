@@ -5,7 +5,7 @@
 
 namespace dohle::wire {
 
-/// Reads a record that does not fit into the window, with the members that `detail::read_parts`
+/// Reads a record that does not fit into the window, with the members that `read_parts`
 /// needs.
 class RecordStream::Walk {
  public:
@@ -25,7 +25,7 @@ class RecordStream::Walk {
     left_ -= size;
     return stream_->skip(static_cast<std::size_t>(size));
   }
-  [[nodiscard]] bool skip_headers(std::int32_t count) { return detail::walk_headers(*this, count); }
+  [[nodiscard]] bool skip_headers(std::int32_t count) { return walk_headers(*this, count); }
   /// The skipped bytes do not stay in the window.
   [[nodiscard]] const std::byte* at() const { return nullptr; }
 
@@ -53,7 +53,7 @@ const char* RecordStream::next(RecordParts& parts) {
         static_cast<std::size_t>(body - at_) + static_cast<std::size_t>(length);
     if (whole > window_.size()) {
       at_ = body;
-      const char* const fault = detail::read_parts(Walk(*this, length), parts);
+      const char* const fault = read_parts(Walk(*this, length), parts);
       return is_cut_ ? "its length exceeds the batch" : fault;
     }
     fill(whole);

@@ -27,8 +27,6 @@ inline constexpr std::size_t min_record_bytes = 7;
 [[nodiscard]] const std::byte* skip_headers(const std::byte* at, const std::byte* record_end,
                                             const std::byte* end, std::int32_t count);
 
-namespace detail {
-
 /// Reads a record of which every byte is in memory. RecordStream has another walk with the same
 /// members, so that `read_parts` has the only copy of a record's rules. A call that returns false
 /// ends the walk.
@@ -122,8 +120,6 @@ template <class Walk>
   return walk.left() == 0 ? nullptr : "its parts do not add up to its length";
 }
 
-}  // namespace detail
-
 /// As `read_parts`, near the end of a batch, where every byte of a number needs a check.
 [[nodiscard]] const char* read_last_parts(const std::byte* at, const std::byte* record_end,
                                           const std::byte* end, RecordParts& parts);
@@ -151,7 +147,7 @@ template <class Walk>
   const std::byte* const record_end = body + length;
   const char* fault = nullptr;
   if (end - record_end >= 32) [[likely]] {
-    fault = detail::read_parts(detail::WalkInMemory<Room::ample>(body, record_end, end), parts);
+    fault = read_parts(WalkInMemory<Room::ample>(body, record_end, end), parts);
   } else {
     RecordParts last;  // a local one, so that the compiler can keep `parts` in registers
     fault = read_last_parts(body, record_end, end, last);

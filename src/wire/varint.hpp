@@ -59,8 +59,6 @@ inline std::byte* write_varlong(std::byte* to, std::int64_t n) {
   return write_unsigned_varint(to, zigzag(n));
 }
 
-namespace detail {
-
 template <class Unsigned>
 struct ReadNumber {
   const std::byte* at;  // null if there is no valid number
@@ -83,8 +81,6 @@ template <class Unsigned>
   }
   return {nullptr, 0};
 }
-
-}  // namespace detail
 
 /// Whether a number that begins at `at` may reach `end`.
 enum class Room : bool {
@@ -110,7 +106,7 @@ template <Room room = Room::unknown, class Unsigned>
       return at + 2;
     }
   }
-  const auto read = detail::read_long_unsigned<Unsigned>(at, end);
+  const auto read = read_long_unsigned<Unsigned>(at, end);
   n = read.n;
   return read.at;
 }

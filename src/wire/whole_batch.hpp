@@ -6,9 +6,9 @@
 
 // Shared by BatchReader and the validation of produced batches.
 
-namespace dohle::wire::detail {
+namespace dohle::wire {
 
-[[nodiscard]] Error malformed(std::string_view what);
+[[nodiscard]] Error malformed_batch(std::string_view what);
 [[nodiscard]] Error wrong_crc(const BatchHeader& header);
 [[nodiscard]] Error bad_record(std::int32_t index, std::string_view what);
 
@@ -19,9 +19,9 @@ namespace dohle::wire::detail {
                                        const DecompressionLimits& limits);
 
 /// Wraps around; no pair of numbers is undefined behaviour.
-[[nodiscard]] inline Timestamp sum(Timestamp base, std::int64_t delta) {
+[[nodiscard]] inline Timestamp time_after(Timestamp base, std::int64_t delta) {
   return Timestamp{static_cast<std::int64_t>(static_cast<std::uint64_t>(base.value) +
                                              static_cast<std::uint64_t>(delta))};
 }
 
-}  // namespace dohle::wire::detail
+}  // namespace dohle::wire
