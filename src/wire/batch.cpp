@@ -16,17 +16,17 @@ namespace {
 
 constexpr std::int16_t log_append_time_bit = 8;
 
-Error malformed_batch(std::string_view field, std::int64_t value) {
+Error malformed_field(std::string_view field, std::int64_t value) {
   return malformed_batch(std::string(field) + " is " + std::to_string(value));
 }
 
 Result<void> check(const BatchHeader& header) {
   if (header.batch_length < static_cast<std::int32_t>(batch_header_bytes - batch_log_overhead)) {
-    return fail(malformed_batch("batch length", header.batch_length));
+    return fail(malformed_field("batch length", header.batch_length));
   }
-  if (header.count < 0) return fail(malformed_batch("record count", header.count));
+  if (header.count < 0) return fail(malformed_field("record count", header.count));
   if (header.last_offset_delta < 0) {
-    return fail(malformed_batch("last offset delta", header.last_offset_delta));
+    return fail(malformed_field("last offset delta", header.last_offset_delta));
   }
   // Compaction removes records and keeps the delta, so there may be fewer records than offsets.
   if (header.count > 0 && header.count - 1 > header.last_offset_delta) {
@@ -35,11 +35,11 @@ Result<void> check(const BatchHeader& header) {
                                 std::to_string(header.last_offset_delta)));
   }
   if (header.compression() > Compression::zstd) {
-    return fail(malformed_batch("compression codec", header.attributes & 7));
+    return fail(malformed_field("compression codec", header.attributes & 7));
   }
   if (header.base_offset.value < 0 ||
       header.base_offset.value > INT64_MAX - header.last_offset_delta - 1) {
-    return fail(malformed_batch("base offset", header.base_offset.value));
+    return fail(malformed_field("base offset", header.base_offset.value));
   }
   return {};
 }
@@ -111,7 +111,7 @@ Result<BatchHeader> read_batch_header(Bytes bytes) {
                               "record batch: magic " + std::to_string(header.magic) +
                                   " is a format from before Kafka 0.11"));
   }
-  if (header.magic != 2) return fail(malformed_batch("magic", header.magic));
+  if (header.magic != 2) return fail(malformed_field("magic", header.magic));
   header.base_offset = Offset{load_big_endian<std::int64_t>(at + batch_at::base_offset)};
   header.batch_length = load_big_endian<std::int32_t>(at + batch_at::batch_length);
   header.leader_epoch = LeaderEpoch{load_big_endian<std::int32_t>(at + batch_at::leader_epoch)};

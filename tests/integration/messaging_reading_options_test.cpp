@@ -299,12 +299,24 @@ TEST_F(SubscribeOption, batch_size_makes_a_batch_due) {
   EXPECT_TRUE(lines_.wait_for("one two three "));
 }
 
+/// Notes `name` before the handler.
+auto noting(Lines& lines, std::string name) {
+  return SubscribeMiddleware([&lines, name](SubscribeHandler next) -> SubscribeHandler {
+    return [&lines, name, next](RawEvent& event) {
+      lines.add(name);
+      return next(event);
+    };
+  });
+}
+
 TEST_F(SubscribeOption, batch_interval_is_how_long_a_batch_waits_for_more) {
   connect();
   store("one");
   read_batches(kafka::with_start_offset(first), with_subscribe_batch_size(2),
-               with_subscribe_batch_interval(1h));
-  EXPECT_FALSE(lines_.wait_for(1, 500ms)) << "a batch does not wait for its interval";
+               with_subscribe_batch_interval(1h),
+               with_subscribe_middlewares({noting(lines_, "read")}));
+  ASSERT_TRUE(lines_.wait_for("read"));
+  EXPECT_FALSE(lines_.wait_for(2, 1s)) << "a batch does not wait for its interval";
   store("two");
   EXPECT_TRUE(lines_.wait_for("one two "));
 }
@@ -432,15 +444,6 @@ TEST_F(SubscribeOption, max_unacknowledged_bytes_pause_a_partition) {
   store("other", 1);
   ASSERT_TRUE(lines_.wait_for("other"));
   EXPECT_THAT(lines_.all(), ElementsAre("text", "other"));
-}
-
-auto noting(Lines& lines, std::string name) {
-  return SubscribeMiddleware([&lines, name](SubscribeHandler next) -> SubscribeHandler {
-    return [&lines, name, next](RawEvent& event) {
-      lines.add(name);
-      return next(event);
-    };
-  });
 }
 
 TEST_F(SubscribeOption, middlewares_are_inside_the_brokers) {

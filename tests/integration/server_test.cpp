@@ -4,7 +4,6 @@
 #include <netinet/in.h>
 #include <signal.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -344,41 +343,34 @@ TEST_F(ServerOnNode, ShowsItsHealthPageWhileItRuns) {
   EXPECT_EQ(page->stops, 1);
 }
 
-/// Runs a Server in a child process, which tells through a pipe that it is ready, and returns the
-/// child's exit status after `signals` of SIGTERM.
-int status_after(int signals) {
-  int ready[2];
-  if (::pipe(ready) != 0) return -1;
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ServerOptions options;
-    options.broker.addresses = {"embedded:memory"};
-    options.signals = {SIGTERM};
-    Server server(std::move(options));
-    std::thread told([&] {
-      while (server.health().state != ServerState::running) std::this_thread::yield();
-      (void)!::write(ready[1], "r", 1);
-    });
-    const auto ended = server.run();
-    told.join();
-    ::_exit(ended ? 0 : 1);
-  }
-  char byte = 0;
-  (void)!::read(ready[0], &byte, 1);
-  for (int i = 0; i < signals; ++i) ::kill(child, SIGTERM);
-  int status = -1;
-  ::waitpid(child, &status, 0);
-  ::close(ready[0]);
-  ::close(ready[1]);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+/// Runs a Server, sends `count` of SIGTERM to this process once it is running, and exits with 0 if
+/// it ended well.
+[[noreturn]] void run_until_signals(int count) {
+  ServerOptions options;
+  options.broker.addresses = {"embedded:memory"};
+  options.signals = {SIGTERM};
+  Server server(std::move(options));
+  std::thread sender([&] {
+    while (server.health().state != ServerState::running) std::this_thread::yield();
+    for (int i = 0; i < count; ++i) ::kill(::getpid(), SIGTERM);
+  });
+  const auto ended = server.run();
+  sender.join();
+  ::_exit(ended ? 0 : 1);
 }
 
-TEST(Server, RunReturnsAfterASignal) {
-  EXPECT_EQ(status_after(1), 0);
+/// In a process of its own, which has no other threads.
+class SignalledServer : public testing::Test {
+ protected:
+  SignalledServer() { GTEST_FLAG_SET(death_test_style, "threadsafe"); }
+};
+
+TEST_F(SignalledServer, RunReturnsAfterASignal) {
+  EXPECT_EXIT(run_until_signals(1), testing::ExitedWithCode(0), "");
 }
 
-TEST(Server, IgnoresTheSecondSignalOfGnuTimeout) {
-  EXPECT_EQ(status_after(2), 0);
+TEST_F(SignalledServer, IgnoresTheSecondSignalOfGnuTimeout) {
+  EXPECT_EXIT(run_until_signals(2), testing::ExitedWithCode(0), "");
 }
 
 /// The port of a socket that never answers those who connect.
@@ -419,42 +411,31 @@ TEST(Server, ReturnsFromItsStartAfterASignal) {
   EXPECT_EQ(server.health().state, ServerState::idle);
 }
 
-TEST(Server, GivesSignalsTheirEffectBackWhileItStarts) {
+/// Starts a Server that cannot connect, and sends SIGTERM to this process until it ends, or for as
+/// long as a test waits.
+[[noreturn]] void start_until_a_signal_ends_all(const std::string& address) {
+  ServerOptions options;
+  options.broker.addresses = {address};
+  options.start_timeout = 5min;
+  options.signals = {SIGTERM};
+  Server server(std::move(options));
+  std::thread sender([&] {
+    while (server.health().state != ServerState::starting) std::this_thread::yield();
+    const auto deadline = std::chrono::steady_clock::now() + patience;
+    while (std::chrono::steady_clock::now() < deadline) {
+      ::kill(::getpid(), SIGTERM);
+      std::this_thread::yield();
+    }
+    ::_exit(1);
+  });
+  (void)server.run();
+  ::_exit(2);
+}
+
+TEST_F(SignalledServer, GivesSignalsTheirEffectBackWhileItStarts) {
   const SilentPort silent;
-  int starting[2];
-  ASSERT_EQ(::pipe(starting), 0);
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ServerOptions options;
-    options.broker.addresses = {silent.address()};
-    options.start_timeout = 5min;
-    options.signals = {SIGTERM};
-    Server server(std::move(options));
-    std::thread told([&] {
-      while (server.health().state != ServerState::starting) std::this_thread::yield();
-      (void)!::write(starting[1], "s", 1);
-    });
-    (void)server.run();
-    told.join();
-    ::_exit(0);
-  }
-  char byte = 0;
-  EXPECT_EQ(::read(starting[0], &byte, 1), 1);
-  const auto deadline = std::chrono::steady_clock::now() + patience;
-  int status = 0;
-  pid_t ended = 0;
-  while (ended == 0 && std::chrono::steady_clock::now() < deadline) {
-    ::kill(child, SIGTERM);
-    std::this_thread::yield();
-    ended = ::waitpid(child, &status, WNOHANG);
-  }
-  EXPECT_EQ(ended, child) << "it ignores signals until the end of its start";
-  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM) << status;
-  ::close(starting[0]);
-  ::close(starting[1]);
-  if (ended == child) return;
-  ::kill(child, SIGKILL);
-  ::waitpid(child, &status, 0);
+  EXPECT_EXIT(start_until_a_signal_ends_all(silent.address()), testing::KilledBySignal(SIGTERM),
+              "");
 }
 
 }  // namespace

@@ -57,13 +57,31 @@ func encryption() *tls.Config {
 	return &tls.Config{RootCAs: authorities}
 }
 
+// The transport answers metadata from what it keeps, and does not ask anew after CreatePartitions.
+func waitForPartitions(ctx context.Context, client *kafka.Client, topic string) error {
+	for {
+		metadata, err := client.Metadata(ctx, &kafka.MetadataRequest{Topics: []string{topic}})
+		if err != nil {
+			return err
+		}
+		if len(metadata.Topics) == 1 && len(metadata.Topics[0].Partitions) == partitions {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the topic has not its %d partitions", partitions)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
 func main() {
 	address, topic := os.Args[1], os.Args[2]
 	count, _ := strconv.Atoi(os.Args[3])
 	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
 
-	transport := &kafka.Transport{SASL: login(), TLS: encryption()}
+	transport := &kafka.Transport{SASL: login(), TLS: encryption(), MetadataTTL: 100 * time.Millisecond}
 	dialer := &kafka.Dialer{Timeout: 10 * time.Second, SASLMechanism: login(), TLS: encryption()}
 	client := &kafka.Client{Addr: kafka.TCP(address), Timeout: 10 * time.Second, Transport: transport}
 	create := func() error {
@@ -90,11 +108,7 @@ func main() {
 	if err := grow(); !errors.Is(err, kafka.InvalidPartitionNumber) {
 		check("add none", fmt.Errorf("wanted INVALID_PARTITIONS, got %v", err))
 	}
-	metadata, err := client.Metadata(ctx, &kafka.MetadataRequest{Topics: []string{topic}})
-	check("metadata", err)
-	if len(metadata.Topics) != 1 || len(metadata.Topics[0].Partitions) != partitions {
-		check("metadata", fmt.Errorf("the topic has not its %d partitions", partitions))
-	}
+	check("metadata", waitForPartitions(ctx, client, topic))
 
 	writer := &kafka.Writer{Addr: kafka.TCP(address), Topic: topic, Balancer: &kafka.Hash{}, RequiredAcks: kafka.RequireAll,
 		Transport: transport}
