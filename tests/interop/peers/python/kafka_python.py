@@ -26,7 +26,8 @@ def expect(what, wanted, got):
 
 def main():
     address, topic, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    admin = KafkaAdminClient(bootstrap_servers=address, **LOGIN)
+    # It repeats a refused login until this time is over.
+    admin = KafkaAdminClient(bootstrap_servers=address, bootstrap_timeout_ms=5000, **LOGIN)
     admin.create_topics([NewTopic(topic, PARTITIONS - 2, 1)])
     try:
         admin.create_topics([NewTopic(topic, PARTITIONS, 1)])
