@@ -30,7 +30,8 @@ struct OnLoop {
 /// network all use it; only their streams differ.
 ///
 /// Its handle and its pending work keep it alive, so a connection may be destroyed inside its own
-/// callback. It owns its stream. Loop thread only.
+/// callback. It owns its stream. A closed connection that was accepted frees a long write queue in
+/// pieces of a turn, and counts as queued the bytes that are left. Loop thread only.
 class FramedConnection final : public std::enable_shared_from_this<FramedConnection>,
                                public StreamOwner {
  public:
@@ -70,9 +71,11 @@ class FramedConnection final : public std::enable_shared_from_this<FramedConnect
   };
 
   [[nodiscard]] bool is_stopped() const { return is_closed_ || is_paused_; }
+  [[nodiscard]] bool is_accepted() const { return names_.dialed.empty(); }
   void end(Error why);
   void fail_later(Error why);
   void shut_down();
+  void free_some();
   void moved() { last_moved_ = loop_.tick().mono; }
   void watch_idle();
   void look_idle();

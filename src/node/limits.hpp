@@ -26,6 +26,8 @@ inline constexpr std::size_t max_offsets_at_once = 2'000;
 inline constexpr std::size_t max_unread_bytes_per_connection = std::size_t{64} << 20;
 /// Size from which on the bytes of an answer have pages of their own.
 inline constexpr std::size_t min_apart_bytes = std::size_t{16} << 10;
+/// Largest such block. Each is freed at once.
+inline constexpr std::size_t max_apart_bytes = std::size_t{1} << 20;
 /// A connection that reads none of its answers for this time is closed while other connections wait
 /// for the memory of those answers.
 inline constexpr auto unread_answers_timeout = std::chrono::seconds(10);

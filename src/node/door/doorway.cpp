@@ -186,8 +186,15 @@ void Doorway::forget_later(Session& session) {
   logins_.checks.forget(session.id());
   events_.on_gone(session);
   session.room().forget(session);
-  loop_.post([this, id = session.id(), alive = is_alive_] {
-    if (*alive) sessions_.erase(id);
+  free_later(session.id());
+}
+
+void Doorway::free_later(std::uint64_t session) {
+  loop_.post([this, id = session, alive = is_alive_] {
+    Session* gone = *alive ? sessions_.find(id) : nullptr;
+    if (gone == nullptr) return;
+    if (gone->free_some(loop_)) return sessions_.erase(id);
+    free_later(id);
   });
 }
 

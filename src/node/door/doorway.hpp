@@ -106,6 +106,7 @@ class Doorway {
   void on_session_closed(Session& session, const Error& why);
   /// A session is never destroyed inside one of its own callbacks.
   void forget_later(Session& session);
+  void free_later(std::uint64_t session);
 
  private:
   /// One listener with its way; accepts its connections.

@@ -6,6 +6,7 @@
 #include "base/assert.hpp"
 #include "node/door/doorway.hpp"
 #include "node/limits.hpp"
+#include "node/turn.hpp"
 
 namespace dohle::node {
 
@@ -229,7 +230,9 @@ void Session::send(Chain bytes) {
 }
 
 std::size_t Session::note_unread_bytes(TimePoint now) {
-  if (state_ == State::closing) return unread_bytes_;
+  if (state_ == State::closing) {
+    return unread_bytes_ = connection_->queued_memory_bytes() + held_answer_bytes_;
+  }
   DOHLE_ASSERT(sent_bytes_ >= connection_->queued_bytes(), "more is to be written than was sent");
   const std::uint64_t read = sent_bytes_ - connection_->queued_bytes();
   if (unread_bytes_ == 0 || read != read_bytes_) last_read_at_ = now;
@@ -247,7 +250,6 @@ void Session::flush_answers() {
 void Session::abort() {
   if (state_ == State::closing) return;
   state_ = State::closing;
-  answers_.clear();
   connection_->close();
   doorway_.forget_later(*this);
 }
@@ -255,9 +257,20 @@ void Session::abort() {
 void Session::close() {
   if (state_ == State::closing) return;
   state_ = State::closing;
-  answers_.clear();
   connection_->close_after_writes();
   doorway_.forget_later(*this);
+}
+
+bool Session::free_some(const Executor& loop) {
+  DOHLE_ASSERT(state_ == State::closing, "the answers of an open session are freed");
+  connection_->close();  // of a client that does not read its last answers
+  while (!answers_.empty()) {
+    if (answers_.front()) held_answer_bytes_ -= memory_of(*answers_.front());
+    answers_.pop_front();
+    if (is_turn_over(loop)) break;
+  }
+  doorway_.events().on_answers(*this);
+  return answers_.empty() && connection_->queued_bytes() == 0;
 }
 
 void Session::drain() {

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/connection.hpp"
+#include "base/executor.hpp"
 #include "base/principal.hpp"
 #include "base/time.hpp"
 #include "node/door/authentication.hpp"
@@ -92,6 +93,9 @@ class Session final : public ConnectionEvents {
   void end_hold_for_turn();
   /// Drops the unread answers and closes at once.
   void abort();
+  /// Frees unread answers of a closing session, as long as the turn has time. Returns whether all
+  /// are freed. Those that are left stay counted.
+  [[nodiscard]] bool free_some(const Executor& loop);
   /// Reads no further requests; answers the pending ones.
   void drain();
   /// All requests are answered, and the answers are written.
@@ -119,7 +123,6 @@ class Session final : public ConnectionEvents {
   /// Answer bytes in memory that the client has not read, as of the last note.
   [[nodiscard]] std::size_t noted_unread_bytes() const { return unread_bytes_; }
   std::size_t note_unread_bytes(TimePoint now);
-  std::size_t forget_unread_bytes() { return std::exchange(unread_bytes_, 0); }
   /// The client has read no bytes of its pending answers since `then`, as of the last note.
   [[nodiscard]] bool reads_nothing_since(TimePoint then) const {
     return state_ == State::serving && unread_bytes_ > held_answer_bytes_ && last_read_at_ <= then;

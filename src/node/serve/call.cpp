@@ -1,5 +1,7 @@
 #include "node/serve/call.hpp"
 
+#include <algorithm>
+#include <utility>
 #include <variant>
 
 #include "base/mapped_slice.hpp"
@@ -10,13 +12,27 @@
 namespace dohle::node {
 
 void keep_apart(Chain& answer) {
-  for (Chain::Piece& piece : answer.pieces()) {
-    auto* slice = std::get_if<Slice>(&piece);
-    if (slice == nullptr || slice->size() < limits::min_apart_bytes) continue;
+  const auto is_large = [](const Chain::Piece& piece) {
+    const auto* slice = std::get_if<Slice>(&piece);
+    if (slice == nullptr || slice->size() < limits::min_apart_bytes) return false;
     // Records, and the pieces between them, share their blocks.
-    if (slice->buffer() == nullptr || slice->buffer()->is_shared()) continue;
-    *slice = mapped_copy_of(slice->bytes());
+    return slice->buffer() != nullptr && !slice->buffer()->is_shared();
+  };
+  if (std::ranges::none_of(answer.pieces(), is_large)) return;
+  Chain apart;
+  for (Chain::Piece& piece : answer.pieces()) {
+    if (!is_large(piece)) {
+      std::visit([&](auto& part) { apart.append(std::move(part)); }, piece);
+      continue;
+    }
+    const Slice whole = std::get<Slice>(std::move(piece));
+    for (Bytes left = whole.bytes(); !left.empty();) {
+      const Bytes next = left.first(std::min(left.size(), limits::max_apart_bytes));
+      apart.append(mapped_copy_of(next));
+      left = left.subspan(next.size());
+    }
   }
+  answer = std::move(apart);
 }
 
 void Responder::send(Chain bytes) const {

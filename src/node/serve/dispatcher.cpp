@@ -313,8 +313,7 @@ void Dispatcher::close_silent() {
 
 // --- ends
 
-void Dispatcher::forget(Session& session) {
-  unread_bytes_ -= session.forget_unread_bytes();
+void Dispatcher::forget(const Session& session) {
   if (exceeding_ == session.id()) exceeding_ = 0;
   asleep_.erase(session.id());
   if (waiting_.erase(session.id()) == 0) return;

@@ -75,8 +75,8 @@ class Dispatcher {
 
   /// The number of unread answer bytes of the session may have changed.
   void note_unread(Session& session);
-  /// The session closes.
-  void forget(Session& session);
+  /// The session closes. Its unread answers count until they are freed.
+  void forget(const Session& session);
   /// The node stops: no further requests are served.
   void drop_all();
 

@@ -143,6 +143,36 @@ TEST(FramedConnection, closes_at_once_when_nobody_will_read_what_a_gentle_close_
   EXPECT_FALSE(framed.script.has_ended_writes);
 }
 
+TEST(FramedConnection, frees_a_long_queue_in_pieces_after_it_was_accepted_and_closed) {
+  Framed framed({}, false, "");
+  framed.script.room = 0;
+  framed.connection->on_open(false);
+  constexpr std::size_t pieces = 5;
+  Chain bytes;
+  for (std::size_t i = 0; i < pieces; ++i) bytes.append(Slice::copy_of(std::string(1 << 20, 'x')));
+  framed.handle->send(std::move(bytes));
+  framed.loop.has_short_turns = true;
+  framed.handle->close();
+  EXPECT_TRUE(framed.script.is_closed);
+  std::size_t left = pieces << 20;
+  EXPECT_EQ(framed.handle->queued_memory_bytes(), left);
+  for (std::size_t i = 0; i < pieces; ++i) {
+    framed.loop.turn();
+    left -= std::size_t{1} << 20;
+    EXPECT_EQ(framed.handle->queued_memory_bytes(), left);
+  }
+  EXPECT_FALSE(framed.loop.turn());
+}
+
+TEST(FramedConnection, frees_the_queue_of_a_dialed_one_when_it_closes) {
+  Framed framed;
+  framed.script.room = 0;
+  framed.connection->on_open(false);
+  framed.handle->send(Chain(Slice::copy_of(std::string(4 << 20, 'x'))));
+  framed.handle->close();
+  EXPECT_EQ(framed.handle->queued_memory_bytes(), 0u);
+}
+
 TEST(FramedConnection, tells_a_paused_reader_of_a_reset_alone) {
   Framed framed;
   framed.connection->on_open(false);

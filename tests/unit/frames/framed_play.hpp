@@ -26,6 +26,7 @@ class HandLoop final : public Executor {
   void cancel(TimerId id) override { timers_.erase(id); }
   void at_turn_end(Task task) override { at_end_.push_back(std::move(task)); }
   [[nodiscard]] Now tick() const override { return now_; }
+  [[nodiscard]] TimePoint turn_end() const override { return has_short_turns ? now_.mono : never; }
 
   /// What was posted, the timers that are due, and the end of the turn; false: there was nothing.
   bool turn() {
@@ -45,6 +46,9 @@ class HandLoop final : public Executor {
   }
   void pass(Duration span) { now_.mono += span; }
   [[nodiscard]] bool has_timers() const { return !timers_.empty(); }
+
+  /// Work that can continue in a later turn always has to.
+  bool has_short_turns = false;
 
  private:
   struct Timer {
@@ -125,10 +129,11 @@ inline std::string framed_text(std::string_view body) {
 /// One connection over a scripted stream, and what its events were.
 class Framed : public ConnectionEvents {
  public:
-  explicit Framed(const ConnectionLimits& limits = {}, bool hands_over = false) {
+  explicit Framed(const ConnectionLimits& limits = {}, bool hands_over = false,
+                  std::string dialed = "dialed") {
     script.hands_over = hands_over;
     connection = std::make_shared<FramedConnection>(OnLoop{loop, hands_over ? nullptr : &buffers},
-                                                    limits, PeerNames{"peer", "dialed"});
+                                                    limits, PeerNames{"peer", std::move(dialed)});
     connection->set_stream(std::make_unique<ScriptedStream>(script));
     connection->set_events(this);
     handle = connection->handle();

@@ -1,6 +1,8 @@
 #include "node/serve/dispatcher.hpp"
 
 #include "../node_world.hpp"
+#include "node/limits.hpp"
+#include "node/serve/call.hpp"
 #include "wire/messages/delete_topics.hpp"
 #include "wire/messages/list_groups.hpp"
 
@@ -216,6 +218,23 @@ TEST_F(DispatcherTest, ClosesAConnectionThatReadsNothingFor10sWhileOthersWaitFor
   EXPECT_TRUE(world.run_until([&] { return lazy.is_closed; }, 20s));
   EXPECT_GE(logger.count("(4194304 bytes, max_unread_answer_bytes)"), 1u);
   EXPECT_EQ(produce("topic-1", batch_of({"a"})).error_code, 0);
+}
+
+TEST(KeepApart, MovesLargePiecesToBlocksOfAMegabyteAtMost) {
+  std::string large(5'000'000, 'x');
+  for (std::size_t i = 0; i < large.size(); i += 1'000) large[i] = static_cast<char>('a' + i % 26);
+  Chain answer(Slice::copy_of("small"));
+  answer.append(Slice::copy_of(large));
+  const Slice shared = Slice::copy_of(large);
+  answer.append(shared);
+  keep_apart(answer);
+  std::size_t largest = 0;
+  for (std::size_t i = 0; i + 1 < answer.pieces().size(); ++i) {
+    largest = std::max(largest, std::get<Slice>(answer.pieces()[i]).size());
+  }
+  EXPECT_EQ(largest, limits::max_apart_bytes);
+  EXPECT_EQ(std::get<Slice>(answer.pieces().back()).data(), shared.data()) << "its block is used";
+  EXPECT_EQ(answer.flatten()->text(), "small" + large + large);
 }
 
 }  // namespace
