@@ -13,11 +13,15 @@ namespace {
 // A list of at most this capacity is not shrunk.
 constexpr std::size_t kept_waits = 64;
 
+/// Time in each turn for tasks after ready fetches, whatever time the fetches took.
+constexpr Duration time_of_tasks = std::chrono::milliseconds(1);
+
 }  // namespace
 
 FetchWaits::~FetchWaits() {
   *is_alive_ = false;
   for (auto wait = waits_.begin(); wait != waits_.end();) wait = remove(wait);
+  for (const auto& wait : forgotten_) delist(*wait);
   loop_.cancel(look_timer_);
 }
 
@@ -25,31 +29,38 @@ void FetchWaits::check_invariants() const {
   std::size_t pairs = 0;
   std::size_t lookers = 0;
   std::size_t ready = 0;
+  std::size_t attempted = 0;
+  const auto check = [&](const FetchWait& wait) {
+    DOHLE_ASSERT(wait.fetch != nullptr, "a wait has no fetch");
+    if (wait.looks_by_itself) {
+      ++lookers;
+      DOHLE_ASSERT(wait.partitions.empty(),
+                   "a fetch that checks by itself has an entry at a partition");
+      return;
+    }
+    pairs += wait.partitions.size();
+    DOHLE_ASSERT(slots_[wait.slot] == &wait, "a wait's slot holds another");
+    for (std::size_t i = 0; i < wait.partitions.size(); ++i) {
+      const PartitionWait& there = wait.partitions[i]->waits[wait.places[i]];
+      DOHLE_ASSERT(there.wait == wait.slot && there.index == i,
+                   "a partition does not point at a fetch that waits for it");
+    }
+  };
   for (const auto& [id, wait] : waits_) {
     DOHLE_ASSERT(id == wait->id && id.second <= last_number_,
                  "a wait is stored under another one's id");
-    DOHLE_ASSERT(wait->fetch != nullptr, "a wait has no fetch");
     ready += wait->is_ready ? 1 : 0;
-    if (wait->looks_by_itself) {
-      ++lookers;
-      DOHLE_ASSERT(wait->partitions.empty(),
-                   "a fetch that checks by itself has an entry at a partition");
-      continue;
-    }
-    pairs += wait->partitions.size();
-    DOHLE_ASSERT(slots_[wait->slot] == wait.get(), "a wait's slot holds another");
-    for (std::size_t i = 0; i < wait->partitions.size(); ++i) {
-      const PartitionWait& there = wait->partitions[i]->waits[wait->places[i]];
-      DOHLE_ASSERT(there.wait == wait->slot && there.index == i,
-                   "a partition does not point at a fetch that waits for it");
-    }
+    attempted += wait->is_attempted ? 1 : 0;
+    check(*wait);
   }
+  for (const auto& wait : forgotten_) check(*wait);
   DOHLE_ASSERT(pairs == pairs_ && pairs <= options_.max_pairs, "the pairs are miscounted");
   DOHLE_ASSERT(lookers == lookers_.size(), "the waits that look by themselves are miscounted");
-  DOHLE_ASSERT(free_slots_.size() + waits_.size() - lookers == slots_.size(),
+  DOHLE_ASSERT(free_slots_.size() + size() - lookers == slots_.size(),
                "a slot is neither in use nor free");
   DOHLE_ASSERT(ready <= ready_.size(), "a fetch is ready and not tried");
-  DOHLE_ASSERT(is_posted_ || (ready_.empty() && after_ready_.empty()),
+  DOHLE_ASSERT(attempted <= (attempted_ ? 1 : 0), "an attempt has begun and does not go on");
+  DOHLE_ASSERT(is_posted_ || (ready_.empty() && after_ready_.empty() && !attempted_),
                "fetches are ready and no task is posted to answer them");
   DOHLE_ASSERT(lookers_.empty() || is_looking_ || look_timer_ != 0,
                "fetches wait and no timer or task looks at them");
@@ -74,7 +85,8 @@ void FetchWaits::add(std::uint64_t connection, std::vector<PartitionRef> partiti
 
 void FetchWaits::enlist(FetchWait& wait) {
   DOHLE_ASSERT(pairs_ <= options_.max_pairs, "more pairs wait than are allowed");
-  wait.looks_by_itself = wait.partitions.size() > options_.max_pairs - pairs_;
+  wait.looks_by_itself =
+      wait.partitions.size() > std::min(options_.max_pairs - pairs_, options_.max_pairs_of_fetch);
   if (wait.looks_by_itself) {
     wait.partitions = std::vector<PartitionRef>();  // `{}` would keep the capacity
     wait.seen = wait.fetch->seen();
@@ -125,7 +137,8 @@ void FetchWaits::on_deadline(const Id& id) {
   const auto due = waits_.find(id);
   if (due == waits_.end()) return;
   due->second->timer = 0;
-  attempt(due, true);
+  due->second->is_due = true;
+  make_ready(*due->second);
 }
 
 // --- waits that partitions refer to
@@ -161,24 +174,35 @@ void FetchWaits::try_ready_later() {
 
 void FetchWaits::try_ready() {
   is_posted_ = false;
-  std::vector<Id> ready = std::exchange(ready_, {});
-  auto next = ready.begin();
-  while (next != ready.end()) {
-    const auto wait = waits_.find(*next++);
-    if (wait == waits_.end()) continue;
-    wait->second->is_ready = false;
-    attempt(wait, false);
+  while (attempted_ || !ready_.empty()) {
+    if (!attempted_) {
+      attempted_ = ready_.front();
+      ready_.pop_front();
+    }
+    const auto wait = waits_.find(*attempted_);
+    if (wait == waits_.end() || attempt(wait)) attempted_.reset();
     if (is_turn_over(loop_)) break;
   }
-  if (next != ready.end()) {
-    ready_.insert(ready_.begin(), next, ready.end());
-    try_ready_later();
+  run_after_ready();
+  if (attempted_ || !ready_.empty() || !after_ready_.empty()) try_ready_later();
+}
+
+void FetchWaits::run_after_ready() {
+  const TimePoint end = loop_.turn_end();
+  const TimePoint until = end == never || after_ready_.empty()
+                              ? never
+                              : std::max(end, loop_.mono_now() + time_of_tasks);
+  // Tasks that come meanwhile wait for the next turn.
+  for (std::size_t left = after_ready_.size(); left > 0; --left) {
+    Task task = std::move(after_ready_.front());
+    after_ready_.pop_front();
+    task();
+    if (left > 1 && until != never && loop_.mono_now() >= until) return;
   }
-  for (Task& task : std::exchange(after_ready_, {})) task();
 }
 
 void FetchWaits::after_ready(Task task) {
-  if (!is_posted_) return task();
+  if (!is_posted_ && after_ready_.empty()) return task();
   after_ready_.push_back(std::move(task));
 }
 
@@ -215,27 +239,37 @@ void FetchWaits::look_at(FetchWait& wait) {
   const WaitingFetch::Seen seen = wait.fetch->seen();
   const std::uint64_t more = seen.visible_bytes - wait.seen.visible_bytes;
   if (seen.changes == wait.seen.changes && more < wait.bytes_missing) return;
-  attempt(waits_.find(wait.id), false);
+  make_ready(wait);
 }
 
 // --- ends
 
-// The answer may close the connection, which removes the wait.
-void FetchWaits::attempt(Waits::iterator wait, bool is_last) {
+// Returns whether the attempt is over. The answer may close the connection, which removes the wait.
+bool FetchWaits::attempt(Waits::iterator wait) {
+  FetchWait& tried = *wait->second;
+  if (tried.fetch == nullptr) return true;
   const Id id = wait->first;
-  std::unique_ptr<WaitingFetch> fetch = std::move(wait->second->fetch);
-  if (fetch == nullptr) return;
-  const std::size_t missing = fetch->attempt(is_last);
-  wait = waits_.find(id);
-  if (wait == waits_.end()) return;
-  if (missing == 0 || is_last) {
-    remove(wait);
-    return;
+  if (!std::exchange(tried.is_attempted, true)) {
+    tried.is_ready = false;
+    // Whatever becomes visible from now on makes it ready again: it may have been read past.
+    tried.bytes_missing = 0;
+    if (tried.looks_by_itself) tried.seen = tried.fetch->seen();
   }
+  const bool is_last = tried.is_due;
+  std::unique_ptr<WaitingFetch> fetch = std::move(tried.fetch);
+  const auto missing = fetch->attempt(is_last);
+  wait = waits_.find(id);
+  if (wait == waits_.end()) return true;
   FetchWait& still = *wait->second;
-  still.bytes_missing = missing;
-  if (still.looks_by_itself) still.seen = fetch->seen();
   still.fetch = std::move(fetch);
+  if (!missing) return false;
+  still.is_attempted = false;
+  if (*missing == 0 || is_last) {
+    remove(wait);
+  } else {
+    still.bytes_missing = *missing;
+  }
+  return true;
 }
 
 FetchWaits::Waits::iterator FetchWaits::remove(Waits::iterator at) {
@@ -246,12 +280,39 @@ FetchWaits::Waits::iterator FetchWaits::remove(Waits::iterator at) {
 }
 
 void FetchWaits::forget(std::uint64_t connection) {
+  const bool is_posted = !forgotten_.empty();
   auto wait = waits_.lower_bound({connection, 0});
-  while (wait != waits_.end() && wait->first.first == connection) wait = remove(wait);
+  while (wait != waits_.end() && wait->first.first == connection) {
+    // A fetch that closes its connection while it answers.
+    if (wait->second->fetch == nullptr) {
+      wait = remove(wait);
+      continue;
+    }
+    loop_.cancel(std::exchange(wait->second->timer, 0));
+    forgotten_.push_back(std::move(wait->second));
+    wait = waits_.erase(wait);
+  }
+  if (!is_posted) free_forgotten();
+}
+
+void FetchWaits::free_forgotten() {
+  while (!forgotten_.empty()) {
+    delist(*forgotten_.back());
+    forgotten_.pop_back();
+    if (is_turn_over(loop_)) break;
+  }
+  if (forgotten_.empty()) return;
+  loop_.post([this, alive = is_alive_] {
+    if (*alive) free_forgotten();
+  });
 }
 
 void FetchWaits::answer_all() {
-  while (!waits_.empty()) attempt(waits_.begin(), true);
+  while (!waits_.empty()) {
+    const auto wait = waits_.begin();
+    wait->second->is_due = true;
+    (void)attempt(wait);
+  }
 }
 
 }  // namespace dohle::node

@@ -4,10 +4,12 @@
 
 #include "base/assert.hpp"
 #include "node/limits.hpp"
+#include "node/turn.hpp"
 
 namespace dohle::node {
 
 PlaceWatch::~PlaceWatch() {
+  *is_alive_ = false;
   loop_.cancel(timer_);
 }
 
@@ -20,13 +22,28 @@ void PlaceWatch::watch(const PartitionRef& partition) {
   if (timer_ != 0) return;
   timer_ = loop_.arm(loop_.tick().mono + limits::place_check_interval, [this] {
     timer_ = 0;
-    compare();
+    begin();
   });
 }
 
-void PlaceWatch::compare() {
-  auto places = std::make_shared<std::vector<Place>>(std::exchange(places_, {}));
-  for (const Place& place : *places) place.partition->is_watched = false;
+void PlaceWatch::begin() {
+  release(std::make_shared<std::vector<Place>>(std::exchange(places_, {})), 0);
+}
+
+// Before the comparison: an append that comes after it puts the partition on the next list.
+void PlaceWatch::release(Places places, std::size_t released) {
+  while (released < places->size()) {
+    (*places)[released++].partition->is_watched = false;
+    if (released < places->size() && is_turn_over(loop_)) {
+      return loop_.post([this, places = std::move(places), released, alive = is_alive_] {
+        if (*alive) release(places, released);
+      });
+    }
+  }
+  compare(places);
+}
+
+void PlaceWatch::compare(const Places& places) {
   disk_.run(
       [disk = &disk_, places] {
         for (Place& place : *places) {
@@ -35,11 +52,21 @@ void PlaceWatch::compare() {
           place.is_lost = there && *there != place.identity;
         }
       },
-      [places] {
-        for (const Place& place : *places) {
-          if (place.is_lost) settle(place);
-        }
+      [this, places, alive = is_alive_] {
+        if (*alive) settle_some(places);
       });
+}
+
+void PlaceWatch::settle_some(Places places) {
+  while (!places->empty()) {
+    if (places->back().is_lost) settle(places->back());
+    places->pop_back();
+    if (!places->empty() && is_turn_over(loop_)) {
+      return loop_.post([this, places = std::move(places), alive = is_alive_] {
+        if (*alive) settle_some(places);
+      });
+    }
+  }
 }
 
 // Meanwhile retention may have removed the file, or the topic may have been deleted.

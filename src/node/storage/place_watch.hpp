@@ -13,7 +13,8 @@ namespace dohle::node {
 /// Detects writes to files that are no longer at their paths, because the data directory or a
 /// partition's was removed, moved or replaced while the node runs. Once a second a disk thread
 /// compares the path of each segment that was appended to with the open file. A partition whose
-/// file differs goes offline. Without appends nothing is compared.
+/// file differs goes offline. Without appends nothing is compared. Many partitions take several
+/// turns of the loop.
 class PlaceWatch {
  public:
   /// Both outlive the watch.
@@ -36,14 +37,20 @@ class PlaceWatch {
     bool is_lost = false;
   };
 
+  using Places = std::shared_ptr<std::vector<Place>>;
+
   void watch(const PartitionRef& partition);
-  void compare();
+  void begin();
+  void release(Places places, std::size_t released);
+  void compare(const Places& places);
+  void settle_some(Places places);
   static void settle(const Place& place);
 
   Executor& loop_;
   Disk& disk_;
   std::vector<Place> places_;
   TimerId timer_ = 0;
+  std::shared_ptr<bool> is_alive_ = std::make_shared<bool>(true);
 };
 
 }  // namespace dohle::node

@@ -194,7 +194,7 @@ void Storage::maintain_some() {
     if (retains) retain(partition, believed);
     if (partition->fault() != nullptr) return;
     if (!partition->log()->is_recovered()) unrecovered_.push_back(partition);
-    if (partition->log()->needs_checkpoint()) due_.push_back(partition);
+    if (partition->log()->needs_checkpoint()) choose_checkpoint(partition);
   };
   for (std::size_t i = 0; i < limits::max_maintained_at_once; ++i) {
     if (!maintained_.step(topics_, 1, visit)) return end_maintenance();
@@ -208,7 +208,6 @@ void Storage::maintain_some() {
 
 void Storage::end_maintenance() {
   finish_recovery_of_next();
-  choose_checkpoints();
   checkpoint_some();
 }
 
@@ -242,22 +241,23 @@ void Storage::retain(const PartitionRef& partition, Now now) {
 }
 
 // A checkpoint holds a file open until it is durable, so their number is limited. Partitions with
-// the most records to read after a crash come first, the others in a later round.
-void Storage::choose_checkpoints() {
-  std::erase_if(due_, [](const PartitionRef& partition) { return partition->fault() != nullptr; });
-  const auto to_walk = [](const PartitionRef& partition) {
-    return partition->log()->synced_end() - partition->log()->recovery_point();
-  };
-  const std::size_t at_once =
-      std::min(due_.size(), std::max<std::size_t>(1, options_.max_open_files / 4));
-  std::ranges::partial_sort(due_, due_.begin() + static_cast<std::ptrdiff_t>(at_once),
-                            std::ranges::greater(), to_walk);
-  due_.resize(at_once);
+// the most records to read after a crash are chosen, the others in a later round.
+void Storage::choose_checkpoint(const PartitionRef& partition) {
+  const log::PartitionLog& log = *partition->log();
+  const Due due{log.synced_end() - log.recovery_point(), partition};
+  const auto is_longer = [](const Due& a, const Due& b) { return a.to_walk > b.to_walk; };
+  if (due_.size() >= std::max<std::size_t>(1, options_.max_open_files / 4)) {
+    if (due.to_walk <= due_.front().to_walk) return;
+    std::ranges::pop_heap(due_, is_longer);
+    due_.pop_back();
+  }
+  due_.push_back(due);
+  std::ranges::push_heap(due_, is_longer);
 }
 
 void Storage::checkpoint_some() {
   while (!due_.empty()) {
-    const PartitionRef partition = std::move(due_.back());
+    const PartitionRef partition = std::move(due_.back().partition);
     due_.pop_back();
     if (partition->fault() == nullptr) partition->log()->checkpoint();
     if (is_turn_over(loop_)) break;

@@ -88,6 +88,12 @@ class Storage final : private log::LogEvents {
   [[nodiscard]] Durability durability() const { return options_.durability; }
 
  private:
+  /// A checkpoint to write, and the number of offsets that a start after a crash reads without it.
+  struct Due {
+    std::int64_t to_walk;
+    PartitionRef partition;
+  };
+
   void took(const PartitionRef& partition, std::size_t bytes, bool has_rolled);
   void on_partition_synced(const PartitionRef& partition, std::uint64_t bytes);
   void show(const PartitionRef& partition, std::uint64_t visible_bytes);
@@ -98,7 +104,7 @@ class Storage final : private log::LogEvents {
   void maintain_some();
   void end_maintenance();
   void finish_recovery_of_next();
-  void choose_checkpoints();
+  void choose_checkpoint(const PartitionRef& partition);
   void checkpoint_some();
   void retain(const PartitionRef& partition, Now now);
   void check_in_background();
@@ -119,8 +125,9 @@ class Storage final : private log::LogEvents {
   std::uint64_t maintenance_round_ = 0;
   bool is_maintained_ = false;
   PartitionWalk maintained_;
-  /// Of this round: partitions that need a checkpoint, and those with an unfinished recovery.
-  std::vector<PartitionRef> due_;
+  /// Of this round: partitions that get a checkpoint, a heap with the shortest walk in front, and
+  /// those with an unfinished recovery.
+  std::vector<Due> due_;
   std::vector<PartitionRef> unrecovered_;
   std::shared_ptr<bool> is_alive_ = std::make_shared<bool>(true);
 };

@@ -1,9 +1,11 @@
 #include "node/storage/syncing.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
 #include "base/assert.hpp"
+#include "node/turn.hpp"
 
 namespace dohle::node {
 
@@ -55,9 +57,13 @@ void Syncing::check_invariants() const {
   for (const PartitionRef& partition : unnoted_) {
     DOHLE_ASSERT(partition->is_unnoted, "a partition is to be noted that is");
   }
-  DOHLE_ASSERT(unnoted_.empty() || is_telling_posted_,
+  DOHLE_ASSERT((unnoted_.empty() && until_noted_.empty()) || is_telling_posted_,
                "written partitions wait for the run's note and no task is posted");
-  DOHLE_ASSERT(group_.empty() || is_running_, "a group waits for a sync that does not run");
+  DOHLE_ASSERT((group_.empty() && to_collect_.empty()) || is_running_,
+               "a group waits for a sync that does not run");
+  for (const PartitionRef& partition : to_collect_) {
+    DOHLE_ASSERT(partition->is_dirty, "a partition is to be synced that is not dirty");
+  }
   DOHLE_ASSERT(waits_.empty() || is_running_ || is_start_posted_,
                "a caller waits for a sync that never starts");
   DOHLE_ASSERT(dirty_.empty() || is_running_ || is_start_posted_ || delay_ != 0,
@@ -84,8 +90,8 @@ void Syncing::appended(const PartitionRef& partition, bool has_rolled) {
 
 void Syncing::when_durable(Task done) {
   if (durability_ == Durability::fsync) return when_synced(std::move(done));
-  if (unnoted_.empty()) return done();
-  until_noted_.push_back(std::move(done));
+  if (unnoted_.empty() && until_noted_.empty()) return done();
+  until_noted_.push_back({noted_ + unnoted_.size(), std::move(done)});
 }
 
 // A posted task runs after all requests of this turn, so that they share one note of each
@@ -99,11 +105,22 @@ void Syncing::tell_at_turn_end() {
 
 void Syncing::tell() {
   is_telling_posted_ = false;
-  for (const PartitionRef& partition : std::exchange(unnoted_, {})) {
-    partition->is_unnoted = false;
-    written_(partition);
-  }
-  for (Task& done : std::exchange(until_noted_, {})) done();
+  do {
+    if (!until_noted_.empty() && until_noted_.front().noted <= noted_) {
+      Task done = std::move(until_noted_.front().done);
+      until_noted_.pop_front();
+      done();
+    } else if (!unnoted_.empty()) {
+      const PartitionRef partition = std::move(unnoted_.front());
+      unnoted_.pop_front();
+      ++noted_;
+      partition->is_unnoted = false;
+      written_(partition);
+    } else {
+      return;
+    }
+  } while (!is_turn_over(loop_));
+  if (!unnoted_.empty() || !until_noted_.empty()) tell_at_turn_end();
 }
 
 void Syncing::when_synced(Task done) {
@@ -141,23 +158,37 @@ void Syncing::start_within_delay() {
 void Syncing::start_group() {
   if (is_running_ || dirty_.empty()) return;
   loop_.cancel(std::exchange(delay_, 0));
-  DOHLE_ASSERT(group_.empty(), "a group begins before the last one ended");
+  DOHLE_ASSERT(group_.empty() && to_collect_.empty(), "a group begins before the last one ended");
   is_running_ = true;
   ++started_;
-  std::vector<std::shared_ptr<File>> files;
-  for (PartitionRef& partition : dirty_) {
+  to_collect_ = std::exchange(dirty_, {});
+  std::ranges::reverse(to_collect_);
+  dirty_segments_ = 0;
+  collect();
+}
+
+// Bytes that are appended to a partition before it is collected belong to this group.
+void Syncing::collect() {
+  do {
+    PartitionRef partition = std::move(to_collect_.back());
+    to_collect_.pop_back();
     partition->is_dirty = false;
     if (partition->fault() != nullptr) continue;
-    for (auto& file : partition->log()->dirty_files()) files.push_back(std::move(file));
+    for (auto& file : partition->log()->dirty_files()) files_.push_back(std::move(file));
     const Offset end = partition->log()->end();
     const std::uint64_t bytes = partition->appended_bytes;
     group_.push_back({std::move(partition), end, bytes});
-  }
-  dirty_.clear();
-  dirty_segments_ = 0;
+  } while (!to_collect_.empty() && !is_turn_over(loop_));
+  if (!to_collect_.empty()) return go_on_later(&Syncing::collect);
   if (waits_.size() == 1) stay_awake();
-  disk_.sync(std::move(files), [this, alive = is_alive_](Result<void> outcome) {
+  disk_.sync(std::exchange(files_, {}), [this, alive = is_alive_](Result<void> outcome) {
     if (*alive) on_group(std::move(outcome));
+  });
+}
+
+void Syncing::go_on_later(void (Syncing::*step)()) {
+  loop_.post([this, step, alive = is_alive_] {
+    if (*alive) (this->*step)();
   });
 }
 
@@ -174,22 +205,37 @@ void Syncing::stay_awake() {
 
 void Syncing::on_group(Result<void> outcome) {
   DOHLE_ASSERT(is_running_ && ones_left_ == 0, "a sync ends that was not started");
-  if (!outcome && group_.size() > 1) return sync_one_by_one();
-  for (const Covered& covered : group_) settle(covered, outcome);
+  next_ = 0;
+  if (!outcome && group_.size() > 1) {
+    ones_left_ = group_.size();
+    return sync_one_by_one();
+  }
+  outcome_ = std::move(outcome);
+  settle_group();
+}
+
+void Syncing::settle_group() {
+  while (next_ < group_.size()) {
+    settle(group_[next_++], outcome_);
+    if (next_ < group_.size() && is_turn_over(loop_)) return go_on_later(&Syncing::settle_group);
+  }
   end_group();
 }
 
 // A file of the group has failed for good. Syncs of single partitions show which ones are
 // unaffected: a failed file repeats its error and never succeeds.
 void Syncing::sync_one_by_one() {
-  ones_left_ = group_.size();
-  for (std::size_t i = 0; i < group_.size(); ++i) {
+  while (next_ < group_.size()) {
+    const std::size_t i = next_++;
     const PartitionRef& partition = group_[i].partition;
     std::vector<std::shared_ptr<File>> files;
     if (partition->fault() == nullptr) files = partition->log()->dirty_files();
     disk_.sync(std::move(files), [this, i, alive = is_alive_](Result<void> outcome) {
       if (*alive) on_one(i, std::move(outcome));
     });
+    if (next_ < group_.size() && is_turn_over(loop_)) {
+      return go_on_later(&Syncing::sync_one_by_one);
+    }
   }
 }
 
@@ -212,14 +258,21 @@ void Syncing::settle(const Covered& covered, const Result<void>& outcome) {
   synced_(covered.partition, covered.bytes);
 }
 
+// Callers may wait for the group until the last of them is told.
 void Syncing::end_group() {
   group_.clear();
-  is_running_ = false;
-  while (!waits_.empty() && waits_.front().group <= started_) {
+  const auto has_more = [this] { return !waits_.empty() && waits_.front().group <= started_; };
+  while (has_more()) {
     Task done = std::move(waits_.front().done);
     waits_.pop_front();
     done();
+    if (has_more() && is_turn_over(loop_)) return go_on_later(&Syncing::end_group);
   }
+  is_running_ = false;
+  start_next();
+}
+
+void Syncing::start_next() {
   if (dirty_.empty()) return;
   if (!waits_.empty() || dirty_segments_ >= max_dirty_) {
     start_group();

@@ -18,14 +18,15 @@ namespace dohle::node {
 /// the next group fills. A group starts at the end of the turn if a caller waits for it or
 /// `max_dirty` segments are dirty, each of which holds files open; otherwise after the delay of the
 /// durability. While groups with a single waiting caller follow each other closely, the loop stays
-/// awake.
+/// awake. Work for each partition or caller of a group continues in the loop's next turn when a
+/// turn has no time left.
 class Syncing {
  public:
   /// Called for each partition of which a sync has ended, successful or not, with the number of its
   /// appended bytes that the sync was to cover.
   using Synced = std::move_only_function<void(const PartitionRef&, std::uint64_t bytes)>;
-  /// Under `interval` and `os`, called at the end of a turn for each partition that was appended
-  /// to, before callers that wait for durability.
+  /// Under `interval` and `os`, called at the end of a turn, or in the next turns, for each
+  /// partition that was appended to, before callers that wait for its durability.
   using Written = std::move_only_function<void(const PartitionRef&)>;
 
   Syncing(
@@ -56,17 +57,27 @@ class Syncing {
     Task done;
   };
 
+  /// A caller that waits until so many partitions were noted since the start.
+  struct NoteWait {
+    std::uint64_t noted;
+    Task done;
+  };
+
   void tell_at_turn_end();
   void tell();
   void start_at_turn_end();
   void start_within_delay();
   void start_group();
+  void collect();
   void stay_awake();
   void on_group(Result<void> outcome);
+  void settle_group();
   void sync_one_by_one();
   void on_one(std::size_t index, Result<void> outcome);
   void settle(const Covered& covered, const Result<void>& outcome);
   void end_group();
+  void start_next();
+  void go_on_later(void (Syncing::*step)());
 
   Executor& loop_;
   Disk& disk_;
@@ -75,11 +86,18 @@ class Syncing {
   std::size_t dirty_segments_ = 0;  // with unsynced bytes
   Synced synced_;
   Written written_;
-  std::vector<PartitionRef> dirty_;    // appended to since the last group started
-  std::vector<PartitionRef> unnoted_;  // appended to in this turn
-  std::vector<Task> until_noted_;
+  std::vector<PartitionRef> dirty_;   // appended to since the last group started
+  std::deque<PartitionRef> unnoted_;  // appended to since their last note
+  std::deque<NoteWait> until_noted_;
+  std::uint64_t noted_ = 0;  // number of notes so far
   bool is_telling_posted_ = false;
+  /// Partitions of the group that starts, whose files are still to be collected; a stack.
+  std::vector<PartitionRef> to_collect_;
+  std::vector<std::shared_ptr<File>> files_;
   std::vector<Covered> group_;
+  /// The outcome of the group's sync, and the partition that is settled or synced alone next.
+  Result<void> outcome_;
+  std::size_t next_ = 0;
   std::deque<Wait> waits_;
   std::uint64_t started_ = 0;  // number of the last started group
   bool is_running_ = false;

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "node/serve/handlers/handlers.hpp"
+#include "node/turn.hpp"
 
 namespace dohle::node {
 
@@ -22,12 +24,17 @@ constexpr std::size_t partitions_of_slice = 64;
 /// Topics and partitions that a slice enters into the session.
 constexpr std::size_t names_of_slice = 1'000;
 
+/// A list of so many partitions gets its final capacity at once. Growing it further would move all
+/// of them in one event.
+constexpr std::size_t grown_partitions = 4'096;
+
 /// One fetch request until it is answered. It may look at its partitions several times.
 class Fetching final : public WaitingFetch {
  public:
-  Fetching(Dispatcher& dispatcher, Access access, const Responder& responder,
+  Fetching(const Executor& loop, Dispatcher& dispatcher, Access access, const Responder& responder,
            FetchSessions::Begun begun, const wire::FetchRequest& request)
-      : dispatcher_(dispatcher),
+      : loop_(loop),
+        dispatcher_(dispatcher),
         access_(std::move(access)),
         responder_(responder),
         begun_(std::move(begun)),
@@ -35,10 +42,12 @@ class Fetching final : public WaitingFetch {
         max_bytes_(static_cast<std::size_t>(std::max(0, request.max_bytes))),
         is_committed_(request.isolation_level == read_committed) {}
 
-  std::size_t attempt(bool is_last) override {
-    begin_look();
+  std::optional<std::size_t> attempt(bool is_last) override {
+    if (!std::exchange(is_looking_, true)) begin_look();
     while (look_at_some()) {
+      if (is_turn_over(loop_)) return std::nullopt;
     }
+    is_looking_ = false;
     return end_look(is_last);
   }
 
@@ -49,14 +58,17 @@ class Fetching final : public WaitingFetch {
     next_ = 0;
   }
 
-  /// Reads some more partitions; this may open files of each. Returns whether there are more.
+  /// Reads some more partitions, as long as the turn has time: this may open files of each. Returns
+  /// whether there are more.
   bool look_at_some() {
     ServedFetchSession& session = *begun_.session;
     const std::size_t end = std::min(session.size(), next_ + partitions_of_slice);
-    for (; next_ < end; ++next_) {
+    bool is_over = false;
+    for (; next_ < end && !is_over; ++next_) {
       const std::uint32_t place = session.place(next_);
       if (begun_.is_incremental && has_nothing_new(place)) continue;
       PartitionData data = read(session.entry(place));
+      is_over = is_turn_over(loop_);
       if (begun_.is_incremental && !is_news(place, data)) continue;
       add(session.topic(session.entry(place)), std::move(data));
       places_.push_back(place);
@@ -213,9 +225,14 @@ class Fetching final : public WaitingFetch {
       topic.topic = of.name;
       topic.topic_id = of.id;
     }
-    topics_.back().partitions.push_back(std::move(data));
+    auto& partitions = topics_.back().partitions;
+    if (partitions.size() == grown_partitions) {
+      partitions.reserve(grown_partitions + begun_.session->size() - next_);
+    }
+    partitions.push_back(std::move(data));
   }
 
+  const Executor& loop_;
   Dispatcher& dispatcher_;
   const Access access_;
   const Responder responder_;
@@ -230,13 +247,16 @@ class Fetching final : public WaitingFetch {
   std::size_t bytes_ = 0;
   /// Waiting would not help: there is an error, or more data than one answer takes.
   bool is_due_ = false;
+  /// An attempt goes on in a later turn.
+  bool is_looking_ = false;
 };
 
 /// One request until it is answered or waits.
 class Beginning {
  public:
   Beginning(const Call& call, wire::FetchRequest request)
-      : dispatcher_(call.node.dispatcher),
+      : loop_(call.node.loop),
+        dispatcher_(call.node.dispatcher),
         fetch_waits_(call.node.fetch_waits),
         fetch_sessions_(call.node.fetch_sessions),
         access_(call.access),
@@ -271,7 +291,7 @@ class Beginning {
     FetchSessions& sessions = fetch_sessions_;
     if (sessions.enter_some(begun_, request_, names_of_slice, now_)) return false;
     if (begun_.begun.error != broker_error::none) return true;
-    fetching_ = std::make_unique<Fetching>(dispatcher_, access_, responder_,
+    fetching_ = std::make_unique<Fetching>(loop_, dispatcher_, access_, responder_,
                                            std::move(begun_.begun), request_);
     fetching_->begin_look();
     return true;
@@ -283,6 +303,7 @@ class Beginning {
     responder_.answer(response);
   }
 
+  const Executor& loop_;
   Dispatcher& dispatcher_;
   FetchWaits& fetch_waits_;
   FetchSessions& fetch_sessions_;

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <limits>
 #include <memory>
+#include <utility>
 
 #include "node/serve/handlers/handlers.hpp"
 #include "node/serve/handlers/named_partitions.hpp"
 #include "node/serve/handlers/topic_walk.hpp"
+#include "node/turn.hpp"
 #include "wire/batch.hpp"
 
 namespace dohle::node {
@@ -16,7 +18,7 @@ namespace {
 using PartitionProduceResponse = wire::ProduceResponse::PartitionProduceResponse;
 using TopicProduceData = wire::ProduceRequest::TopicProduceData;
 
-/// The first append of each may make files.
+/// A slice also ends with the turn: the first append of each partition makes files.
 constexpr std::size_t partitions_of_slice = 16;
 
 constexpr std::int16_t acks_none = 0;
@@ -117,9 +119,11 @@ class Producing : public std::enable_shared_from_this<Producing> {
       return access_.topic({by_id_, data.name, data.topic_id}, Operation::write);
     };
     std::size_t bytes = 0;
-    const auto visit = [this, &bytes](const FoundTopic& found, const TopicProduceData& data,
-                                      std::size_t partition) {
-      if (bytes >= limits::max_appended_at_once) return false;
+    bool is_first = true;
+    const auto visit = [&](const FoundTopic& found, const TopicProduceData& data,
+                           std::size_t partition) {
+      const bool may_end = !std::exchange(is_first, false);
+      if (may_end && (bytes >= limits::max_appended_at_once || is_turn_over(loop_))) return false;
       bytes += bytes_of(data.partition_data[partition]);
       produce({walk_.topic(), partition, partitions_.size()}, found, data);
       return true;
@@ -159,8 +163,8 @@ class Producing : public std::enable_shared_from_this<Producing> {
     auto& topic = response_.responses.emplace_back();
     topic.name = data.name;
     topic.topic_id = data.topic_id;
-    topic.partition_responses.reserve(
-        std::min(data.partition_data.size(), wire::max_first_reservation_elements));
+    // Growing a long list later would move all of it in one event.
+    topic.partition_responses.reserve(data.partition_data.size());
   }
 
   /// Values of large requests take long to destroy.

@@ -13,7 +13,7 @@ using testing::IsEmpty;
 class AnsweredAtOnce final : public WaitingFetch {
  public:
   explicit AnsweredAtOnce(std::function<void()> answer = [] {}) : answer_(std::move(answer)) {}
-  std::size_t attempt(bool) override {
+  std::optional<std::size_t> attempt(bool) override {
     answer_();
     return 0;
   }

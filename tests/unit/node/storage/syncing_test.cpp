@@ -23,16 +23,24 @@ class NotedLoop final : public Executor {
   TimerId arm(TimePoint /*at*/, Task /*task*/) override { return 1; }
   void cancel(TimerId /*id*/) override {}
   [[nodiscard]] Now tick() const override { return {now, {}}; }
+  [[nodiscard]] TimePoint turn_end() const override { return has_short_turns ? now : never; }
   void stay_awake(TimePoint until) override { awake_until = until; }
+  /// Runs the next task. False if there is none.
+  bool step() {
+    if (tasks_.empty()) return false;
+    Task task = std::move(tasks_.front());
+    tasks_.pop_front();
+    task();
+    return true;
+  }
   void run() {
-    while (!tasks_.empty()) {
-      Task task = std::move(tasks_.front());
-      tasks_.pop_front();
-      task();
+    while (step()) {
     }
   }
 
   TimePoint now{1s};
+  /// Work that can continue in a later turn always has to.
+  bool has_short_turns = false;
   TimePoint awake_until{};
 
  private:
@@ -92,12 +100,63 @@ TEST_F(SyncingTest, notes_each_partition_once_a_turn_before_the_acknowledgements
   syncing.appended(other);
   EXPECT_TRUE(order.empty());
   loop_.run();
-  EXPECT_EQ(order, (std::vector<std::string>{"orders-0", "orders-1", "told", "told", "told"}));
+  EXPECT_EQ(order, (std::vector<std::string>{"orders-0", "told", "told", "told", "orders-1"}));
   syncing.when_durable([&] { order.emplace_back("at once"); });
   EXPECT_EQ(order.back(), "at once") << "nothing was appended in this turn";
   syncing.appended(partition_);
   loop_.run();
   EXPECT_EQ(order.back(), "orders-0") << "without anybody who waits, too";
+}
+
+TEST_F(SyncingTest, goes_on_in_the_next_turn_with_the_notes_and_the_callers_of_many_partitions) {
+  std::vector<std::string> order;
+  Syncing syncing(
+      loop_, disk_, Durability::os, 100, [](const PartitionRef&, std::uint64_t) {},
+      [&](const PartitionRef& partition) { order.push_back(partition->name()); });
+  std::vector<PartitionRef> partitions;
+  for (std::int32_t i = 0; i < 3; ++i) {
+    partitions.push_back(std::make_shared<Partition>(
+        "orders", PartitionId{i}, Error::client(Errc::io_error, "it has no log")));
+  }
+  loop_.has_short_turns = true;
+  for (const PartitionRef& partition : partitions) syncing.appended(partition);
+  syncing.when_durable([&] { order.emplace_back("all"); });
+  loop_.step();
+  syncing.check_invariants();
+  EXPECT_EQ(order, std::vector<std::string>{"orders-0"});
+  // It was noted, and has new records.
+  syncing.appended(partitions[0]);
+  syncing.when_durable([&] { order.emplace_back("the new ones"); });
+  while (loop_.step()) syncing.check_invariants();
+  EXPECT_EQ(order, (std::vector<std::string>{"orders-0", "orders-1", "orders-2", "all", "orders-0",
+                                             "the new ones"}));
+}
+
+TEST_F(SyncingTest, goes_on_in_the_next_turn_with_a_group_of_many_partitions) {
+  std::vector<std::string> order;
+  std::vector<PartitionRef> partitions;
+  for (std::int32_t i = 0; i < 3; ++i) {
+    partitions.push_back(std::make_shared<Partition>(
+        "orders", PartitionId{i}, Error::client(Errc::io_error, "it has no log")));
+  }
+  loop_.has_short_turns = true;
+  for (const PartitionRef& partition : partitions) syncing_.appended(partition);
+  for (const char* name : {"first", "second"}) {
+    syncing_.when_durable([&order, name] { order.emplace_back(name); });
+  }
+  // Bytes that come while the group is collected.
+  loop_.step();
+  syncing_.check_invariants();
+  EXPECT_TRUE(partitions[2]->is_dirty) << "it is collected in a later turn";
+  syncing_.appended(partitions[2]);
+  syncing_.when_durable([&] { order.emplace_back("third"); });
+  std::size_t told = 0;
+  while (loop_.step()) {
+    syncing_.check_invariants();
+    EXPECT_LE(order.size(), told + 1) << "one caller in each turn";
+    told = order.size();
+  }
+  EXPECT_EQ(order, (std::vector<std::string>{"first", "second", "third"}));
 }
 
 }  // namespace
