@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """exports.py CLANG INCLUDE-DIRECTORY: every function and object that the public headers declare and the
-library defines is exported by a shared library (DOHLE_API). `exports.py CLANG --must-find` proves that a
-missing one is reported."""
+library defines is exported by a shared library (DOHLE_API), and so is the table of virtual functions of a
+class whose table the library defines. `exports.py CLANG --must-find` proves that a missing one is reported."""
 import json
 import os
 import subprocess
@@ -32,10 +32,22 @@ def declarations(clang, include):
             at += 1
 
 
+def is_defined_here(node):
+    is_object = node["kind"] == "VarDecl"
+    return (any(each.get("kind") == "CompoundStmt" for each in node.get("inner", [])) or node.get("explicitlyDefaulted")
+            or node.get("explicitlyDeleted") or node.get("pure")
+            or (is_object and (node.get("constexpr") or node.get("inline"))))
+
+
+def is_virtual(node):
+    return node.get("virtual") or any(each.get("kind") == "OverrideAttr" for each in node.get("inner", []))
+
+
 class Found:
     def __init__(self):
         self.declared = {}  # mangled name: (text, is it exported)
         self.inline = set()
+        self.hidden_classes = []  # (text, virtual functions that are not defined in the class)
 
     def visit(self, node, scope, is_exported):
         kind, inner = node.get("kind"), node.get("inner", [])
@@ -49,23 +61,25 @@ class Found:
         elif kind not in CLASSES:
             return
         name = node.get("name", "")
+        if kind in CLASSES and not has_mark:
+            keys = [each.get("mangledName") for each in inner
+                    if each.get("kind") in FUNCTIONS and is_virtual(each) and not is_defined_here(each)]
+            if keys:
+                self.hidden_classes.append((f"{scope}{name}, its table of virtual functions", keys))
         for each in inner:
             self.visit(each, f"{scope}{name}::" if name else scope, has_mark)
 
     def take(self, node, inner, scope, has_mark):
         name = node.get("mangledName")
-        is_object = node["kind"] == "VarDecl"
-        is_defined = (any(each.get("kind") == "CompoundStmt" for each in inner) or node.get("explicitlyDefaulted")
-                      or node.get("explicitlyDeleted") or node.get("pure")
-                      or (is_object and (node.get("constexpr") or node.get("inline"))))
-        if is_defined:
+        if is_defined_here(node):
             self.inline.add(name)
         text = scope + node["name"] + " " + node["type"]["qualType"]
         self.declared[name] = (text, has_mark or self.declared.get(name, ("", False))[1])
 
     def hidden(self):
-        return sorted(text for name, (text, is_exported) in self.declared.items()
-                      if name not in self.inline and not is_exported)
+        tables = [text for text, keys in self.hidden_classes if not self.inline.issuperset(keys)]
+        return sorted(tables + [text for name, (text, is_exported) in self.declared.items()
+                                if name not in self.inline and not is_exported])
 
 
 def check(clang, include):
@@ -89,6 +103,15 @@ struct Parts {
   Parts() = default;
 };
 inline void Parts::below() {}
+struct Base {
+  virtual ~Base() = default;
+  virtual void must() = 0;
+  virtual void below();
+};
+inline void Base::below() {}
+struct Derived : Base {
+  __attribute__((visibility("default"))) void must() override;
+};
 void also_hidden();
 extern int hidden_object;
 inline constexpr int constant = 1;
@@ -96,9 +119,10 @@ template <class T> void made_where_used(T);
 } }
 """)
         hidden, count = check(clang, directory)
-    expected = ["v0::Parts::hidden void ()", "v0::also_hidden void ()", "v0::hidden_object int"]
+    expected = ["v0::Derived, its table of virtual functions", "v0::Parts::hidden void ()",
+                "v0::also_hidden void ()", "v0::hidden_object int"]
     assert hidden == expected, hidden
-    assert count == 6, count
+    assert count == 7, count
 
 
 def main():
