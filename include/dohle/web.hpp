@@ -19,7 +19,7 @@ namespace web {
 /// The options of health_page.
 struct HealthPageOptions {
   /// Default: "127.0.0.1:8080". "HOST:PORT" or "[IPv6]:PORT" to listen on; port 0 lets the system
-  /// choose one. Everybody who reaches it may read it.
+  /// choose one. Every client that reaches it may read it.
   std::string address = "127.0.0.1:8080";
   /// Default: none, there is no /metrics. Returns what it answers, text for Prometheus (0.0.4).
   /// Called on the page's threads, several at a time; an exception becomes status 500.

@@ -137,7 +137,7 @@ bool SyncGroups::sync_files(Group& group) {
   }
 }
 
-/// A start waits for thousands of files: then nobody writes beside it, and the pause of syncfs
+/// A start waits for thousands of files: then no other thread writes, and the pause of syncfs
 /// would cost much more than other programs' writes do.
 bool SyncGroups::is_waited_for(const Group& group) {
   return std::ranges::any_of(group.calls, &Call::is_waited_for);

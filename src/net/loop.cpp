@@ -109,7 +109,7 @@ void Loop::run() {
   DOHLE_ASSERT(state_->thread_id == std::thread::id(), "a loop runs in two threads");
   state_->thread_id = std::this_thread::get_id();
   while (!state_->is_stopping) turn();
-  // Bytes of the last turn that nobody waits for are still written.
+  // Bytes of the last turn are still written, even if no caller waits for them.
   while (!state_->at_turn_end.empty()) end_turn();
   state_->thread_id = std::thread::id();
 }

@@ -515,15 +515,15 @@ struct Node::Parts {
     const auto level = is_local ? LogLevel::info : LogLevel::warning;
     if (has_sasl(where.protocol)) {
       say(LogLevel::info, begin + " with " + names_of(settings.mechanisms) +
-                              ": everyone who has logged in may do everything");
+                              ": each user that has logged in may do everything");
       if (!is_local && !is_encrypted) {
         say(level, begin +
                        " without TLS: passwords of PLAIN and all records can be read on the way, "
-                       "and those of SCRAM can be guessed from what is read");
+                       "and SCRAM passwords can be guessed from a login");
       }
     } else if (needs_certificate(where.name)) {
       say(LogLevel::info, begin +
-                              " with clients' certificates: everyone whose certificate comes "
+                              " with clients' certificates: each client whose certificate comes "
                               "from one of its CAs may do everything");
     } else if (is_local) {
       say(level, begin + ", which only this machine reaches");

@@ -712,7 +712,7 @@ class Users(unittest.TestCase):
         node = Node("--data", str(data), "--plain-user-file", users, listen="login=SASL_PLAINTEXT://127.0.0.1:0")
         self.assertEqual(node.stop(), OK)
         said = node.said()
-        self.assertIn("with PLAIN, SCRAM-SHA-256, SCRAM-SHA-512: everyone who has logged in may do everything", said)
+        self.assertIn("with PLAIN, SCRAM-SHA-256, SCRAM-SHA-512: each user that has logged in may do everything", said)
         self.assertEqual(data.stat().st_mode & 0o777, 0o700)
         self.assertEqual((data / "dohle-users").stat().st_mode & 0o777, 0o600)
         node.log.close()

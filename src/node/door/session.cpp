@@ -44,13 +44,13 @@ void Session::on_open() {
   doorway_.on_opened(*this);
 }
 
-// False: it names nobody, or no rule fits it.
+// False: it names no user, or no rule fits it.
 bool Session::take_certificate_name() {
   if (!way_.rules) return true;
   const std::optional<std::string> certificate_name = connection_->certificate_name();
   if (!certificate_name) return true;
   if (certificate_name->empty()) {
-    doorway_.complain_of(*this, "its certificate has no subject, so it names nobody");
+    doorway_.complain_of(*this, "its certificate has no subject, so it names no user");
     return false;
   }
   auto name = way_.rules->name_of(*certificate_name);

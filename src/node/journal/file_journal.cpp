@@ -113,8 +113,9 @@ struct FileJournal::Rewriting {
     JournalText read;
     const auto damage = read_journal(old, {}, read);
     if (damage || read.lines.size() != from.lines) {
-      return fail(Error::storage(Errc::damaged, path + " does not hold what was written to it: " +
-                                                    damage.value_or("its last lines are missing")));
+      return fail(
+          Error::storage(Errc::damaged, path + " does not contain the lines that were written: " +
+                                            damage.value_or("its last lines are missing")));
     }
     std::string text;
     for (const std::string& body : compact(read.lines)) {

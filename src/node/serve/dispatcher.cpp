@@ -147,7 +147,7 @@ void Dispatcher::note_trailing_bytes(const Call& call, const wire::Api& api) {
   const std::string client = software.empty() ? "a client that gives no name" : software;
   lines_.inform(client + " sends bytes after the last field of " +
                 std::string(wire::api_name(api.key)) + " version " + std::to_string(call.version) +
-                ", which are ignored; further requests of it are not told of");
+                ", which are ignored; this line is logged once for each client software");
 }
 
 Task Dispatcher::waker(std::uint64_t session) {

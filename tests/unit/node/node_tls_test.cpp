@@ -163,7 +163,7 @@ TEST_F(NodeTlsTest, the_name_in_a_certificate_is_the_principal) {
   const auto served = is_served(port, client(&made));
   EXPECT_TRUE(served) << served.error().to_string();
   EXPECT_NE(log->await({"User:CN=Alice\\, the first,O=Dohle at 127.0.0.1:", "sends Metadata"}), "");
-  EXPECT_NE(log->await({"over TLS with clients' certificates: everyone whose"}), "");
+  EXPECT_NE(log->await({"over TLS with clients' certificates: each client whose"}), "");
 }
 
 TEST_F(NodeTlsTest, rules_map_the_name_in_a_certificate_to_the_principal) {
@@ -192,7 +192,7 @@ TEST_F(NodeTlsTest, a_certificate_without_a_subject_ends_its_connection) {
   for (const auto certificates : {ClientCertificates::required, ClientCertificates::wanted}) {
     const auto port = start(listener(SecurityProtocol::ssl, server(certificates)));
     EXPECT_FALSE(is_served(port, client(&made)));
-    EXPECT_NE(log->await({"on one: its certificate has no subject, so it names nobody"}), "");
+    EXPECT_NE(log->await({"on one: its certificate has no subject, so it names no user"}), "");
     EXPECT_THAT(log->all(), testing::Not(HasSubstr("User:ANONYMOUS at")));
   }
 }

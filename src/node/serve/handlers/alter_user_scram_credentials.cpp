@@ -65,7 +65,7 @@ Refusal check(const Users& users, const Request::ScramCredentialUpsertion& upser
   if (upsertion.salted_password.size() != size) {
     return unacceptable("The salted password has " +
                         std::to_string(upsertion.salted_password.size()) + " bytes; " +
-                        std::to_string(size) + " are what the mechanism makes");
+                        std::to_string(size) + " are allowed");
   }
   const bool is_new = !users.scram().contains({upsertion.name, *digest_of(upsertion.mechanism)});
   if (is_new && users.promised() >= limits::max_scram_users) {

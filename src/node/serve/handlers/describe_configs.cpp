@@ -90,9 +90,9 @@ class Describing {
       into.configs.push_back(std::move(setting));
     };
     add("auto.create.topics.enable", settings.auto_create_topics ? "true" : "false",
-        SettingType::boolean, "Topics are made on first use, with one partition");
+        SettingType::boolean, "Topics are created on first use, with one partition");
     add("default.replication.factor", "1", SettingType::number32, "There is one node");
-    add("log.dirs", settings.data_directory, SettingType::string, "Where the data is");
+    add("log.dirs", settings.data_directory, SettingType::string, "Directory of the data");
     add("log.message.timestamp.after.max.ms", std::to_string(settings.max_timestamp_after.count()),
         SettingType::number64, "How far a record's time may lie after the node's");
     add("log.message.timestamp.before.max.ms",
