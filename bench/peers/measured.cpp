@@ -5,10 +5,13 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <random>
 
 #include <fmt/format.h>
 
 namespace {
+
+constexpr std::size_t sampled_bytes = std::size_t{1} << 20;
 
 double quantile(const std::vector<double>& sorted, double q) {
   if (sorted.empty()) return 0;
@@ -59,4 +62,15 @@ std::string Measured::to_json() {
       latencies.empty() ? 0 : sum / static_cast<double>(latencies.size()), quantile(latencies, 0.5),
       quantile(latencies, 0.95), quantile(latencies, 0.99), quantile(latencies, 0.999),
       latencies.empty() ? 0 : latencies.back(), failed);
+}
+
+std::string random_bytes(std::size_t size) {
+  std::string bytes(size + sampled_bytes, '\0');
+  std::mt19937_64 random(1);
+  for (char& byte : bytes) byte = static_cast<char>(random());
+  return bytes;
+}
+
+std::string_view sample(std::string_view bytes, std::uint64_t number, std::size_t size) {
+  return bytes.substr((number * 61) % sampled_bytes, size);
 }

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 /// Nanoseconds of the steady clock.
@@ -36,3 +38,10 @@ class Stopwatch {
   std::int64_t began_ns_ = steady_ns();
   double began_cpu_us_ = cpu_us();
 };
+
+/// Random bytes that values of `size` bytes are taken from, so that a measurement does not include
+/// generating them.
+std::string random_bytes(std::size_t size);
+
+/// The value of the message with that number.
+std::string_view sample(std::string_view bytes, std::uint64_t number, std::size_t size);

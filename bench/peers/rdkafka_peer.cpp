@@ -5,7 +5,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
-#include <random>
 #include <string>
 #include <thread>
 #include <utility>
@@ -128,14 +127,6 @@ Properties producer_properties(const Options& options) {
 Properties consumer_properties(const Options& options, const char* reset) {
   return {
       {"group.id", options.text("group")}, {"auto.offset.reset", reset}, {"check.crcs", "true"}};
-}
-
-/// Random bytes that values are taken from, so that a measurement does not include generating them.
-std::vector<char> random_bytes(std::size_t size) {
-  std::vector<char> bytes(size + (1 << 20));
-  std::mt19937_64 random(1);
-  for (char& byte : bytes) byte = static_cast<char>(random());
-  return bytes;
 }
 
 void produce_one(const RdKafka& api, rd_kafka_t* kafka, rd_kafka_topic_t* topic,
