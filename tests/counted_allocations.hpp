@@ -13,11 +13,14 @@ namespace dohle {
 
 inline std::atomic<std::size_t> allocations = 0;
 inline std::atomic<std::size_t> largest_allocation = 0;
+/// Those of the calling thread.
+inline constinit thread_local std::size_t allocations_here = 0;
 
 }  // namespace dohle
 
 void* operator new(std::size_t size) {
   dohle::allocations.fetch_add(1);
+  ++dohle::allocations_here;
   dohle::largest_allocation.store(std::max(dohle::largest_allocation.load(), size));
   if (void* block = std::malloc(size)) return block;
   throw std::bad_alloc();

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "counted_allocations.hpp"
+#include "dohle/kafka.hpp"
 #include "messaging/publish_chain.hpp"
 #include "messaging/subscription.hpp"
 
@@ -134,6 +135,69 @@ TEST(ReceivedMessage, allocates_nothing_with_concurrency) {
 
 TEST(ReceivedMessage, allocates_nothing_when_acknowledged_by_hand) {
   EXPECT_LE(allocations_per_poll(1, false), 6.0);
+}
+
+/// A Broker on a node of its own, with the topic.
+Broker connected(kafka::BrokerOptions options = {}) {
+  options.addresses = {"embedded:memory"};
+  Broker broker = kafka::new_broker(std::move(options)).value();
+  EXPECT_TRUE(broker.connect().has_value());
+  EXPECT_TRUE(kafka::create_topic(broker, topic, 1, 1).has_value());
+  return broker;
+}
+
+void publish(Broker& broker, std::int64_t messages) {
+  const std::string body(100, 'x');
+  for (std::int64_t i = 0; i < messages; ++i) {
+    if (!broker.publish(topic, std::string_view(body))) std::abort();
+  }
+}
+
+double per_message(std::size_t made, std::int64_t messages) {
+  return static_cast<double>(made) / static_cast<double>(messages);
+}
+
+// A batch, which has 100 messages or more, makes its memory and its outcome. The requests, the
+// answers and the node's share are made by batches, too.
+
+TEST(PublishedMessage, allocates_nothing) {
+  constexpr std::int64_t messages = 100'000;
+  Broker broker = connected();
+  publish(broker, 20'000);
+  ASSERT_TRUE(broker.flush().has_value());
+  const std::size_t before = allocations.load();
+  const std::size_t before_here = allocations_here;
+  publish(broker, messages);
+  const double here = per_message(allocations_here - before_here, messages);
+  ASSERT_TRUE(broker.flush().has_value());
+  const double everywhere = per_message(allocations.load() - before, messages);
+  RecordProperty("allocations_of_the_caller", std::to_string(here));
+  RecordProperty("allocations", std::to_string(everywhere));
+  EXPECT_LT(here, 0.1);
+  EXPECT_LT(everywhere, 1.0);
+}
+
+TEST(ReceivedMessage, allocates_nothing_from_a_node) {
+  constexpr std::int64_t first = 20'000, last = 120'000;
+  Broker broker = connected({.group_id = "readers", .commit_interval = 1h});
+  publish(broker, last);
+  ASSERT_TRUE(broker.flush().has_value());
+  std::int64_t handled = 0;
+  std::size_t before = 0, after = 0;
+  std::atomic<bool> is_done = false;
+  auto subscriber = broker.subscribe(topic, [&](const RawEvent&) {
+    if (++handled == first) before = allocations.load();
+    if (handled != last) return;
+    after = allocations.load();
+    is_done = true;
+    is_done.notify_all();
+  });
+  ASSERT_TRUE(subscriber.has_value());
+  is_done.wait(false);
+  ASSERT_TRUE(subscriber->unsubscribe().has_value());
+  const double made = per_message(after - before, last - first);
+  RecordProperty("allocations", std::to_string(made));
+  EXPECT_LT(made, 1.0);
 }
 
 }  // namespace
