@@ -10,6 +10,7 @@
 #include "client/cluster/handle_access.hpp"
 #include "client/cluster/shared_client.hpp"
 #include "client/cluster/waiter.hpp"
+#include "client/consume/make_consumer.hpp"
 #include "client/produce/make_producer.hpp"
 #include "client/produce/record_sender.hpp"
 #include "client/produce/send_with.hpp"
@@ -562,7 +563,12 @@ Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe(std::string topic
   const std::lock_guard lock(mutex_);
   if (is_closing_) return fail(disconnected());
   DOHLE_ASSERT(client_.has_value(), "a broker subscribes that is not connected");
-  auto consumer = client_->consumer(read->consumer);
+  // Messages wait in retry topics, so a start at the end must not pass over them.
+  auto consumer =
+      client::make_consumer(client::HandleAccess::insides(*client_), read->consumer,
+                            [retries = read->plan.retry_topics](std::string_view topic) {
+                              return std::ranges::find(retries, topic) != retries.end();
+                            });
   if (!consumer) return fail(consumer.error());
   std::unique_ptr<Source> source = std::make_unique<messaging::ConsumerSource>(
       read->plan, std::move(*consumer), std::move(*cluster));

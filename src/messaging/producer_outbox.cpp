@@ -44,8 +44,11 @@ void fit_fetched_messages(ProducerOptions& options) {
 void ProducerOutbox::send(const std::string& topic, const Record& record, Done done) {
   auto resolved = producer_.topic(topic);
   if (!resolved) return done(fail(resolved.error()));
+  // The topic may have been made again with fewer partitions than the source.
+  Record placed = record;
+  placed.partition.value %= std::max(1, resolved->partition_count());
   const auto shared = std::make_shared<Done>(std::move(done));
-  auto sent = producer_.send(*resolved, record,
+  auto sent = producer_.send(*resolved, placed,
                              [shared](Result<Receipt> receipt) { (*shared)(std::move(receipt)); });
   if (!sent) (*shared)(fail(sent.error()));
 }

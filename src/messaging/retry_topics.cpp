@@ -84,9 +84,13 @@ std::optional<std::int64_t> max_message_bytes_of(Admin& admin, const std::string
   return bytes ? std::optional(*bytes) : std::nullopt;
 }
 
-/// Whether it was created; false if another call was first.
-Result<bool> create(Admin& admin, const RedirectTopic& topic, const Likeness& source) {
+/// Takes records of a member whose clock is ahead of the servers'. Servers before 3.6 do not know
+/// it, and have no such limit unless it is set.
+constexpr const char* limit_of_the_future = "message.timestamp.after.max.ms";
+
+NewTopic new_topic(const RedirectTopic& topic, const Likeness& source) {
   NewTopic asked{.name = topic.name, .partitions = source.partitions};
+  asked.config.emplace(limit_of_the_future, std::to_string(INT64_MAX));
   if (source.max_message_bytes) {
     const std::int64_t largest =
         std::min<std::int64_t>(*source.max_message_bytes + header_slack_bytes, INT32_MAX);
@@ -97,14 +101,29 @@ Result<bool> create(Admin& admin, const RedirectTopic& topic, const Likeness& so
     asked.config.emplace("retention.ms", std::to_string(retention.count()));
     asked.config.emplace("cleanup.policy", "delete");
   }
+  return asked;
+}
+
+Result<void> create(Admin& admin, const NewTopic& asked) {
   auto created = admin.create_topics({asked});
-  if (!created) return fail(created.error().within("create topic " + topic.name));
+  if (!created) return fail(created.error());
   for (const Named<CreatedTopic>& each : *created) {
-    if (each.result) continue;
-    if (each.result.error().is_broker(broker_error::topic_already_exists)) return false;
-    return fail(each.result.error().within("create topic " + topic.name));
+    if (!each.result) return fail(each.result.error());
   }
-  return true;
+  return {};
+}
+
+/// Whether it was created; false if another call was first.
+Result<bool> create(Admin& admin, const RedirectTopic& topic, const Likeness& source) {
+  NewTopic asked = new_topic(topic, source);
+  auto created = create(admin, asked);
+  if (!created && created.error().is_broker(broker_error::invalid_config)) {
+    asked.config.erase(limit_of_the_future);
+    created = create(admin, asked);
+  }
+  if (created) return true;
+  if (created.error().is_broker(broker_error::topic_already_exists)) return false;
+  return fail(created.error().within("create topic " + topic.name));
 }
 
 Result<void> check_config(const RedirectTopic& topic, const ConfigEntry& entry) {
@@ -139,20 +158,14 @@ Result<void> check_configs(Admin& admin, const RedirectTopic& topic) {
   return {};
 }
 
-Result<void> prepare(Admin& admin, const Likeness& source, RedirectTopic& topic) {
+Result<void> prepare(Admin& admin, const Likeness& source, const RedirectTopic& topic) {
   auto there = partitions_of(admin, topic.name);
   if (!there) return fail(there.error());
   if (*there == 0) {
     auto created = create(admin, topic, source);
     if (!created) return fail(created.error());
-    if (*created) {
-      topic.partitions = source.partitions;
-      return {};
-    }
-    there = partitions_of(admin, topic.name);
-    if (!there) return fail(there.error());
+    if (*created) return {};
   }
-  topic.partitions = *there > 0 ? *there : source.partitions;
   return check_configs(admin, topic);
 }
 
@@ -198,7 +211,7 @@ Result<RedirectTopics> redirect_topics(std::string_view topic, std::string_view 
   return made;
 }
 
-Result<void> prepare(Admin& admin, const std::string& source, RedirectTopics& topics) {
+Result<void> prepare(Admin& admin, const std::string& source, const RedirectTopics& topics) {
   if (topics.empty()) return {};
   const auto partitions = partitions_of(admin, source);
   if (!partitions) return fail(partitions.error());
@@ -209,7 +222,7 @@ Result<void> prepare(Admin& admin, const std::string& source, RedirectTopics& to
                                   "since they get as many partitions"));
   }
   const Likeness like{*partitions, max_message_bytes_of(admin, source)};
-  for (RedirectTopic& retry : topics.retries) {
+  for (const RedirectTopic& retry : topics.retries) {
     if (auto prepared = prepare(admin, like, retry); !prepared) return prepared;
   }
   return topics.dead_letters ? prepare(admin, like, *topics.dead_letters) : Result<void>{};

@@ -17,8 +17,6 @@ struct RedirectTopic {
   std::string name;
   /// How long a message waits there. 0: dead letters.
   std::chrono::milliseconds delay{0};
-  /// Known once the topic is prepared.
-  std::int32_t partitions = 0;
 };
 
 /// The topics that the failed messages of one subscription go to.
@@ -39,9 +37,10 @@ struct RedirectTopics {
                                                      FailurePolicy policy);
 
 /// Creates the topics that do not exist, with as many partitions as `source`, the cluster's
-/// replication and space for the headers beside the largest message, and checks the others. Sets
-/// their numbers of partitions. Errors: no_such_topic for the source; configuration: an existing
-/// retry topic keeps messages for less than its delay, or compacts them; those of Admin.
-[[nodiscard]] Result<void> prepare(Admin& admin, const std::string& source, RedirectTopics& topics);
+/// replication and space for the headers beside the largest message, and checks the others. Errors:
+/// no_such_topic for the source; configuration: an existing retry topic keeps messages for less
+/// than its delay, or compacts them; those of Admin.
+[[nodiscard]] Result<void> prepare(Admin& admin, const std::string& source,
+                                   const RedirectTopics& topics);
 
 }  // namespace dohle::messaging

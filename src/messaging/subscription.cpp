@@ -278,11 +278,10 @@ void Subscription::send(Lock& lock, const Redirect& redirect) {
   const EventState& event = *redirect.event;
   const RedirectHeaders headers(event, setup_.group_id, redirect.why);
   // The time is that of storing it, from which its delay counts.
-  const Record record{
-      .key = event.key,
-      .value = event.value,
-      .headers = headers.views(),
-      .partition = PartitionId{event.partition.value % std::max(1, redirect.to->partitions)}};
+  const Record record{.key = event.key,
+                      .value = event.value,
+                      .headers = headers.views(),
+                      .partition = event.partition};
   setup_.outbox->send(redirect.to->name, record,
                       [self = shared_from_this(), id = redirect.id,
                        is_dead_letter = redirect.is_dead_letter](Result<Receipt> outcome) {

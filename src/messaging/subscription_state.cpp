@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/assert.hpp"
+#include "base/broker_errors.hpp"
 #include "base/topic_name.hpp"
 #include "messaging/redirect_headers.hpp"
 
@@ -16,6 +17,9 @@ using std::chrono::milliseconds;
 
 /// How often a held partition is reported.
 constexpr std::chrono::minutes held_period{1};
+/// Of a topic: how far the time of a record may lie from the server's.
+constexpr std::string_view limits_of_time =
+    "message.timestamp.before.max.ms and message.timestamp.after.max.ms";
 /// More than any sensible number of workers, so that unrelated keys rarely share a lane.
 constexpr std::size_t lane_count = 256;
 
@@ -527,6 +531,10 @@ void SubscriptionState::fail_redirect(PendingRedirect& pending, const Error& why
   std::string text = "it could not be stored in " + pending.redirect.to->name +
                      " and is tried again; its partition waits";
   if (pending.failed > 1) text += "; it failed " + std::to_string(pending.failed) + " times";
+  if (why.is_broker(broker_error::invalid_timestamp)) {
+    text += "; the clock here differs from the server's by more than " +
+            std::string(limits_of_time) + " of that topic allow";
+  }
   text += "; the handler failed with: " + pending.redirect.why.to_string();
   redirect_reports_.push_back({.kind = Failure::Kind::redirect,
                                .error = why.within(text),

@@ -419,6 +419,54 @@ TEST_F(RetryTopics, are_read_from_their_beginning_whatever_the_start_offset) {
   EXPECT_THAT(seen_.bodies(), ElementsAre("after", "after"));
 }
 
+TEST_F(RetryTopics, are_read_from_their_beginning_if_their_committed_offset_is_out_of_range) {
+  const std::string retry = "orders.billing.retry.20ms";
+  create(retry);
+  ASSERT_TRUE(broker_->publish(retry, "waits", {.partition = PartitionId{0}, .async = false}));
+  {
+    auto client = broker_->client();
+    ASSERT_TRUE(client);
+    auto member = client->consumer({.group_id = "billing", .auto_commit = false});
+    ASSERT_TRUE(member);
+    const TopicPartition place{retry, PartitionId{0}};
+    ASSERT_TRUE(member->assign({place}));
+    const auto stored = member->commit_sync({{place, {.offset = Offset{100}}}});
+    ASSERT_TRUE(stored) << stored.error().to_string();
+  }
+  (void)read([this](RawEvent event) { seen_.add(event); },
+             {.group_id = "billing", .retry_topics = {20ms}, .start_offset = StartOffset::last()});
+  ASSERT_TRUE(seen_.wait_for(1));
+  EXPECT_THAT(seen_.bodies(), ElementsAre("waits"));
+}
+
+TEST_F(RetryTopics, that_are_made_again_with_fewer_partitions_take_messages_of_all) {
+  (void)read(
+      [this](RawEvent event) -> Result<void> {
+        seen_.add(event);
+        return event.topic() == "orders" ? fail(broken) : Result<void>{};
+      },
+      {.group_id = "billing", .max_retries = 0, .retry_topics = {20ms}});
+  ASSERT_TRUE(admin().delete_topics({"orders.billing.retry.20ms"}));
+  create("orders.billing.retry.20ms", {}, 1);
+  publish("tea", {.partition = PartitionId{1}});
+  ASSERT_TRUE(seen_.wait_for(2));
+  EXPECT_THAT(seen_.bodies(), ElementsAre("tea", "tea"));
+  EXPECT_TRUE(wait_for_commits("orders", 1));
+}
+
+// A member stores retries with its own time.
+TEST_F(RetryTopics, take_messages_of_a_clock_that_is_ahead_of_the_servers) {
+  (void)read(
+      [](RawEvent) {},
+      {.group_id = "billing", .retry_topics = {5s}, .failure_policy = FailurePolicy::dead_letter});
+  const auto ahead = std::chrono::system_clock::now() + 5h;
+  for (const char* topic : {"orders.billing.retry.5s", "orders.billing.dlt"}) {
+    const auto stored =
+        broker_->publish(topic, "tea", {.timestamp = to_timestamp(ahead), .async = false});
+    EXPECT_TRUE(stored) << topic << ": " << stored.error().to_string();
+  }
+}
+
 TEST_F(RetryTopics, are_chosen_by_retry_after) {
   (void)read(
       [this](RawEvent event) -> Result<void> {

@@ -543,10 +543,12 @@ Result<void> Consumer::close(std::chrono::milliseconds timeout) {
 
 namespace client {
 
-Result<Consumer> make_consumer(std::shared_ptr<Client::Shared> client, ConsumerOptions options) {
+Result<Consumer> make_consumer(std::shared_ptr<Client::Shared> client, ConsumerOptions options,
+                               IsReadFromFirst is_read_from_first) {
   if (auto usable = client->check_usable(); !usable) return fail(usable.error());
   if (auto checked = check(options); !checked) return fail(checked.error());
-  auto consume = std::make_shared<client::ConsumerLoop>(client, std::move(options));
+  auto consume = std::make_shared<client::ConsumerLoop>(client, std::move(options),
+                                                        std::move(is_read_from_first));
   client->loop().post([consume] { consume->start(); });
   client->attach(consume);
   return client::HandleAccess::make<Consumer>(

@@ -71,12 +71,13 @@ wire::ListOffsetsRequest request_for(const client::ClusterView& view,
 
 }  // namespace
 
-ConsumerLoop::ConsumerLoop(std::shared_ptr<Client::Shared> client, ConsumerOptions options_)
+ConsumerLoop::ConsumerLoop(std::shared_ptr<Client::Shared> client, ConsumerOptions options_,
+                           std::function<bool(std::string_view topic)> is_read_from_first)
     : options(std::move(options_)),
       client_(std::move(client)),
       self_slot_(std::make_shared<std::weak_ptr<ConsumerLoop>>()),
       account_(make_account()),
-      desk_(make_planner()) {}
+      desk_(make_planner(std::move(is_read_from_first))) {}
 
 std::shared_ptr<client::BufferAccount> ConsumerLoop::make_account() {
   // Charges may outlive the consumer. There are none before `start`.
@@ -85,7 +86,8 @@ std::shared_ptr<client::BufferAccount> ConsumerLoop::make_account() {
   });
 }
 
-FetchPlanner ConsumerLoop::make_planner() {
+FetchPlanner ConsumerLoop::make_planner(
+    std::function<bool(std::string_view topic)> is_read_from_first) {
   FetchPlanner::Options made;
   made.min_bytes = options.min_fetch_bytes;
   const std::size_t most =
@@ -94,8 +96,9 @@ FetchPlanner ConsumerLoop::make_planner() {
   made.max_partition_bytes = std::min(options.max_partition_fetch_bytes, most);
   made.max_wait = options.max_fetch_wait;
   made.reset = options.offset_reset;
+  made.is_read_from_first = std::move(is_read_from_first);
   made.has_group = !options.group_id.empty();
-  return {made, account_, client_->environment().random};
+  return {std::move(made), account_, client_->environment().random};
 }
 
 GroupMember::Options ConsumerLoop::group_options() {

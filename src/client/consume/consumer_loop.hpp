@@ -2,11 +2,13 @@
 
 #include <atomic>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "client/cluster/shared_client.hpp"
@@ -33,7 +35,8 @@ class ConsumerLoop final : public Client::Shared::Part,
   using Done = Client::Shared::Done;
   using News = client::ConsumerNews;
 
-  ConsumerLoop(std::shared_ptr<Client::Shared> client, ConsumerOptions options);
+  ConsumerLoop(std::shared_ptr<Client::Shared> client, ConsumerOptions options,
+               std::function<bool(std::string_view topic)> is_read_from_first);
 
   void start();
   void subscribe(std::vector<std::string> topics);
@@ -95,7 +98,8 @@ class ConsumerLoop final : public Client::Shared::Part,
   [[nodiscard]] client::Cluster& cluster() { return client_->cluster(); }
   [[nodiscard]] TimePoint now() { return cluster().now(); }
   [[nodiscard]] std::shared_ptr<client::BufferAccount> make_account();
-  [[nodiscard]] client::FetchPlanner make_planner();
+  [[nodiscard]] client::FetchPlanner make_planner(
+      std::function<bool(std::string_view topic)> is_read_from_first);
   [[nodiscard]] client::GroupMember::Options group_options();
 
   /// Calls `f(self, …)` while the consumer exists and is open; does nothing afterwards.

@@ -56,7 +56,7 @@ bool is_about_leader(std::int16_t code) {
 }  // namespace
 
 FetchPlanner::FetchPlanner(Options options, std::shared_ptr<BufferAccount> account, Random& random)
-    : options_(options), account_(std::move(account)), random_(random) {}
+    : options_(std::move(options)), account_(std::move(account)), random_(random) {}
 
 FetchPlanner::Partition* FetchPlanner::find(const TopicPartition& where) {
   const auto found = partitions_.find(where);
@@ -208,8 +208,13 @@ void FetchPlanner::start_at(Partition& partition, Offset offset, LeaderEpoch epo
   partition.backoff.reset();
 }
 
-std::string_view FetchPlanner::reset_name() const {
-  switch (options_.reset) {
+OffsetReset FetchPlanner::reset_of(const std::string& topic) const {
+  const bool is_first = options_.is_read_from_first && options_.is_read_from_first(topic);
+  return is_first ? OffsetReset::earliest : options_.reset;
+}
+
+std::string_view FetchPlanner::reset_name(const std::string& topic) const {
+  switch (reset_of(topic)) {
     case OffsetReset::earliest:
       return "earliest";
     case OffsetReset::latest:
@@ -221,7 +226,7 @@ std::string_view FetchPlanner::reset_name() const {
 }
 
 void FetchPlanner::reset(Partition& partition, std::string_view why) {
-  switch (options_.reset) {
+  switch (reset_of(partition.where->topic)) {
     case OffsetReset::earliest:
       return want(partition, {StartingPoint::Kind::earliest});
     case OffsetReset::latest:
@@ -350,7 +355,8 @@ void FetchPlanner::note_topics(const ClusterView& view, News& out) {
     out.lines.push_back(fmt::format(
         "topic {} was deleted and created again (id {}, before that {}): its partitions are read "
         "by offset_reset, {}; the position in partition {} was {}",
-        where.topic, topic->id.to_string(), was.to_string(), reset_name(), where.partition.value,
+        where.topic, topic->id.to_string(), was.to_string(), reset_name(where.topic),
+        where.partition.value,
         position.is_none() ? std::string("not known") : std::to_string(position.value)));
   }
 }
@@ -665,7 +671,7 @@ void FetchPlanner::on_out_of_range(Partition& partition, TimePoint now, News& ou
   if (times == 2 || times == 16 || times == 63) {
     out.lines.push_back(fmt::format(
         "{}: offset {}, which offset_reset ({}) found, is out of range, too; {} in a row so far",
-        name_of(*partition.where), offset.value, reset_name(), times));
+        name_of(*partition.where), offset.value, reset_name(partition.where->topic), times));
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <limits>
 #include <map>
 #include <memory>
@@ -38,6 +39,8 @@ class FetchPlanner {
     std::size_t max_partition_bytes = std::size_t{1} << 20;
     Duration max_wait = std::chrono::milliseconds(500);
     OffsetReset reset = OffsetReset::latest;
+    /// Topics that begin at their first record in place of `reset`.
+    std::function<bool(std::string_view topic)> is_read_from_first = nullptr;
     /// Default: false. Partitions begin at the group's committed offset.
     bool has_group = false;
     Duration retry_backoff = std::chrono::milliseconds(100);
@@ -252,7 +255,8 @@ class FetchPlanner {
   void reset(Partition& partition, std::string_view why);
   void on_out_of_range(Partition& partition, TimePoint now, News& out);
   void pace(Server& server, bool brought_something, TimePoint now);
-  [[nodiscard]] std::string_view reset_name() const;
+  [[nodiscard]] std::string_view reset_name(const std::string& topic) const;
+  [[nodiscard]] OffsetReset reset_of(const std::string& topic) const;
   void drop_queue(Partition& partition);
   void make_ready(Partition& partition);
   void set_error(Partition& partition, Error why, bool stays);

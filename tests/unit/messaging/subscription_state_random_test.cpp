@@ -31,10 +31,10 @@ SubscriptionSettings some_settings(Random& random) {
   settings.max_retries = static_cast<int>(random.below(3));
   settings.failure_policy = static_cast<FailurePolicy>(random.below(3));
   if (random.below(2) == 0) {
-    settings.redirects.retries = {{.name = retry_topic, .delay = retry_delay, .partitions = 3}};
+    settings.redirects.retries = {{.name = retry_topic, .delay = retry_delay}};
   }
   if (settings.failure_policy == FailurePolicy::dead_letter) {
-    settings.redirects.dead_letters = RedirectTopic{.name = "strikes.g.dlt", .partitions = 3};
+    settings.redirects.dead_letters = RedirectTopic{.name = "strikes.g.dlt"};
   }
   settings.retry_delay = std::chrono::milliseconds(random.below(50));
   settings.ack_timeout = std::chrono::milliseconds(100 + random.below(500));

@@ -4,6 +4,8 @@
 
 #include <string>
 
+#include "base/broker_errors.hpp"
+
 namespace dohle::messaging {
 namespace {
 
@@ -414,8 +416,8 @@ struct RedirectingState : SubscriptionStateTest {
   RedirectingState() {
     settings.max_retries = 0;
     settings.failure_policy = FailurePolicy::dead_letter;
-    settings.redirects.retries = {{.name = retry_zero.topic, .delay = 10s, .partitions = 1}};
-    settings.redirects.dead_letters = RedirectTopic{.name = "strikes.g.dlt", .partitions = 1};
+    settings.redirects.retries = {{.name = retry_zero.topic, .delay = 10s}};
+    settings.redirects.dead_letters = RedirectTopic{.name = "strikes.g.dlt"};
     settings.min_backoff = 100ms;
     settings.max_backoff = 1s;
     state().on_assigned({&retry_zero, 1});
@@ -505,6 +507,21 @@ TEST_F(RedirectingState, sends_again_what_could_not_be_stored_and_lets_the_parti
   EXPECT_EQ(handled()->offset, Offset{1});
   EXPECT_EQ(due(), 2);
   EXPECT_EQ(state().update_pauses(false, start + 2min).resume, only_zero);
+}
+
+TEST_F(RedirectingState, names_the_limits_of_a_topic_that_refuses_a_time) {
+  deliver(0);
+  handled(fail(broken()));
+  const Redirect sent = redirect();
+  state().on_redirected(sent.id, fail(Error::broker(broker_error::invalid_timestamp, "produce")),
+                        start);
+  const auto reports = state().take_redirect_reports();
+  ASSERT_EQ(reports.size(), 1u);
+  const std::string text = reports[0].error.to_string();
+  for (const char* part :
+       {"INVALID_TIMESTAMP", "the clock here", "message.timestamp.after.max.ms"}) {
+    EXPECT_NE(text.find(part), std::string::npos) << part << " in " << text;
+  }
 }
 
 TEST_F(RedirectingState, leaves_room_for_other_partitions_while_one_waits_to_be_stored) {

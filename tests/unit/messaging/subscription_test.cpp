@@ -216,9 +216,9 @@ struct SubscriptionEngine : testing::Test {
     setup.group_id = "g";
     setup.settings.max_retries = 0;
     setup.settings.failure_policy = FailurePolicy::dead_letter;
-    setup.settings.redirects.dead_letters = RedirectTopic{.name = "t.g.dlt", .partitions = 1};
+    setup.settings.redirects.dead_letters = RedirectTopic{.name = "t.g.dlt"};
     if (delay.count() > 0) {
-      setup.settings.redirects.retries = {{.name = "t.g.retry", .delay = delay, .partitions = 2}};
+      setup.settings.redirects.retries = {{.name = "t.g.retry", .delay = delay}};
     }
     setup.settings.min_backoff = setup.settings.max_backoff = 1ms;
     setup.outbox = std::make_unique<ScriptedOutbox>(outbox);

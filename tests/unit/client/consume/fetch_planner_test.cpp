@@ -831,6 +831,21 @@ TEST_F(Fetching, NamesTopicPartitionAndOffsetOfADamagedBatch) {
   EXPECT_FALSE(take_error());
 }
 
+TEST_F(Fetching, ReadsTopicsFromTheirFirstRecordWhereTheResetPolicyDoesNotCount) {
+  options_.reset = OffsetReset::latest;
+  for (const bool is_excepted : {false, true}) {
+    options_.is_read_from_first = [&](std::string_view topic) {
+      return is_excepted && topic == "t";
+    };
+    start();
+    ask();
+    refuse(code::offset_out_of_range);
+    const auto found = lookups();
+    ASSERT_EQ(found.size(), 1U);
+    EXPECT_EQ(found[0].from.kind, is_excepted ? Kind::earliest : Kind::latest);
+  }
+}
+
 TEST_F(Fetching, SaysWhichPartitionHoldsABatchOfAnotherFormat) {
   start();
   ask();
