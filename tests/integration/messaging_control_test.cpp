@@ -1,6 +1,5 @@
-// Pauses, seeks and positions of a running subscription, through client and node.
+// Pauses, seeks and positions of a running subscription.
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include <algorithm>
 #include <chrono>
@@ -11,7 +10,9 @@
 #include <utility>
 #include <vector>
 
-#include "dohle/kafka.hpp"
+#include "dohle/admin.hpp"
+#include "dohle/client.hpp"
+#include "tested_brokers.hpp"
 
 namespace dohle {
 namespace {
@@ -22,26 +23,21 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::Not;
 
-constexpr auto patience = 20s;
-
-/// A subscription of group "g" to a topic "t" of two partitions, and what its handler got.
-class RunningSubscription : public testing::Test {
+/// A subscription of a group to a topic of two partitions, and what its handler got.
+class RunningSubscription : public AtTestedServer {
  protected:
   void SetUp() override {
-    auto made = kafka::new_broker(
-        {.addresses = {"embedded:memory"}, .batch_timeout = 0ms, .max_wait = 20ms});
-    ASSERT_TRUE(made) << made.error().to_string();
-    broker_.emplace(std::move(*made));
-    ASSERT_TRUE(broker_->connect(patience));
-    ASSERT_TRUE(kafka::create_topic(*broker_, "t", 2, 1));
-    auto reader = broker_->subscribe("t",
+    broker_ = connected(kafka::with_batch_timeout(0ms), kafka::with_max_wait(20ms));
+    ASSERT_TRUE(broker_);
+    make(2);
+    auto reader = broker_->subscribe(topic(),
                                      [this](RawEvent event) {
                                        const std::lock_guard lock(mutex_);
                                        texts_.emplace_back(*event.body());
                                        kept_.push_back(std::move(event));
                                        changed_.notify_all();
                                      },
-                                     {.group_id = "g", .auto_ack = false});
+                                     {.group_id = topic("g"), .auto_ack = false});
     ASSERT_TRUE(reader) << reader.error().to_string();
     reader_.emplace(std::move(*reader));
     ASSERT_TRUE(reader_->wait_ready(patience));
@@ -53,7 +49,7 @@ class RunningSubscription : public testing::Test {
   }
   void publish(const std::string& text, int partition) {
     const auto sent =
-        broker_->publish("t", text, {.partition = PartitionId{partition}, .async = false});
+        broker_->publish(topic(), text, {.partition = PartitionId{partition}, .async = false});
     ASSERT_TRUE(sent) << sent.error().to_string();
   }
   bool wait_for(const std::string& text, int count = 1) {
@@ -117,10 +113,13 @@ TEST_F(RunningSubscription, reads_again_from_the_offset_that_it_seeks) {
   ASSERT_FALSE(late) << "an event from before the seek is acknowledged";
   EXPECT_TRUE(late.error().is(Errc::not_owner)) << late.error().to_string();
   EXPECT_TRUE(ack(3));
+  EXPECT_TRUE(eventually([&] { return reader_->committed(PartitionId{0}) == Offset{2}; }));
   ASSERT_TRUE(reader_->unsubscribe(patience));
-  const auto offsets = broker_->client()->admin().group_offsets("g").value();
-  ASSERT_FALSE(offsets.empty());
-  EXPECT_EQ(offsets.front().offset, Offset{2});
+  const auto offsets = broker_->client()->admin().group_offsets(topic("g")).value();
+  const auto found = std::ranges::find(
+      offsets, PartitionId{0}, [](const GroupOffset& each) { return each.partition.partition; });
+  ASSERT_NE(found, offsets.end());
+  EXPECT_EQ(found->offset, Offset{2});
 }
 
 TEST_F(RunningSubscription, knows_its_partitions_and_refuses_others) {

@@ -1,4 +1,9 @@
 // The fields of WriterConfig, ReaderConfig and Dialer whose effect is a server's.
+#include <chrono>
+#include <future>
+#include <mutex>
+#include <vector>
+
 #include <gmock/gmock.h>
 
 #include "dohle/admin.hpp"
@@ -199,6 +204,71 @@ TEST_F(WholeStructs, reader_config_max_bytes_bound_each_fetch_and_lose_nothing) 
   Texts texts;
   const auto reader = read(*broker, texts);
   EXPECT_TRUE(texts.wait_for(6));
+}
+
+// A member hears of a rebalance with its next heartbeat; until then the other one waits.
+TEST_F(WholeStructs, reader_config_heartbeat_interval_is_how_late_a_member_hears_of_a_rebalance) {
+  make(2);
+  const std::string group = topic("group");
+  auto rare = connected(with_reader_config(
+      {.group_id = group, .heartbeat_interval = 25min, .session_timeout = 29min}));
+  auto usual = connected(with_reader_config({.group_id = group}));
+  ASSERT_TRUE(rare && usual);
+  Texts texts;
+  auto first = read(*rare, texts);
+  ASSERT_TRUE(first);
+  auto second = usual->subscribe(topic(), [](RawEvent) {});
+  ASSERT_TRUE(second) << second.error().to_string();
+  EXPECT_FALSE(second->wait_ready(5s)) << "the default is 3 s";
+  ASSERT_TRUE(first->unsubscribe(patience));
+  EXPECT_TRUE(second->wait_ready(patience));
+}
+
+TEST_F(WholeStructs, reader_config_rebalance_timeout_is_how_long_a_handler_delays_a_rebalance) {
+  make(2);
+  const std::string group = topic("group");
+  auto broker = connected(with_reader_config(
+      {.group_id = group, .heartbeat_interval = 100ms, .rebalance_timeout = 100ms}));
+  ASSERT_TRUE(broker);
+  Texts entered;
+  std::promise<void> open;
+  auto first = broker->subscribe(topic(), [&, gate = open.get_future().share()](RawEvent) {
+    entered.add("handler");
+    gate.wait();
+  });
+  ASSERT_TRUE(first && first->wait_ready(patience));
+  store("text");
+  ASSERT_TRUE(entered.wait_for(1));
+  auto second = broker->subscribe(topic(), [](RawEvent) {});
+  ASSERT_TRUE(second) << second.error().to_string();
+  EXPECT_TRUE(second->wait_ready(20s)) << "the default is 30 s";
+  open.set_value();
+}
+
+// A deleted topic makes reads fail: its partitions are looked for before each of them.
+TEST_F(WholeStructs, reader_config_read_backoffs_are_the_waits_between_failed_reads) {
+  make();
+  using Clock = std::chrono::steady_clock;
+  std::mutex mutex;
+  std::vector<Clock::time_point> at;
+  Texts failures;
+  auto broker = connected(
+      with_reader_config({.read_backoff_min = 1s, .read_backoff_max = 10s, .max_attempts = 1}),
+      kafka::with_partition_watch_interval(100ms), with_error_handler([&](const Failure& failure) {
+        const std::lock_guard lock(mutex);
+        at.push_back(Clock::now());
+        failures.add(failure.error.to_string());
+      }));
+  ASSERT_TRUE(broker);
+  Texts texts;
+  auto reader = read(*broker, texts);
+  ASSERT_TRUE(reader);
+  ASSERT_TRUE(kafka::delete_topic(*broker, {topic()}));
+  ASSERT_TRUE(failures.wait_for(3));
+  ASSERT_TRUE(reader->unsubscribe(patience));
+  const std::lock_guard lock(mutex);
+  EXPECT_GE(at.at(1) - at.at(0), 1s) << "the default is 100 ms";
+  EXPECT_GE(at.at(2) - at.at(1), 2s) << "the default is at most 1 s";
 }
 
 TEST_F(WholeStructs, dialer_client_id_is_the_servers_name_of_the_member) {
