@@ -1,4 +1,5 @@
-// A member of group "billing" on topic "orders" whose handlers fail, for messaging_faults_test.cpp.
+// A member of group "billing" on topic "orders" whose handlers fail, and of group "answering" on
+// topic "questions", whose requests it answers, for messaging_faults_test.cpp.
 //   failing_member SERVERS
 // It prints "done NUMBER" when a handler succeeds. Numbers that 5 divides always fail, and those
 // that 3 divides at the first attempt. It runs until it is killed.
@@ -32,6 +33,14 @@ dohle::Result<void> handle(const dohle::RawEvent& event) {
   return {};
 }
 
+dohle::Subscriber until_it_is_made(auto make) {
+  for (;;) {
+    auto made = make();
+    if (made) return *std::move(made);
+    if (!made.error().is_retriable()) give_up(made.error());
+  }
+}
+
 }  // namespace
 
 int main(int count, char** words) {
@@ -41,21 +50,26 @@ int main(int count, char** words) {
                                           .error_handler = [](const dohle::Failure&) {},
                                           .logger = dohle::silent_logger()});
   if (!broker) give_up(broker.error());
-  for (;;) {
-    // The server may be down just now.
-    if (auto reached = broker->connect(10s); !reached) continue;
-    auto reader = broker->subscribe("orders", [](dohle::RawEvent event) { return handle(event); },
-                                    {.group_id = "billing",
-                                     .group_instance_id = "one",
-                                     .concurrency = 4,
-                                     .max_retries = 0,
-                                     .retry_topics = {50ms, 100ms},
-                                     .failure_policy = dohle::FailurePolicy::dead_letter,
-                                     .session_timeout = 10s});
-    if (!reader) {
-      if (!reader.error().is_retriable()) give_up(reader.error());
-      continue;
-    }
-    for (;;) ::pause();
-  }
+  // The server may be down just now.
+  while (!broker->connect(10s)) continue;
+  const auto reader = until_it_is_made([&] {
+    return broker->subscribe("orders", [](dohle::RawEvent event) { return handle(event); },
+                             {.group_id = "billing",
+                              .group_instance_id = "one",
+                              .concurrency = 4,
+                              .max_retries = 0,
+                              .retry_topics = {50ms, 100ms},
+                              .failure_policy = dohle::FailurePolicy::dead_letter,
+                              .session_timeout = 10s});
+  });
+  const auto responder = until_it_is_made([&] {
+    return broker->reply<std::string>("questions",
+                                      [](const std::string& question) { return question + "!"; },
+                                      {.group_id = "answering",
+                                       .group_instance_id = "one",
+                                       .concurrency = 4,
+                                       .max_retries = 1'000'000,
+                                       .session_timeout = 10s});
+  });
+  for (;;) ::pause();
 }

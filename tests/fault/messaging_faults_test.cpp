@@ -1,5 +1,6 @@
-// Retry topics and dead letters while members, nodes and connections end at any time: every message
-// is handled, or becomes a dead letter if its handler always fails.
+// Retry topics, dead letters, request and reply while members, nodes and connections end at any
+// time: every message is handled, or becomes a dead letter if its handler always fails; messages of
+// a key are handled in order; every request gets its reply. scripts/kills runs more rounds.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -10,12 +11,15 @@
 #include <chrono>
 #include <cstdlib>
 #include <fstream>
+#include <future>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <random>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "dohle/kafka.hpp"
@@ -31,12 +35,22 @@ using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
 constexpr auto patience = 60s;
-constexpr int per_round = 60;
+constexpr int messages_per_round = 24;
+constexpr int requests_per_round = 6;
+constexpr int keys = 7;
 
-/// DOHLE_ROUNDS: how often something ends. Default: 5.
+/// DOHLE_ROUNDS: how often something ends. Default: 20.
 int rounds() {
   const char* const text = std::getenv("DOHLE_ROUNDS");
-  return text == nullptr ? 5 : std::atoi(text);
+  return text == nullptr ? 20 : std::atoi(text);
+}
+
+bool is_dead(int number) {
+  return number % 5 == 0;
+}
+/// Its first handling succeeds, in the source topic.
+bool is_good(int number) {
+  return number % 5 != 0 && number % 3 != 0;
 }
 
 /// The program failing_member as a child process. The destructor kills it.
@@ -93,41 +107,77 @@ class MessagingFaults : public testing::Test {
   }
   void connect() {
     auto made = kafka::new_broker({.addresses = {address()},
+                                   .request_timeout = 2 * patience,
+                                   .reply_topic = "answers",
+                                   .create_reply_topic = ReplyTopicCreation{},
                                    .error_handler = [](const Failure&) {},
                                    .logger = silent_logger()});
     ASSERT_TRUE(made);
     broker_.emplace(std::move(*made));
     ASSERT_TRUE(broker_->connect(patience));
     ASSERT_TRUE(kafka::create_topic(*broker_, "orders", 4, 1));
+    ASSERT_TRUE(kafka::create_topic(*broker_, "questions", 2, 1));
   }
   [[nodiscard]] std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
   [[nodiscard]] std::string printed() const { return (scratch_ / "printed").string(); }
 
-  /// Publishes the next messages; each is stored sooner or later.
+  /// Publishes the next messages and requests; each is stored sooner or later.
   void publish() {
-    for (int i = 0; i < per_round; ++i, ++published_) {
+    for (int i = 0; i < messages_per_round; ++i, ++published_) {
       const std::string text = std::to_string(published_);
-      ASSERT_TRUE(broker_->publish("orders", text, {.key = "k" + std::to_string(published_ % 7)}));
+      ASSERT_TRUE(
+          broker_->publish("orders", text, {.key = "k" + std::to_string(published_ % keys)}));
+    }
+    for (int i = 0; i < requests_per_round; ++i) {
+      const std::string question = std::to_string(replies_.size());
+      replies_.emplace_back(question, broker_->request_future<std::string>("questions", question));
     }
   }
   /// Waits until some of the last messages are handled.
   void handle_some() {
-    const std::size_t enough =
-        done().size() + std::uniform_int_distribution<std::size_t>(1, per_round / 2)(random_);
+    const std::size_t enough = done().size() + std::uniform_int_distribution<std::size_t>(
+                                                   1, messages_per_round / 2)(random_);
     Pace look(1ms);
     for (const auto end = Clock::now() + patience; done().size() < enough; look.wait()) {
       ASSERT_LT(Clock::now(), end) << "nothing is handled any more";
     }
   }
 
-  [[nodiscard]] std::set<int> done() const {
-    std::set<int> numbers;
+  /// The numbers of handled messages as they were printed.
+  [[nodiscard]] std::vector<int> handled() const {
+    std::vector<int> numbers;
     std::ifstream lines(printed());
     std::string word;
-    for (int number = 0; lines >> word >> number;) numbers.insert(number);
+    for (int number = 0; lines >> word >> number;) numbers.push_back(number);
     return numbers;
   }
-  /// Every message is handled or a dead letter.
+  [[nodiscard]] std::set<int> done() const {
+    const std::vector<int> numbers = handled();
+    return {numbers.begin(), numbers.end()};
+  }
+  /// A message that succeeds at once comes after all earlier ones of its key, when it comes first.
+  void check_order() const {
+    std::map<int, int> latest;
+    for (const int number : handled()) {
+      if (!is_good(number)) continue;
+      const auto [last, is_first] = latest.try_emplace(number % keys, -1);
+      if (number <= last->second) continue;
+      for (int missed = last->second + 1; missed < number; ++missed) {
+        EXPECT_FALSE(missed % keys == number % keys && is_good(missed))
+            << number << " is handled before " << missed << ", which has the same key";
+      }
+      last->second = number;
+    }
+  }
+  void check_replies() {
+    for (auto& [question, reply] : replies_) {
+      ASSERT_EQ(reply.wait_for(2 * patience), std::future_status::ready) << question;
+      const auto got = reply.get();
+      ASSERT_TRUE(got) << question << ": " << got.error().to_string();
+      EXPECT_EQ(*got, question + "!");
+    }
+  }
+  /// Every message is handled or a dead letter, and every request has its reply.
   void check_all() {
     const auto flushed = broker_->flush(patience);
     ASSERT_TRUE(flushed) << flushed.error().to_string();
@@ -144,7 +194,7 @@ class MessagingFaults : public testing::Test {
     ASSERT_TRUE(reader);
     std::set<int> expected_dead, expected_done;
     for (int number = 0; number < published_; ++number) {
-      (number % 5 == 0 ? expected_dead : expected_done).insert(number);
+      (is_dead(number) ? expected_dead : expected_done).insert(number);
     }
     Pace look(20ms);
     for (const auto end = Clock::now() + patience; Clock::now() < end; look.wait()) {
@@ -154,6 +204,8 @@ class MessagingFaults : public testing::Test {
     ASSERT_TRUE(reader->unsubscribe(patience));
     EXPECT_EQ(done(), expected_done);
     EXPECT_EQ(dead, expected_dead);
+    check_order();
+    check_replies();
   }
 
   ScratchDirectory scratch_;
@@ -163,6 +215,8 @@ class MessagingFaults : public testing::Test {
   std::optional<Broker> broker_;
   std::mt19937 random_{7};
   int published_ = 0;
+  /// The replies to come, by question.
+  std::vector<std::pair<std::string, std::future<Result<std::string>>>> replies_;
 };
 
 TEST_F(MessagingFaults, LoseNothingWhenTheMemberIsKilled) {
