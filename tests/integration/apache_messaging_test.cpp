@@ -363,6 +363,35 @@ TEST_F(ApacheOption, RetriesFailedMessagesFromRetryTopicsAndPutsDeadLettersBack)
   EXPECT_EQ(committed, 3);
 }
 
+// The log ends with the marker of the transaction, which is no message.
+TEST_F(ApacheOption, CommitsPastTheMarkersOfTransactions) {
+  Broker broker = connected({.max_wait = 20ms});
+  ASSERT_TRUE(kafka::create_topic(broker, "marked", 1, 1));
+  constexpr int count = 10;
+  const std::string command =
+      std::string(DOHLE_SCRIPTS) + "/apache-kafka tool ProducerPerformance --bootstrap-server " +
+      server_->address() + " --topic marked --num-records " + std::to_string(count) +
+      " --record-size 20 --throughput -1 --transactional-id marking "
+      ">/dev/null";
+  ASSERT_EQ(::system(command.c_str()), 0) << command;
+  const auto end = admin().list_offsets({{{"marked", PartitionId{0}}, OffsetSpec::latest()}});
+  ASSERT_TRUE(end && end->at(0).result);
+  const Offset last = end->at(0).result->offset;
+  ASSERT_GT(last, Offset{count}) << "there is no marker";
+  std::atomic<int> handled{0};
+  auto reader = broker.subscribe("marked", [&](RawEvent) { ++handled; }, {.group_id = "of marked"});
+  ASSERT_TRUE(reader) << reader.error().to_string();
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  const auto committed = [&] {
+    const auto offsets = admin().group_offsets("of marked");
+    return offsets && !offsets->empty() ? offsets->front().offset : Offset{};
+  };
+  while (committed() != last && std::chrono::steady_clock::now() < deadline) continue;
+  EXPECT_EQ(committed(), last);
+  EXPECT_EQ(handled, count);
+  EXPECT_EQ(reader->lag().total(), 0);
+}
+
 TEST_F(ApacheOption, RefusesARetryTopicThatLosesMessages) {
   Broker broker = connected();
   ASSERT_TRUE(kafka::create_topic(broker, "lossy", partitions, 1));

@@ -318,6 +318,28 @@ TEST_F(RetryRules, never_show_a_group_the_retries_of_another) {
   readers_.clear();
 }
 
+TEST_F(RetryRules, start_at_the_first_message_whatever_is_committed) {
+  make();
+  const std::string retry = topic() + "." + group() + ".retry.50ms";
+  ASSERT_TRUE(kafka::create_topic(*broker_, retry, 1, 1));
+  ASSERT_TRUE(broker_->publish(retry, "waits"));
+  {
+    auto client = broker_->client();
+    ASSERT_TRUE(client);
+    auto member = client->consumer({.group_id = group(), .auto_commit = false});
+    ASSERT_TRUE(member) << member.error().to_string();
+    const TopicPartition place{retry, PartitionId{0}};
+    ASSERT_TRUE(member->assign({place}));
+    const auto stored = member->commit_sync({{place, {.offset = Offset{100}}}});
+    ASSERT_TRUE(stored) << stored.error().to_string();
+  }
+  ASSERT_NE(
+      read([this](RawEvent event) { texts_.add(std::string(*event.body())); },
+           {.group_id = group(), .retry_topics = {50ms}, .start_offset = StartOffset::last()}),
+      nullptr);
+  EXPECT_TRUE(texts_.wait_for("waits"));
+}
+
 TEST_F(RetryRules, leave_the_source_uncommitted_while_the_retry_topic_is_too_small) {
   make();
   const std::string retry = topic() + "." + group() + ".retry.50ms";

@@ -1,0 +1,217 @@
+// Rules of the messaging API that no test of one part shows: at a node in the process.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <fstream>
+#include <future>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include "connected.hpp"
+#include "dohle/kafka.hpp"
+#include "fault/measured.hpp"
+#include "lines.hpp"
+#include "recorded_node.hpp"
+#include "wire/messages/offset_commit.hpp"
+
+namespace dohle {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// A broker on a node of its own with a topic "t" of two partitions.
+class Rules : public testing::Test {
+ protected:
+  template <class... Given>
+  void connect(Given&&... given) {
+    broker_ = connected_within(patience, "embedded:memory", std::forward<Given>(given)...);
+    ASSERT_TRUE(broker_);
+    ASSERT_TRUE(kafka::create_topic(*broker_, "t", 2, 1));
+  }
+  /// The committed offset of group "g" in partition 0; 0 if there is none.
+  std::int64_t committed() {
+    const auto offsets = broker_->client()->admin().group_offsets("g");
+    EXPECT_TRUE(offsets) << offsets.error().to_string();
+    for (const GroupOffset& each : *offsets) {
+      if (each.partition.partition == PartitionId{0}) return each.offset.value;
+    }
+    return 0;
+  }
+  template <class Look>
+  static bool eventually(Look look) {
+    const auto deadline = std::chrono::steady_clock::now() + 3 * patience;
+    while (!look()) {
+      if (std::chrono::steady_clock::now() > deadline) return false;
+    }
+    return true;
+  }
+
+  std::optional<Broker> broker_;
+};
+
+using Publishing = Rules;
+using Unacknowledged = Rules;
+
+TEST(Handles, are_moved_and_not_copied) {
+  const auto is_move_only = []<class T>(std::type_identity<T>) {
+    return std::is_move_constructible_v<T> && !std::is_copy_constructible_v<T>;
+  };
+  EXPECT_TRUE(is_move_only(std::type_identity<Broker>()));
+  EXPECT_TRUE(is_move_only(std::type_identity<Subscriber>()));
+  EXPECT_TRUE(is_move_only(std::type_identity<RawEvent>()));
+  EXPECT_TRUE(is_move_only(std::type_identity<Event<std::string>>()));
+}
+
+TEST(Defaults, are_those_of_the_seed) {
+  const kafka::BrokerOptions options;
+  EXPECT_EQ(options.queue_capacity, 100u);
+  EXPECT_TRUE(options.enable_one_topic_one_writer);
+  EXPECT_TRUE(options.watch_partition_changes);
+  EXPECT_EQ(options.partition_watch_interval, 5s);
+  EXPECT_EQ(options.read_lag_interval, 1min);
+  EXPECT_EQ(options.read_backoff_min, 100ms);
+  EXPECT_EQ(options.read_backoff_max, 1s);
+  EXPECT_EQ(options.rebalance_timeout, 30s);
+  EXPECT_EQ(options.max_attempts, 3);
+  EXPECT_EQ(options.request_timeout, 10s);
+  EXPECT_TRUE(options.enable_error_logger);
+  EXPECT_EQ(options.logger, nullptr) << "without one there is no information";
+  EXPECT_FALSE(options.publish_max_attempts) << "unlimited within the delivery timeout";
+  const SubscribeOptions reading;
+  EXPECT_EQ(reading.max_retries, 3);
+  EXPECT_EQ(reading.retry_delay, 100ms);
+  EXPECT_EQ(reading.max_retry_delay, 1s);
+  EXPECT_EQ(options.failure_policy, FailurePolicy::hold);
+}
+
+TEST(Publishing, before_connect_is_an_error) {
+  auto broker = kafka::new_broker(with_address("embedded:memory"));
+  ASSERT_TRUE(broker);
+  for (const bool async : {true, false}) {
+    const auto sent = broker->publish("t", "text", {.async = async});
+    ASSERT_FALSE(sent);
+    EXPECT_TRUE(sent.error().is(Errc::not_connected)) << sent.error().to_string();
+  }
+}
+
+// The client's thread is the one that would free the memory.
+TEST_F(Publishing, in_a_completion_with_memory_full_fails_at_once) {
+  std::promise<Error> refused;
+  std::atomic<int> accepted{0};
+  std::once_flag once;
+  connect(kafka::with_properties({{"buffer.memory", "1048576"}}),
+          kafka::with_completion([&](const SettledBatch&) {
+            std::call_once(once, [&] {
+              for (;;) {
+                const auto sent = broker_->publish("t", std::string(10'000, 'x'));
+                if (!sent) return refused.set_value(sent.error());
+                if (++accepted == 10'000) {
+                  return refused.set_value(Error::client(Errc::closed, "memory is never full"));
+                }
+              }
+            });
+          }));
+  ASSERT_TRUE(broker_->publish("t", "first", {.async = false}));
+  auto told = refused.get_future();
+  ASSERT_EQ(told.wait_for(patience), std::future_status::ready);
+  const Error why = told.get();
+  EXPECT_TRUE(why.is(Errc::would_block)) << why.to_string();
+  EXPECT_GT(accepted, 0);
+  const auto flushed = broker_->flush(patience);
+  ASSERT_TRUE(flushed) << flushed.error().to_string();
+  EXPECT_EQ(flushed->failed, 0u) << "what was accepted is stored";
+}
+
+/// Less under sanitizers, where a message costs more.
+constexpr std::int64_t million = fault::is_measured ? 1'000'000 : 50'000;
+
+std::size_t resident_bytes() {
+  std::ifstream statm("/proc/self/statm");
+  std::size_t all = 0, resident = 0;
+  statm >> all >> resident;
+  return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
+
+TEST_F(Unacknowledged, message_holds_the_commit_and_little_memory_with_a_million_behind_it) {
+  connect(kafka::with_max_wait(20ms));
+  for (std::int64_t i = 0; i < million + 1; ++i) {
+    ASSERT_TRUE(broker_->publish("t", "x", {.partition = PartitionId{0}}));
+  }
+  ASSERT_TRUE(broker_->flush(patience));
+  const std::size_t before = resident_bytes();
+  std::mutex mutex;
+  std::optional<RawEvent> first;
+  std::atomic<std::int64_t> handled{0};
+  Lines others;
+  auto reader =
+      broker_->subscribe("t",
+                         [&](RawEvent event) {
+                           if (event.partition() == PartitionId{1}) {
+                             others.add(std::string(*event.body()));
+                           } else {
+                             ++handled;
+                           }
+                           if (event.partition() == PartitionId{0} && event.offset() == Offset{0}) {
+                             const std::lock_guard lock(mutex);
+                             first.emplace(std::move(event));
+                             return;
+                           }
+                           EXPECT_TRUE(event.ack());
+                         },
+                         {.group_id = "g", .auto_ack = false});
+  ASSERT_TRUE(reader) << reader.error().to_string();
+  constexpr std::int64_t max_unacknowledged = 10'000;
+  ASSERT_TRUE(eventually([&] { return handled == max_unacknowledged; }));
+  // The partition is paused by now; the other one is read.
+  for (const char* text : {"1", "2", "3"}) {
+    ASSERT_TRUE(broker_->publish("t", text, {.partition = PartitionId{1}, .async = false}));
+    ASSERT_TRUE(others.wait_for(text));
+  }
+  EXPECT_EQ(handled, max_unacknowledged);
+  EXPECT_EQ(committed(), 0);
+  if (fault::is_measured) {
+    EXPECT_LT(resident_bytes(), before + (std::size_t{100} << 20));
+  }
+  {
+    const std::lock_guard lock(mutex);
+    ASSERT_TRUE(first);
+    EXPECT_TRUE(first->ack());
+    first.reset();
+  }
+  EXPECT_TRUE(eventually([&] { return committed() == million + 1; }));
+  EXPECT_EQ(handled, million + 1);
+}
+
+TEST(Commits, name_the_leader_epoch_of_their_last_message) {
+  RecordedNode node;
+  auto broker = connected_within(patience, node.address(), kafka::with_max_wait(20ms));
+  ASSERT_TRUE(broker);
+  Lines texts;
+  auto reader = broker->subscribe(
+      "t", [&](RawEvent event) { texts.add(std::string(*event.body())); }, {.group_id = "g"});
+  ASSERT_TRUE(reader && reader->wait_ready(patience));
+  ASSERT_TRUE(broker->publish("t", "text", {.partition = PartitionId{0}, .async = false}));
+  ASSERT_TRUE(texts.wait_for(1));
+  ASSERT_TRUE(reader->unsubscribe(patience));
+  bool is_found = false;
+  for (const auto& commit : node.all<wire::OffsetCommitRequest>()) {
+    for (const auto& topic : commit.topics) {
+      for (const auto& each : topic.partitions) {
+        if (each.committed_offset != Offset{1}) continue;
+        is_found = true;
+        EXPECT_FALSE(each.committed_leader_epoch.is_none());
+      }
+    }
+  }
+  EXPECT_TRUE(is_found);
+}
+
+}  // namespace
+}  // namespace dohle
