@@ -57,6 +57,10 @@ inline constexpr std::string_view unsubscribed = "subscription ended in time";
 inline constexpr std::string_view handler_failed = "handler failed for good";
 inline constexpr std::string_view held = "message held";
 inline constexpr std::string_view retried = "message from a retry topic";
+inline constexpr std::string_view batched = "batch of messages";
+inline constexpr std::string_view filtered = "message left out by a filter";
+inline constexpr std::string_view paused = "subscription paused";
+inline constexpr std::string_view sought_back = "subscription sought an offset";
 inline constexpr std::string_view timed_out = "call ran out of time";
 inline constexpr std::string_view of_handles[] = {record_failed,
                                                   joined,
@@ -73,6 +77,10 @@ inline constexpr std::string_view of_handles[] = {record_failed,
                                                   handler_failed,
                                                   held,
                                                   retried,
+                                                  batched,
+                                                  filtered,
+                                                  paused,
+                                                  sought_back,
                                                   timed_out};
 }  // namespace effect
 

@@ -70,7 +70,8 @@ void schedule_all_faults(sim::World& world) {
   others.mean_gap = 5s;
   others.max_lasting = max_fault_time;
   others.kinds = {pause, pause, clock_jump, cut, cut_one_way, held_back, reset, slow_link};
-  others.machines = {"sending", "reading-1", "reading-2", "publishing", "subscribing", "watching"};
+  others.machines = {"sending",     "reading-1",     "reading-2", "publishing",
+                     "subscribing", "subscribing-2", "watching"};
   others.server = "node";
   others.stream = "faults of the others";
   sim::schedule_faults(world, others);
@@ -94,6 +95,7 @@ class HandlesScene {
     second_.start();
     publishing_.start();
     subscribing_.start();
+    subscribing_too_.start();
     watching_.start();
     schedule_all_faults(world_);
     world_.run_for(load_time);
@@ -166,9 +168,16 @@ class HandlesScene {
     jobs_.settle();
     group_.settle(orders_log);
     for (std::size_t i = 0; i < partitions; ++i) {
-      workers_.settle(PartitionId{static_cast<std::int32_t>(i)}, jobs_log[i].size());
+      workers_.handlings.settle(PartitionId{static_cast<std::int32_t>(i)}, jobs_log[i].size());
     }
-    played_.effects.add(effect::handled_again, group_.again() + workers_.again());
+    if (!workers_.awaited.empty()) {
+      const auto& [partition, offset] = *workers_.awaited.begin();
+      played_.complaints.add(std::to_string(workers_.awaited.size()) +
+                             " messages did not come back from the retry topic, one of them of "
+                             "partition " +
+                             std::to_string(partition) + " at " + std::to_string(offset));
+    }
+    played_.effects.add(effect::handled_again, group_.again() + workers_.handlings.again());
   }
 
   HandlesPlayed played_;
@@ -186,13 +195,15 @@ class HandlesScene {
       "group",
       partitions,
       {.commits = true, .may_be_overtaken = habits_.options.request_timeout < 2 * max_fault_time}};
-  Handlings workers_{played_.complaints, partitions};
+  Workers workers_{.handlings = {played_.complaints, partitions},
+                   .has_retry_topic = random_.below(2) == 0};
   Sending sending_{stage_, orders_, partitions};
   Reading first_{stage_, "reading-1", habits_, group_};
   Reading second_{stage_, "reading-2", habits_, group_};
   Publishing publishing_{stage_, jobs_, partitions};
   Subscribing subscribing_{stage_, "subscribing", workers_};
-  Watching watching_{stage_, group_, workers_};
+  Subscribing subscribing_too_{stage_, "subscribing-2", workers_};
+  Watching watching_{stage_, group_, workers_.handlings};
 };
 
 }  // namespace

@@ -19,13 +19,16 @@ class Handlings {
       : complaints_(complaints), partitions_(partitions) {}
 
   /// A handler of that subscription begins or ends.
-  void begins(int subscription, const std::string& key, PartitionId partition, Offset offset) {
+  void begins(const std::string& subscription, const std::string& key, PartitionId partition,
+              Offset offset) {
     if (!running_.insert({subscription, key}).second) {
       accuse(partition, "two handlers of one subscription have messages of the key " + key +
                             ", one of them " + std::to_string(offset.value));
     }
   }
-  void ends(int subscription, const std::string& key) { running_.erase({subscription, key}); }
+  void ends(const std::string& subscription, const std::string& key) {
+    running_.erase({subscription, key});
+  }
   /// The message was handled or skipped, or is about to be acknowledged.
   void done(PartitionId partition, Offset offset) {
     auto& done = of(partition).done;
@@ -35,8 +38,12 @@ class Handlings {
     done[at] = true;
   }
   void observed(PartitionId partition, Offset committed) {
+    of(partition).committed = committed.value;
+    told(partition, committed);
+  }
+  /// A subscription says that this offset is committed, now or a while ago.
+  void told(PartitionId partition, Offset committed) {
     Partition& known = of(partition);
-    known.committed = committed.value;
     for (; known.checked < committed.value; ++known.checked) {
       const auto at = static_cast<std::size_t>(known.checked);
       if (at < known.done.size() && known.done[at]) continue;
@@ -72,7 +79,7 @@ class Handlings {
 
   Complaints& complaints_;
   std::vector<Partition> partitions_;
-  std::set<std::pair<int, std::string>> running_;
+  std::set<std::pair<std::string, std::string>> running_;
   std::size_t again_ = 0;
 };
 

@@ -19,6 +19,10 @@ bool is_never_taken(std::string_view body) {
 bool fails_first(std::string_view body) {
   return body.ends_with("3 ");
 }
+/// A filter leaves these out.
+bool is_unwanted(std::string_view body) {
+  return body.ends_with("5 ");
+}
 constexpr int max_retries = 1;
 
 bool is_retry(std::string_view topic) {
@@ -27,12 +31,14 @@ bool is_retry(std::string_view topic) {
 
 }  // namespace
 
-Subscribing::Subscribing(Stage& stage, const std::string& name, Handlings& handlings)
+Subscribing::Subscribing(Stage& stage, const std::string& name, Workers& workers)
     : application_(stage, name),
-      handlings_(handlings),
+      workers_(workers),
+      handlings_(workers.handlings),
       acknowledges_later_(application_.one_in(2)),
       policy_(application_.one_in(2) ? FailurePolicy::hold : FailurePolicy::skip),
-      has_retry_topic_(application_.one_in(2)) {}
+      has_batches_(application_.one_in(2)),
+      has_filter_(application_.one_in(2)) {}
 
 void Subscribing::run() {
   kafka::BrokerOptions options;
@@ -51,11 +57,6 @@ void Subscribing::run() {
   while (!application_.stage().is_closing) subscribe(broker);
   (void)application_.within("Broker::disconnect", 5s, [&] { return broker.disconnect(5s); });
   kept_.clear();
-  if (awaited_.empty()) return;
-  application_.accuse(
-      std::to_string(awaited_.size()) +
-      " messages did not come back from the retry topic, one of them of partition " +
-      std::to_string(awaited_.begin()->first) + " at " + std::to_string(awaited_.begin()->second));
 }
 
 SubscribeOptions Subscribing::draw_options() {
@@ -64,18 +65,33 @@ SubscribeOptions Subscribing::draw_options() {
   options.auto_ack = !acknowledges_later_;
   options.max_retries = max_retries;
   options.max_unacknowledged = application_.one_in(2) ? 10 : 10'000;
-  if (has_retry_topic_) options.retry_topics = {500ms};
+  if (workers_.has_retry_topic) options.retry_topics = {500ms};
+  if (has_filter_) {
+    options.filter = [this](const RawEvent& event) { return wants(event); };
+  }
+  if (has_batches_) {
+    options.batch_size = 1 + application_.draw(5);
+    options.batch_interval = application_.up_to(200ms);
+  }
   return options;
 }
 
+Result<Subscriber> Subscribing::start_subscription(Broker& broker) {
+  const std::string name = application_.name() + "-" + std::to_string(++subscription_);
+  if (has_batches_) {
+    return broker.subscribe_batch(
+        "jobs", [this, name](std::span<RawEvent> batch) { handle_batch(batch, name); },
+        draw_options());
+  }
+  return broker.subscribe(
+      "jobs", [this, name](RawEvent event) { return handle(event, name); }, draw_options());
+}
+
 void Subscribing::subscribe(Broker& broker) {
-  const int subscription = ++subscription_;
-  auto subscriber = broker.subscribe(
-      "jobs", [this, subscription](RawEvent event) { return handle(event, subscription); },
-      draw_options());
+  auto subscriber = start_subscription(broker);
   if (!subscriber) {
     // Its topics could not be made in time.
-    if (has_retry_topic_ && subscriber.error().is_retriable()) {
+    if (workers_.has_retry_topic && subscriber.error().is_retriable()) {
       return application_.note("subscribe fails: " + subscriber.error().to_string());
     }
     return application_.accuse("subscribe fails: " + subscriber.error().to_string());
@@ -87,6 +103,7 @@ void Subscribing::subscribe(Broker& broker) {
   while (!application_.stage().is_closing &&
          (application_.stage().is_healed || application_.now() < leaves)) {
     look_after(*subscriber);
+    control(*subscriber);
     application_.pass_time(100ms);
   }
   for (Kept& each : kept_) each.until = {};
@@ -108,27 +125,57 @@ Subscribing::Place Subscribing::first_place(const RawEvent& event) {
       messaging::number_in<std::int64_t>(bytes(messaging::header::original_offset)).value_or(-1)};
 }
 
-Result<void> Subscribing::handle(RawEvent& event, int subscription) {
-  const Place place = first_place(event);
-  const bool is_first = !is_retry(event.topic());
+bool Subscribing::wants(const RawEvent& event) {
+  if (!is_unwanted(event.body().value_or(""))) return true;
+  application_.stage().effects.add(effect::filtered);
+  // It is acknowledged once this has returned.
+  handlings_.done(event.partition(), event.offset());
+  return false;
+}
+
+Result<void> Subscribing::handle(RawEvent& event, const std::string& subscription) {
   const std::string key(event.key().value_or(""));
-  const std::string body(event.body().value_or(""));
   // A retry is not in the order of its key.
+  const bool is_first = !is_retry(event.topic());
   if (is_first) handlings_.begins(subscription, key, event.partition(), event.offset());
   const bool is_healed = application_.stage().is_healed;
   application_.pass_time(application_.up_to(Duration(is_healed ? 5ms : 200ms)));
-  if (is_first) {
-    handlings_.ends(subscription, key);
-  } else {
-    application_.stage().effects.add(effect::retried);
-    awaited_.erase(place);
+  if (is_first) handlings_.ends(subscription, key);
+  return judge(event);
+}
+
+void Subscribing::handle_batch(std::span<RawEvent> batch, const std::string& subscription) {
+  application_.stage().effects.add(effect::batched);
+  std::set<std::string> keys;
+  for (const RawEvent& event : batch) {
+    if (is_retry(event.topic())) continue;
+    // The messages of a key may be in one batch, and in no other one at the same time.
+    const auto [key, is_new] = keys.emplace(event.key().value_or(""));
+    if (is_new) handlings_.begins(subscription, *key, event.partition(), event.offset());
   }
-  const int failing = has_retry_topic_ ? max_retries + 1 : max_retries;
+  const bool is_healed = application_.stage().is_healed;
+  application_.pass_time(application_.up_to(Duration(is_healed ? 5ms : 200ms)));
+  for (const std::string& key : keys) handlings_.ends(subscription, key);
+  for (RawEvent& event : batch) {
+    if (auto judged = judge(event); !judged) (void)event.nack(judged.error());
+  }
+}
+
+Result<void> Subscribing::judge(RawEvent& event) {
+  const Place place = first_place(event);
+  const bool is_first = !is_retry(event.topic());
+  const std::string body(event.body().value_or(""));
+  if (has_filter_ && is_unwanted(body)) application_.accuse("a handler has " + body);
+  if (!is_first) {
+    application_.stage().effects.add(effect::retried);
+    workers_.awaited.erase(place);
+  }
+  const int failing = workers_.has_retry_topic ? max_retries + 1 : max_retries;
   if (is_never_taken(body) || (fails_first(body) && event.attempt() <= failing)) {
     return refuse(event, place);
   }
   if (acknowledges_later_) {
-    keep(std::move(event), subscription, false);
+    keep(std::move(event), false);
   } else if (is_first) {
     handlings_.done(event.partition(), event.offset());
   }
@@ -136,10 +183,10 @@ Result<void> Subscribing::handle(RawEvent& event, int subscription) {
 }
 
 Result<void> Subscribing::refuse(const RawEvent& event, Place place) {
-  failed_.insert(place);
-  if (has_retry_topic_ && !is_retry(event.topic()) && event.attempt() > max_retries) {
+  workers_.failed.insert(place);
+  if (workers_.has_retry_topic && !is_retry(event.topic()) && event.attempt() > max_retries) {
     // From now on it may be stored in the retry topic, and be acknowledged.
-    awaited_.insert(place);
+    workers_.awaited.insert(place);
     handlings_.done(event.partition(), event.offset());
   }
   return fail(Error::client(Errc::handler_failed, "not that one"));
@@ -152,14 +199,14 @@ void Subscribing::on_failure(const Failure& failure) {
     if (!is_retry(failure.topic)) handlings_.done(failure.partition, failure.offset);
     return;
   }
-  if (failure.event != nullptr) keep(std::move(*failure.event), subscription_, true);
+  if (failure.event != nullptr) keep(std::move(*failure.event), true);
 }
 
-void Subscribing::keep(RawEvent event, int subscription, bool is_held) {
+void Subscribing::keep(RawEvent event, bool is_held) {
   const PartitionId partition = event.partition();
   const Offset offset = event.offset();
   const bool from_retry = is_retry(event.topic());
-  kept_.push_back({std::move(event), subscription, from_retry, partition, offset,
+  kept_.push_back({std::move(event), from_retry, partition, offset,
                    application_.now() + application_.up_to(Duration(1s)), is_held});
 }
 
@@ -167,10 +214,14 @@ void Subscribing::look_after(const Subscriber& subscriber) {
   for (const HeldMessage& held : subscriber.held()) {
     application_.stage().effects.add(effect::held);
     if (is_retry(held.topic)) continue;
-    if (failed_.contains({held.partition.value, held.offset.value})) continue;
+    if (workers_.failed.contains({held.partition.value, held.offset.value})) continue;
     application_.accuse("held() names " + std::to_string(held.partition.value) + ":" +
                         std::to_string(held.offset.value) + ", which no handler refused");
   }
+  settle_kept(subscriber);
+}
+
+void Subscribing::settle_kept(const Subscriber& subscriber) {
   std::vector<Kept> settled;
   for (auto each = kept_.begin(); each != kept_.end();) {
     if (each->until > application_.now()) {
@@ -196,6 +247,33 @@ void Subscribing::look_after(const Subscriber& subscriber) {
       application_.accuse("held() still names " + std::to_string(each.offset.value) +
                           ", which is acknowledged");
     }
+  }
+}
+
+void Subscribing::control(Subscriber& subscriber) {
+  const std::vector<PartitionId> own = subscriber.assignment();
+  if (application_.stage().is_healed || application_.one_in(3)) {
+    (void)subscriber.resume();
+    for (const PartitionId each : own) (void)subscriber.resume(each);
+  }
+  if (own.empty()) return;
+  const PartitionId partition = own[application_.draw(own.size())];
+  // Without one it has begun or was given up just now.
+  if (const auto committed = subscriber.committed(partition)) {
+    handlings_.told(partition, *committed);
+  }
+  if (application_.stage().is_healed || !application_.one_in(15)) return;
+  if (application_.one_in(2)) {
+    const auto paused = application_.one_in(2) ? subscriber.pause() : subscriber.pause(partition);
+    if (paused) application_.stage().effects.add(effect::paused);
+    return;
+  }
+  const auto position = subscriber.position(partition);
+  if (!position) return;
+  const auto back = static_cast<std::int64_t>(application_.draw(10));
+  application_.note("seeks back by " + std::to_string(back));
+  if (subscriber.seek(partition, Offset{std::max<std::int64_t>(0, position->value - back)})) {
+    application_.stage().effects.add(effect::sought_back);
   }
 }
 
