@@ -85,8 +85,8 @@ struct Waits {
 };
 
 /// Produces a record every 20 ms to partition 0 of `topic`, for `windows` windows of
-/// DOHLE_PROBE_SECONDS (default: 2) seconds, and returns the window with the lowest p99. Failed
-/// requests are test failures.
+/// DOHLE_PROBE_SECONDS (default: 2) seconds, and returns the window with the lowest p99. With
+/// sanitizers there is one window. Failed requests are test failures.
 [[nodiscard]] Waits probe(std::uint16_t port, const std::string& topic, int windows = 3);
 /// The same by a connection that is there before the attack.
 [[nodiscard]] Waits probe(WireConnection& connection, const std::string& topic, int windows = 3);

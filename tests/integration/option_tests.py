@@ -73,6 +73,8 @@ def main():
     with ThreadPoolExecutor(2) as workers:
         found = workers.map(lambda test: breach_without_a_skip(program, test), set(wanted.values()))
         breaches += [each for each in found if each]
+    # Most of these wait for an effect that does not come.
+    with ThreadPoolExecutor(6) as workers:
         found = workers.map(lambda item: breach_of_a_row(program, *item), wanted.items())
         breaches += [each for each in found if each]
     for breach in breaches:
