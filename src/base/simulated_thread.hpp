@@ -4,22 +4,17 @@
 #include <memory>
 
 #include "base/executor.hpp"
+#include "base/sleeper.hpp"
 #include "base/time.hpp"
+#include "base/time_shift.hpp"
 
 namespace dohle {
 
 /// A thread of a simulated world, in which one thread runs at a time and time is virtual. Code
 /// outside a loop that waits, reads the time or starts threads uses `here()` first, so that the
 /// library's blocking calls run unchanged in the simulation.
-class SimulatedThread {
+class SimulatedThread : public Sleeper {
  public:
-  virtual ~SimulatedThread() = default;
-  [[nodiscard]] virtual TimePoint now() const = 0;
-  /// Blocks this thread until `wake` is called or `until` has passed; the world continues. Called
-  /// on this thread.
-  virtual void stand_still(TimePoint until) = 0;
-  /// Ends stand_still. Called on any thread of the world.
-  virtual void wake() = 0;
   /// Starts a thread of the same simulated process. Called on this thread.
   [[nodiscard]] virtual std::shared_ptr<SimulatedThread> start(Task body) = 0;
   /// Waits until this thread's body has returned. Called on another thread of the world.
@@ -29,16 +24,20 @@ class SimulatedThread {
   [[nodiscard]] static SimulatedThread* here() { return here_; }
 
  protected:
-  static void set_here(SimulatedThread* thread) { here_ = thread; }
+  static void set_here(SimulatedThread* thread) {
+    here_ = thread;
+    Sleeper::set_here(thread);
+  }
 
  private:
   static inline constinit thread_local SimulatedThread* here_ = nullptr;
 };
 
-/// The monotonic time of the calling thread's world. For callers outside of a loop.
+/// The monotonic time of the calling thread's world, as net::SystemClock has it outside of
+/// simulated ones. For callers outside of a loop.
 [[nodiscard]] inline TimePoint thread_now() {
   if (const SimulatedThread* const self = SimulatedThread::here()) return self->now();
-  return TimePoint(std::chrono::steady_clock::now().time_since_epoch());
+  return TimePoint(std::chrono::steady_clock::now().time_since_epoch()) + time_shift();
 }
 
 }  // namespace dohle

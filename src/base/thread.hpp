@@ -1,11 +1,13 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <thread>
 #include <utility>
 
 #include "base/executor.hpp"
 #include "base/simulated_thread.hpp"
+#include "base/watched_thread.hpp"
 
 namespace dohle {
 
@@ -13,12 +15,13 @@ namespace dohle {
 /// std::thread it must be joined or detached before its destruction.
 class Thread {
  public:
-  /// Throws std::system_error if the system cannot start a thread.
-  explicit Thread(Task body) {
+  /// `name`: what a test is told that waits for it. Throws std::system_error if the system cannot
+  /// start a thread.
+  Thread(std::string name, Task body) {
     if (SimulatedThread* const self = SimulatedThread::here()) {
       simulated_ = self->start(std::move(body));
     } else {
-      system_ = std::thread(std::move(body));
+      system_ = std::thread(WatchedThread::watched(std::move(name), std::move(body)));
     }
   }
 

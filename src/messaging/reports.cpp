@@ -6,6 +6,7 @@
 
 #include "base/simulated_thread.hpp"
 #include "base/topic_name.hpp"
+#include "base/watched_thread.hpp"
 #include "messaging/publish_chain.hpp"
 
 namespace dohle::messaging {
@@ -49,6 +50,7 @@ FailureCounters::FailureCounters(telemetry::Registry& registry)
 void Reports::report(const Failure& failure) {
   counters_.add_report(failure.kind);
   if (!handler_) return log(failure);
+  const UserCall call([&] { return "the error handler, told of " + place_of(failure); });
   try {
     handler_(failure);
   } catch (...) {

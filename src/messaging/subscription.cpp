@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <exception>
+#include <string>
 #include <utility>
 
 #include "base/assert.hpp"
+#include "base/topic_name.hpp"
+#include "base/watched_thread.hpp"
 #include "messaging/event_state.hpp"
 #include "messaging/publish_chain.hpp"
 #include "messaging/redirect_headers.hpp"
@@ -28,6 +31,11 @@ constexpr std::chrono::milliseconds max_commit{60'000};
 thread_local const Subscription* running_here = nullptr;
 thread_local const Subscription* polling_here = nullptr;
 
+std::string place_of(const EventState& event) {
+  return partition_name(event.topic, event.partition) + " at offset " +
+         std::to_string(event.offset.value);
+}
+
 std::chrono::milliseconds until(TimePoint at, TimePoint now, std::chrono::milliseconds most) {
   if (at <= now) return std::chrono::milliseconds(0);
   return std::min(most,
@@ -42,13 +50,14 @@ std::shared_ptr<Subscription> Subscription::start(Setup setup) {
   made->alive_ = workers + 1;
   const std::lock_guard lock(made->mutex_);
   made->state_.set_sink(made);
-  made->threads_.emplace_back([made] {
+  const std::string& topic = made->setup_.topic;
+  made->threads_.emplace_back("the polling thread of the subscription to " + topic, [made] {
     running_here = polling_here = made.get();
     made->read();
     made->thread_ended();
   });
   for (std::size_t i = 0; i < workers; ++i) {
-    made->threads_.emplace_back([made] {
+    made->threads_.emplace_back("a worker of the subscription to " + topic, [made] {
       running_here = made.get();
       made->work();
       made->thread_ended();
@@ -308,6 +317,7 @@ void Subscription::on_redirected(std::uint64_t id, const Result<Receipt>& outcom
 FailureAction Subscription::decide(const Error& why, const EventPointer& event) {
   const auto& decision = setup_.options.failure_decision;
   if (!decision) return FailureAction::retry;
+  const UserCall call([&] { return "the failure decision about " + place_of(*event); });
   try {
     return decision(why, EventAccess::make(event));
   } catch (...) {
@@ -320,7 +330,7 @@ void Subscription::handle(Lock& lock, EventPointer event) {
   lock.unlock();
   Result<void> result = [&] {
     RawEvent raw = EventAccess::make(event);
-    return call_handler(raw);
+    return call_handler(*event, raw);
   }();
   const FailureAction asked = result ? FailureAction::retry : decide(result.error(), event);
   lock.lock();
@@ -359,7 +369,13 @@ void Subscription::handle_batch(Lock& lock, std::span<const EventPointer> batch)
   // The queue has room again.
   change_.notify_all();
   lock.unlock();
-  const BatchOutcome outcome = (*setup_.batch_handler)(batch);
+  const BatchOutcome outcome = [&] {
+    const UserCall call([&] {
+      return "the handler of " + std::to_string(batch.size()) + " messages from " +
+             place_of(*batch.front());
+    });
+    return (*setup_.batch_handler)(batch);
+  }();
   lock.lock();
   const std::vector<const Error*> failures = SubscriptionState::failures_of(batch, outcome);
   lock.unlock();
@@ -374,7 +390,8 @@ void Subscription::handle_batch(Lock& lock, std::span<const EventPointer> batch)
   (void)tell(lock, std::move(reports));
 }
 
-Result<void> Subscription::call_handler(RawEvent& event) {
+Result<void> Subscription::call_handler(const EventState& place, RawEvent& event) {
+  const UserCall call([&] { return "the handler of " + place_of(place); });
   try {
     return setup_.handler(event);
   } catch (...) {
@@ -545,6 +562,7 @@ void Subscription::report_lag() {
   lag_due_at_ = now + setup_.read_lag_interval;
   const ReadLag found = lag();
   if (setup_.read_lag_handler) {
+    const UserCall call([&] { return "the read lag handler of " + setup_.topic; });
     try {
       setup_.read_lag_handler(found);
     } catch (...) {

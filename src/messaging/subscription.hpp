@@ -147,7 +147,7 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   void tell(const messaging::Report& report);
   /// True if there are any; the lock was free meanwhile.
   bool tell(Lock& lock, std::vector<Report> reports);
-  Result<void> call_handler(RawEvent& event);
+  Result<void> call_handler(const EventState& place, RawEvent& event);
   /// Asks the program.
   FailureAction decide(const Error& why, const EventPointer& event);
   /// Stores a failed message elsewhere. The lock is free meanwhile.

@@ -8,12 +8,15 @@
 #include <ctime>
 #include <iterator>
 #include <mutex>
+#include <optional>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "base/assert.hpp"
 #include "base/core_yield.hpp"
+#include "base/idle_watch.hpp"
 #include "base/read_buffers.hpp"
 #include "net/poller.hpp"
 #include "net/system.hpp"
@@ -50,6 +53,18 @@ class WithoutPipeSignal {
   sigset_t before_{};
 };
 
+/// The loop's thread in a process whose test moves the time on.
+class LoopParty final : public IdleWatch::Party {
+ public:
+  LoopParty(IdleWatch& watch, const std::string& name, const Poller& poller)
+      : Party(watch, "the loop " + name), poller_(poller) {}
+  ~LoopParty() { leave(); }
+
+ private:
+  void rouse() override { poller_.wake(); }
+  const Poller& poller_;
+};
+
 }  // namespace
 
 struct Loop::State {
@@ -82,6 +97,7 @@ struct Loop::State {
   std::atomic<bool> is_stopping{false};
   std::atomic<std::thread::id> thread_id;
   std::thread thread;
+  std::optional<LoopParty> party;  // set before the thread starts
 };
 
 Loop::Loop(Duration busy_poll)
@@ -111,11 +127,15 @@ void Loop::run() {
   while (!state_->is_stopping) turn();
   // Bytes of the last turn are still written, even if no caller waits for them.
   while (!state_->at_turn_end.empty()) end_turn();
+  if (state_->party) state_->party->leave();
   state_->thread_id = std::thread::id();
 }
 
 void Loop::start(std::string name) {
   DOHLE_ASSERT(!state_->thread.joinable(), "a loop is started twice");
+  if (IdleWatch* const watch = IdleWatch::current()) {
+    state_->party.emplace(*watch, name, state_->poller);
+  }
   state_->thread = std::thread([this, name = std::move(name)] {
     ::pthread_setname_np(::pthread_self(), name.substr(0, 15).c_str());
     run();
@@ -134,7 +154,8 @@ void Loop::join() {
 
 void Loop::turn() {
   const bool is_told = state_->poller.wait(time_to_sleep());
-  state_->is_asleep = false;
+  // A poster that cleared it has noted the work.
+  if (state_->is_asleep.exchange(false) && state_->party) state_->party->begin_work();
   take_time();
   tell_what_arrived();
   const bool is_asked = run_posted();
@@ -162,6 +183,7 @@ Duration Loop::time_to_sleep() {
   }
   const std::lock_guard guard(state.mutex);
   if (!state.posted.empty()) return Duration::zero();
+  if (state.party) state.party->begin_wait(next);
   state.is_asleep = true;
   return patience;
 }
@@ -176,7 +198,9 @@ void Loop::post(Task task) {
     const std::lock_guard guard(state_->mutex);
     state_->posted.push_back(std::move(task));
   }
-  if (state_->is_asleep.load() && state_->is_asleep.exchange(false)) state_->poller.wake();
+  if (!state_->is_asleep.load() || !state_->is_asleep.exchange(false)) return;
+  if (state_->party) state_->party->begin_work();
+  state_->poller.wake();
 }
 
 void Loop::tell_what_arrived() {

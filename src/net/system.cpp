@@ -5,6 +5,8 @@
 
 #include <ctime>
 
+#include "base/time_shift.hpp"
+
 namespace dohle::net {
 
 namespace {
@@ -26,10 +28,10 @@ std::uint64_t system_seed() {
 }  // namespace
 
 TimePoint SystemClock::mono() const {
-  return TimePoint{Duration{nanoseconds_of(CLOCK_MONOTONIC)}};
+  return TimePoint{Duration{nanoseconds_of(CLOCK_MONOTONIC)}} + time_shift();
 }
 Timestamp SystemClock::wall() const {
-  return Timestamp{nanoseconds_of(CLOCK_REALTIME) / 1'000'000};
+  return Timestamp{(nanoseconds_of(CLOCK_REALTIME) + time_shift().count()) / 1'000'000};
 }
 
 SystemRandom::SystemRandom() : generator_(system_seed()) {}

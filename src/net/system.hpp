@@ -5,7 +5,8 @@
 
 namespace dohle::net {
 
-/// The machine's clocks: CLOCK_MONOTONIC and CLOCK_REALTIME. Thread safety: any thread.
+/// The machine's clocks: CLOCK_MONOTONIC and CLOCK_REALTIME, moved on by time_shift(). Thread
+/// safety: any thread.
 class SystemClock final : public Clock {
  public:
   [[nodiscard]] TimePoint mono() const override;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/assert.hpp"
+#include "base/idle_watch.hpp"
 
 namespace dohle::net {
 
@@ -16,6 +17,7 @@ struct WorkerThreads::Pool {
     Task work;
     Executor* back;
     Task done;
+    IdleWatch::Job watched = {};
   };
 
   explicit Pool(std::size_t threads) : max_threads(std::clamp<std::size_t>(threads, 1, 64)) {}
