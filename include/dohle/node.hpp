@@ -18,6 +18,10 @@
 #include "dohle/tls.hpp"
 #include "dohle/transport.hpp"
 
+namespace dohle::node {
+struct NodeAccess;
+}  // namespace dohle::node
+
 namespace dohle {
 inline namespace v0 {
 
@@ -221,6 +225,7 @@ class DOHLE_API Node {
   Result<void> close(std::chrono::milliseconds timeout = std::chrono::seconds(5));
 
  private:
+  friend struct node::NodeAccess;
   struct Parts;
   explicit Node(std::unique_ptr<Parts> parts);
   [[nodiscard]] Result<void> check_usable() const;

@@ -28,6 +28,7 @@
 #include "net/tcp.hpp"
 #include "net/tls_listening.hpp"
 #include "net/workers.hpp"
+#include "node/node_access.hpp"
 #include "node/node_engine.hpp"
 
 namespace dohle {
@@ -474,9 +475,11 @@ struct Node::Parts {
 
   /// Calls `done` once the node listens, or has failed and released its data.
   void open(const node::NodeSettings& settings, const std::vector<node::ListenAt>& wanted,
-            Disk::Synced done) {
+            node::RequestFaults* faults, Disk::Synced done) {
     engine = std::make_unique<node::NodeEngine>(
-        node::NodeEnvironment{loop, *disk, workers, random, *logger}, settings);
+        node::NodeEnvironment{loop, *disk, workers, random, *logger, node::everything_allowed,
+                              faults},
+        settings);
     if (auto started = engine->start(); !started) {
       engine.reset();
       return done(std::move(started));
@@ -609,6 +612,12 @@ Node::~Node() {
 }
 
 Result<Node> Node::start(NodeOptions options) {
+  return node::NodeAccess::start(std::move(options), nullptr);
+}
+
+}  // namespace v0
+
+Result<Node> node::NodeAccess::start(NodeOptions options, RequestFaults* faults) {
   auto settings = settings_of(options);
   if (!settings) return fail(settings.error());
   auto listeners = listeners_of(options);
@@ -616,10 +625,10 @@ Result<Node> Node::start(NodeOptions options) {
   auto files = tls_files_of(options);
   auto contexts = contexts_of(files);
   if (!contexts) return fail(contexts.error());
-  auto parts = std::make_unique<Parts>(options, std::move(files), *std::move(contexts));
+  auto parts = std::make_unique<Node::Parts>(options, std::move(files), *std::move(contexts));
   parts->loop.start("dohle-node");
-  auto started =
-      parts->on_loop([&](auto done) { parts->open(*settings, *listeners, std::move(done)); });
+  auto started = parts->on_loop(
+      [&](auto done) { parts->open(*settings, *listeners, faults, std::move(done)); });
   if (!started) {
     parts->loop.stop();
     parts->loop.join();
@@ -627,6 +636,18 @@ Result<Node> Node::start(NodeOptions options) {
   }
   return Node(std::move(parts));
 }
+
+Result<void> node::NodeAccess::with_engine(Node& node,
+                                           std::move_only_function<void(NodeEngine&)> work) {
+  if (auto usable = node.check_usable(); !usable) return usable;
+  if (node.parts_->is_closed) return fail(Error::client(Errc::closed, "the Node is closed"));
+  return node.parts_->on_loop([&](auto done) {
+    work(*node.parts_->engine);
+    done({});
+  });
+}
+
+inline namespace v0 {
 
 const std::string& Node::address() const {
   static const std::string none;

@@ -33,12 +33,13 @@ Users::Options user_options(const NodeSettings& settings, std::function<void(std
           std::move(note)};
 }
 
-Doorway::Options doorway_options(const NodeSettings& settings) {
+Doorway::Options doorway_options(const NodeSettings& settings, RequestFaults* faults) {
   return {settings.max_connections,
           settings.connections_bound,
           settings.max_request_bytes,
           settings.max_requests_bytes,
-          {settings.security.mechanisms, settings.security.max_reauth}};
+          {settings.security.mechanisms, settings.security.max_reauth},
+          faults};
 }
 
 Storage::Options storage_options(const NodeSettings& settings, Users& users) {
@@ -65,7 +66,7 @@ NodeEngine::NodeEngine(NodeEnvironment environment, NodeSettings settings)
                        [this](std::uint64_t bytes) { storage_.topics().note_users_bytes(bytes); })),
       password_checks_(environment.workers, environment.loop),
       doorway_(*this, environment.loop, lines_, {users_, password_checks_, environment.random},
-               doorway_options(settings_)),
+               doorway_options(settings_, environment.faults)),
       storage_(*this, environment.loop, environment.disk, environment.random, lines_,
                storage_options(settings_, users_)),
       batch_checks_(environment.loop, environment.disk),
@@ -74,13 +75,21 @@ NodeEngine::NodeEngine(NodeEnvironment environment, NodeSettings settings)
       fetch_sessions_(fetch_session_options(), environment.random),
       groups_(storage_, lines_, environment.loop, environment.disk, environment.random,
               settings_.groups),
-      parts_{settings_,        environment.authorizer,
-             environment.loop, environment.disk,
-             lines_,           doorway_.sessions(),
-             dispatcher_,      storage_,
-             users_,           groups_,
-             batch_checks_,    time_searches_,
-             fetch_waits_,     fetch_sessions_},
+      parts_{settings_,
+             environment.authorizer,
+             environment.loop,
+             environment.disk,
+             lines_,
+             doorway_.sessions(),
+             dispatcher_,
+             storage_,
+             users_,
+             groups_,
+             batch_checks_,
+             time_searches_,
+             fetch_waits_,
+             fetch_sessions_,
+             environment.faults},
       dispatcher_(parts_, settings_.max_unread_answer_bytes) {}
 
 NodeEngine::~NodeEngine() {
@@ -152,6 +161,10 @@ void NodeEngine::close_storage() {
 }
 
 // --- sessions
+
+void NodeEngine::drop_connections() {
+  for (const auto& [id, session] : doorway_.sessions().all()) session->abort();
+}
 
 void NodeEngine::on_request(Session& session, Slice frame) {
   dispatcher_.take(session, std::move(frame));

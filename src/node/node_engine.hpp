@@ -14,6 +14,7 @@
 #include "dohle/logger.hpp"
 #include "dohle/node.hpp"
 #include "node/door/doorway.hpp"
+#include "node/door/request_faults.hpp"
 #include "node/fetch/fetch_sessions.hpp"
 #include "node/fetch/fetch_waits.hpp"
 #include "node/group/group_service.hpp"
@@ -39,6 +40,8 @@ struct NodeEnvironment {
   SecureRandom& random;
   Logger& logger;
   const Authorizer& authorizer = everything_allowed;
+  /// Default: null, none.
+  RequestFaults* faults = nullptr;
 };
 
 /// The server: its doorway, topics, groups, and the requests that wait for a sync, for records or
@@ -66,6 +69,9 @@ class NodeEngine final : private DoorwayEvents, private StorageEvents {
   /// Stops listening, answers pending requests until `deadline`, closes connections, makes the data
   /// durable and marks the stop as clean; then calls `done`.
   void stop(TimePoint deadline, std::move_only_function<void(Result<void>)> done);
+
+  /// Closes all connections, as if the network had; new ones are accepted. For tests.
+  void drop_connections();
 
   [[nodiscard]] const NodeParts& parts() const { return parts_; }
   /// Asserts the conditions that hold between two turns, in all its parts. For tests: visits each

@@ -63,6 +63,7 @@ ConnectionEvents* Doorway::Entrance::on_accept(std::unique_ptr<Connection> conne
 }
 
 ConnectionEvents* Doorway::accept(std::unique_ptr<Connection> connection, const Way& way) {
+  if (options_.faults != nullptr && options_.faults->refuses_connection()) return nullptr;
   if (sessions_.size() >= options_.max_connections) {
     lines_.complain("a connection of " + connection->peer() + " is refused: there are " +
                     std::to_string(options_.max_connections) + " already (" +

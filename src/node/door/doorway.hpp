@@ -14,6 +14,7 @@
 #include "dohle/security_protocol.hpp"
 #include "node/door/authentication.hpp"
 #include "node/door/newcomers.hpp"
+#include "node/door/request_faults.hpp"
 #include "node/door/request_room.hpp"
 #include "node/door/sessions.hpp"
 #include "node/lines.hpp"
@@ -60,6 +61,8 @@ class Doorway {
     std::size_t max_request_bytes = 0;
     std::size_t max_requests_bytes = 0;
     Authentication::Options logins = {};
+    /// Null but in tests. Outlives the doorway.
+    RequestFaults* faults = nullptr;
   };
   /// The parts that logins need.
   struct Logins {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/assert.hpp"
+#include "node/door/request_faults.hpp"
 #include "node/limits.hpp"
 #include "node/serve/handlers/handlers.hpp"
 #include "node/turn.hpp"
@@ -50,10 +51,23 @@ void Dispatcher::check_invariants() const {
 // --- requests
 
 void Dispatcher::take(Session& session, Slice frame) {
+  if (node_.faults != nullptr) [[unlikely]] {
+    const Duration delay = node_.faults->delay();
+    if (delay > Duration::zero()) return serve_later(session, std::move(frame), delay);
+  }
   if (!waiting_.empty() || is_turn_over(loop_) || !has_answer_budget(session)) {
     return wait(session, {std::move(frame), nullptr});
   }
   serve(session, frame);
+}
+
+void Dispatcher::serve_later(Session& session, Slice frame, Duration delay) {
+  const std::uint64_t id = session.id();
+  sleep(session, [this, id, frame = std::move(frame)] {
+    if (Session* const from = sessions_.find(id)) serve(*from, frame);
+    return Progress::answered;
+  });
+  loop_.arm(loop_.tick().mono + delay, waker(id));
 }
 
 void Dispatcher::serve(Session& session, const Slice& frame) {
@@ -87,6 +101,8 @@ void Dispatcher::handle(Session& session, wire::RequestFrame frame) {
         Errc::unsupported_version,
         "request " + std::to_string(static_cast<int>(frame.header.api_key)) + " is not served"));
   }
+  if (node_.faults != nullptr) [[unlikely]]
+    node_.faults->on_request(handler->api.key);
   if (handler->api.versions.contains(version)) return handler->handle(call, frame.body);
   if (handler->api.key == wire::ApiKey::api_versions) return answer_unknown_version(call);
   call.responder.close(Error::client(

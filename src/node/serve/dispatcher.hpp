@@ -92,6 +92,8 @@ class Dispatcher {
     Rest rest;
   };
 
+  /// Serves the request after a test's delay; further ones of the connection wait behind it.
+  void serve_later(Session& session, Slice frame, Duration delay);
   void serve(Session& session, const Slice& frame);
   void handle(Session& session, wire::RequestFrame frame);
   void trace(const Call& call, const wire::RequestHeader& header);

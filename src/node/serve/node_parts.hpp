@@ -12,6 +12,7 @@ class FetchSessions;
 class FetchWaits;
 class GroupService;
 class Lines;
+class RequestFaults;
 class Sessions;
 class Storage;
 class TimeSearches;
@@ -34,6 +35,8 @@ struct NodeParts {
   TimeSearches& time_searches;
   FetchWaits& fetch_waits;
   FetchSessions& fetch_sessions;
+  /// Null but in tests.
+  RequestFaults* faults;
 };
 
 }  // namespace dohle::node

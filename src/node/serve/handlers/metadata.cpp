@@ -5,6 +5,7 @@
 #include <set>
 #include <utility>
 
+#include "node/door/request_faults.hpp"
 #include "node/limits.hpp"
 #include "node/serve/handlers/handlers.hpp"
 #include "node/storage/topic_names.hpp"
@@ -53,7 +54,8 @@ class Describing : public std::enable_shared_from_this<Describing> {
         request_(std::move(request)),
         // Version 0 has no null: there an empty list asks for all topics.
         wants_all_(!request_.topics || (call.version == 0 && request_.topics->empty())),
-        may_create_(request_.allow_auto_topic_creation && call.node.settings.auto_create_topics) {
+        may_create_(request_.allow_auto_topic_creation && call.node.settings.auto_create_topics),
+        faults_(call.node.faults) {
     auto& broker = response_.brokers.emplace_back();
     broker.node_id = node_id;
     broker.host = call.way.advertised.host;
@@ -122,22 +124,29 @@ class Describing : public std::enable_shared_from_this<Describing> {
     };
     if (auto legal = check_topic_name(name); !legal) return add_missing(wire_code(legal.error()));
     if (topic.code != broker_error::unknown_topic_or_partition) return add_missing(topic.code);
+    const std::int32_t partitions = partitions_of_new(name);
     // A topic that has only directories left is not created over them.
-    if (!may_create_ || storage_.topics().refused_by_strays(name)) {
+    if (partitions == 0 || storage_.topics().refused_by_strays(name)) {
       return add_missing(broker_error::unknown_topic_or_partition);
     }
     if (!access_.may(Operation::create, name)) {
       return add_missing(broker_error::topic_authorization_failed);
     }
-    create(name);
+    create(name, partitions);
+  }
+
+  /// 0 if it is not created.
+  [[nodiscard]] std::int32_t partitions_of_new(const std::string& name) {
+    if (faults_ != nullptr) return faults_->partitions_on_first_use(name);
+    return may_create_ ? 1 : 0;
   }
 
   // Reserves the topic's place in the answer.
-  void create(const std::string& name) {
+  void create(const std::string& name, std::int32_t partitions) {
     response_.topics.emplace_back().name = name;
     ++under_way_;
     storage_.topics().create(
-        name, 1, {},
+        name, partitions, {},
         [self = shared_from_this(), name,
          place = response_.topics.size() - 1](Result<Topic*> made) {
           // Another request may have created it meanwhile.
@@ -158,6 +167,7 @@ class Describing : public std::enable_shared_from_this<Describing> {
   wire::MetadataRequest request_;
   const bool wants_all_;
   const bool may_create_;
+  RequestFaults* const faults_;
   wire::MetadataResponse response_;
   std::size_t next_ = 0;
   std::string last_of_all_;

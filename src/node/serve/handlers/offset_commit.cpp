@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "node/door/request_faults.hpp"
 #include "node/limits.hpp"
 #include "node/serve/handlers/handlers.hpp"
 #include "node/serve/handlers/topic_walk.hpp"
@@ -38,6 +39,7 @@ class Committing : public std::enable_shared_from_this<Committing> {
       : loop_(call.node.loop),
         dispatcher_(call.node.dispatcher),
         groups_(call.node.groups),
+        faults_(call.node.faults),
         access_(call.access),
         responder_(call.responder),
         request_(std::move(request)) {
@@ -78,9 +80,7 @@ class Committing : public std::enable_shared_from_this<Committing> {
       return true;
     };
     is_all_ = !walk_.go_on(request_.topics, limits::max_offsets_at_once, enter, visit);
-    const std::int16_t error =
-        groups_.check_commit(request_.group_id, request_.member_id, request_.group_instance_id,
-                             request_.generation_id_or_member_epoch, loop_.tick());
+    const std::int16_t error = refusal();
     if (error != broker_error::none || commits.empty()) {
       set_errors(places, error);
       return then();
@@ -91,6 +91,15 @@ class Committing : public std::enable_shared_from_this<Committing> {
                      self->set_errors(places, outcome);
                      then();
                    });
+  }
+
+  [[nodiscard]] std::int16_t refusal() {
+    if (faults_ != nullptr) {
+      const std::int16_t fault = faults_->refuses_offsets(request_.group_id);
+      if (fault != broker_error::none) return fault;
+    }
+    return groups_.check_commit(request_.group_id, request_.member_id, request_.group_instance_id,
+                                request_.generation_id_or_member_epoch, loop_.tick());
   }
 
   FoundTopic begin(const wire::OffsetCommitRequest::OffsetCommitRequestTopic& wanted, bool is_new) {
@@ -134,6 +143,7 @@ class Committing : public std::enable_shared_from_this<Committing> {
   Executor& loop_;
   Dispatcher& dispatcher_;
   GroupService& groups_;
+  RequestFaults* const faults_;
   const Access access_;
   const Responder responder_;
   wire::OffsetCommitRequest request_;

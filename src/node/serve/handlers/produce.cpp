@@ -5,6 +5,7 @@
 #include <memory>
 #include <utility>
 
+#include "node/door/request_faults.hpp"
 #include "node/serve/handlers/handlers.hpp"
 #include "node/serve/handlers/named_partitions.hpp"
 #include "node/serve/handlers/topic_walk.hpp"
@@ -105,6 +106,7 @@ class Producing : public std::enable_shared_from_this<Producing> {
         storage_(call.node.storage),
         batch_checks_(call.node.batch_checks),
         fetch_waits_(call.node.fetch_waits),
+        faults_(call.node.faults),
         access_(call.access),
         responder_(call.responder),
         version_(call.version),
@@ -116,7 +118,8 @@ class Producing : public std::enable_shared_from_this<Producing> {
     if (!named_.is_complete() && !note_names()) return Progress::more;
     const auto enter = [this](const TopicProduceData& data, bool is_new) {
       if (is_new) add_topic(data);
-      return access_.topic({by_id_, data.name, data.topic_id}, Operation::write);
+      const FoundTopic found = access_.topic({by_id_, data.name, data.topic_id}, Operation::write);
+      return faults_ == nullptr || !found ? found : unless_refused(found, is_new);
     };
     std::size_t bytes = 0;
     bool is_first = true;
@@ -134,6 +137,12 @@ class Producing : public std::enable_shared_from_this<Producing> {
   }
 
  private:
+  /// The topic, or why a test refuses its records.
+  FoundTopic unless_refused(const FoundTopic& found, bool is_new) {
+    if (is_new) refusal_ = faults_->refuses_records(found->name);
+    return refusal_ == broker_error::none ? found : FoundTopic{nullptr, refusal_};
+  }
+
   /// A partition's answer: the index of its topic, its own index, and its number over all topics.
   struct Place {
     std::size_t topic;
@@ -325,6 +334,9 @@ class Producing : public std::enable_shared_from_this<Producing> {
   Storage& storage_;
   BatchChecks& batch_checks_;
   FetchWaits& fetch_waits_;
+  RequestFaults* const faults_;
+  /// Of the topic whose partitions are served.
+  std::int16_t refusal_ = broker_error::none;
   const Access access_;
   const Responder responder_;
   const std::int16_t version_;
