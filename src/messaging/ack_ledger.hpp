@@ -42,6 +42,10 @@ class AckLedger {
   /// None if it is not known.
   [[nodiscard]] Offset position() const { return position_; }
 
+  /// The first record that is not done, or the position. None if it is not known.
+  [[nodiscard]] Offset done_up_to() const {
+    return entries_.empty() ? position_ : entries_.front().offset;
+  }
   /// Number of records from the first one that is not done on, which the ledger stores.
   [[nodiscard]] std::size_t outstanding() const { return entries_.size(); }
   /// Bytes of the records that are not done.

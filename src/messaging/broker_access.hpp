@@ -19,6 +19,10 @@ struct BrokerAccess {
   [[nodiscard]] static const std::shared_ptr<BrokerRuntime>& runtime(const Broker& broker) {
     return broker.inside_;
   }
+  [[nodiscard]] static const std::shared_ptr<Subscription>& subscription(
+      const Subscriber& subscriber) {
+    return subscriber.subscription_;
+  }
 };
 
 }  // namespace dohle::messaging

@@ -16,6 +16,7 @@
 #include "client/produce/send_with.hpp"
 #include "messaging/broker_properties.hpp"
 #include "messaging/changed_options.hpp"
+#include "messaging/live_brokers.hpp"
 #include "messaging/middleware/filter.hpp"
 #include "messaging/producer_outbox.hpp"
 #include "messaging/publish_chain.hpp"
@@ -176,6 +177,7 @@ Result<void> BrokerRuntime::connect(milliseconds timeout) {
   if (is_connected_) return {};
   if (auto started = start_client(left_until(deadline)); !started) return started;
   is_connected_ = true;
+  LiveBrokers::add(weak_from_this());
   pipelines_.admit_always({.acks = default_acks_});
   if (options_.enable_one_topic_one_writer) return {};
   if (auto first = pipeline({.acks = default_acks_}, {}); !first) {
@@ -772,6 +774,14 @@ std::vector<std::shared_ptr<Subscription>> BrokerRuntime::running() {
 Result<FlushReport> BrokerRuntime::flush(milliseconds timeout) {
   if (!is_connected_) return fail(not_connected());
   return flush_until(monotonic_now() + call_timeout(timeout));
+}
+
+Result<void> BrokerRuntime::settle(milliseconds timeout) {
+  if (!is_connected_ || is_closing_) return {};
+  const auto flushed = flush(timeout);
+  if (!flushed) return fail(flushed.error());
+  pipelines_.keep_report(*flushed);
+  return {};
 }
 
 Result<FlushReport> BrokerRuntime::flush_until(TimePoint deadline) {

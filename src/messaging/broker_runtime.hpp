@@ -62,6 +62,11 @@ class BrokerRuntime : public std::enable_shared_from_this<BrokerRuntime> {
   Result<FlushReport> flush(std::chrono::milliseconds timeout);
   Result<FlushReport> disconnect(std::chrono::milliseconds timeout);
   void log_end(const Error& why);
+  /// Sends all published messages and waits until each has an outcome. Failures count for the next
+  /// flush. Errors: those of flush.
+  Result<void> settle(std::chrono::milliseconds timeout);
+  /// Its subscriptions that have not ended.
+  [[nodiscard]] std::vector<std::shared_ptr<Subscription>> running();
   /// True on the client's own thread, which must not wait for itself.
   [[nodiscard]] bool is_client_thread() const;
   /// True in a child of the process that it was made in. Any thread; check it before taking any
@@ -147,7 +152,6 @@ class BrokerRuntime : public std::enable_shared_from_this<BrokerRuntime> {
   /// Sends the batches early that a request may be in.
   void hurry(std::string_view topic, const PublishOptions& options);
   void note_other_partitions(Admin& cluster, const AutoCreateTopic& create);
-  [[nodiscard]] std::vector<std::shared_ptr<Subscription>> running();
   Result<void> end_subscriptions(TimePoint deadline);
   Result<FlushReport> flush_until(TimePoint deadline);
   Result<FlushReport> close_producers(TimePoint deadline);

@@ -126,4 +126,12 @@ Result<std::unique_ptr<EmbeddedNode>> EmbeddedNode::open(const EmbeddedAddress& 
   return std::make_unique<Share>(address.key, found->second.node);
 }
 
+std::pair<std::unique_ptr<EmbeddedNode>, Node*> EmbeddedNode::share(std::string key, Node node) {
+  Nodes& all = nodes();
+  const std::lock_guard lock(all.mutex);
+  const auto [at, is_new] = all.by_key.emplace(key, Shared{std::move(node), std::nullopt, 1});
+  DOHLE_ASSERT(is_new, "two nodes of one process are shared under one name");
+  return {std::make_unique<Share>(std::move(key), at->second.node), &at->second.node};
+}
+
 }  // namespace dohle::messaging

@@ -3,9 +3,11 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "dohle/error.hpp"
 #include "dohle/logger.hpp"
+#include "dohle/node.hpp"
 #include "dohle/transport.hpp"
 #include "messaging/embedded_address.hpp"
 
@@ -28,6 +30,9 @@ class EmbeddedNode {
   /// running node does not listen on the requested port.
   static Result<std::unique_ptr<EmbeddedNode>> open(const EmbeddedAddress& address,
                                                     std::shared_ptr<Logger> logger);
+  /// Lets `open` find a running node under "embedded:" and `key`, which no other node has. Returns
+  /// the first share, and the node, which lives as long as that is not given up.
+  static std::pair<std::unique_ptr<EmbeddedNode>, Node*> share(std::string key, Node node);
 };
 
 }  // namespace dohle::messaging

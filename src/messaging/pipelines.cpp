@@ -204,4 +204,9 @@ FlushReport Pipelines::take_report() {
   return {std::exchange(report_.failed, 0), std::exchange(report_.first_error, std::nullopt)};
 }
 
+void Pipelines::keep_report(const FlushReport& report) {
+  const std::lock_guard lock(mutex_);
+  client::add(report, report_);
+}
+
 }  // namespace dohle::messaging

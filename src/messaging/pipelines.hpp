@@ -90,6 +90,8 @@ class Pipelines {
   [[nodiscard]] std::vector<Handle> close();
   /// The failures of forgotten pipelines that were not reported.
   [[nodiscard]] FlushReport take_report();
+  /// For the next take_report.
+  void keep_report(const FlushReport& report);
 
  private:
   [[nodiscard]] Handle look_up(const PipelineKey& key, std::string_view topic) const;

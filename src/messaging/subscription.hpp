@@ -86,6 +86,8 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   [[nodiscard]] std::vector<PartitionId> assignment() const;
   [[nodiscard]] Result<Offset> position(PartitionId partition) const;
   [[nodiscard]] Result<Offset> committed(PartitionId partition) const;
+  /// Of all assigned partitions, also those of retry topics.
+  [[nodiscard]] std::vector<Progress> progress() const;
   /// Pauses reading, or resumes it.
   Result<void> pause_all(bool pauses);
   Result<void> pause(PartitionId partition, bool pauses);

@@ -54,6 +54,11 @@ Result<Offset> Subscription::committed(PartitionId partition) const {
   return known(state_.committed(name), name, "committed");
 }
 
+std::vector<Progress> Subscription::progress() const {
+  const std::lock_guard lock(mutex_);
+  return state_.progress();
+}
+
 Result<void> Subscription::pause_all(bool pauses) {
   Lock lock(mutex_);
   if (is_stopping_) return fail(has_ended(pauses ? "pause" : "resume"));

@@ -1,4 +1,5 @@
-// The part of SubscriptionState that does what the program asks for: pauses and seeks.
+// The part of SubscriptionState that does and answers what the program asks for: pauses, seeks,
+// positions.
 #include "messaging/subscription_state.hpp"
 
 namespace dohle::messaging {
@@ -33,6 +34,15 @@ std::optional<Offset> SubscriptionState::committed(const TopicPartition& partiti
   const auto found = partitions_.find(partition);
   if (found == partitions_.end()) return std::nullopt;
   return found->second.ledger.committed();
+}
+
+std::vector<Progress> SubscriptionState::progress() const {
+  std::vector<Progress> all;
+  all.reserve(partitions_.size());
+  for (const auto& [name, partition] : partitions_) {
+    all.push_back({name, partition.ledger.done_up_to(), partition.level > 0});
+  }
+  return all;
 }
 
 }  // namespace dohle::messaging

@@ -69,6 +69,15 @@ struct Report {
   Offset offset;
 };
 
+/// How far a partition's messages are acknowledged.
+struct Progress {
+  TopicPartition partition;
+  /// The first message that is not; none if it is not known.
+  Offset done_up_to;
+  /// Of a retry topic.
+  bool is_retry = false;
+};
+
 /// A failed message that has to be stored elsewhere.
 struct Redirect {
   std::uint64_t id = 0;
@@ -114,6 +123,9 @@ class SubscriptionState {
   [[nodiscard]] std::optional<Offset> position(const TopicPartition& partition) const;
   /// The last committed offset of this assignment; none if nothing was committed.
   [[nodiscard]] std::optional<Offset> committed(const TopicPartition& partition) const;
+
+  /// Of all assigned partitions.
+  [[nodiscard]] std::vector<Progress> progress() const;
 
   // Records in, work out.
 

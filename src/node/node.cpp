@@ -475,10 +475,10 @@ struct Node::Parts {
 
   /// Calls `done` once the node listens, or has failed and released its data.
   void open(const node::NodeSettings& settings, const std::vector<node::ListenAt>& wanted,
-            node::RequestFaults* faults, Disk::Synced done) {
+            Disk::Synced done) {
     engine = std::make_unique<node::NodeEngine>(
         node::NodeEnvironment{loop, *disk, workers, random, *logger, node::everything_allowed,
-                              faults},
+                              faults.get()},
         settings);
     if (auto started = engine->start(); !started) {
       engine.reset();
@@ -571,6 +571,7 @@ struct Node::Parts {
 
   const std::vector<TlsFiles> tls_files;
   std::shared_ptr<Logger> logger;
+  std::shared_ptr<node::RequestFaults> faults;
   net::Loop loop;
   net::WorkerThreads handshake_workers{handshake_threads};
   net::HandshakeTurns turns{handshake_workers, loop};
@@ -617,7 +618,7 @@ Result<Node> Node::start(NodeOptions options) {
 
 }  // namespace v0
 
-Result<Node> node::NodeAccess::start(NodeOptions options, RequestFaults* faults) {
+Result<Node> node::NodeAccess::start(NodeOptions options, std::shared_ptr<RequestFaults> faults) {
   auto settings = settings_of(options);
   if (!settings) return fail(settings.error());
   auto listeners = listeners_of(options);
@@ -626,9 +627,10 @@ Result<Node> node::NodeAccess::start(NodeOptions options, RequestFaults* faults)
   auto contexts = contexts_of(files);
   if (!contexts) return fail(contexts.error());
   auto parts = std::make_unique<Node::Parts>(options, std::move(files), *std::move(contexts));
+  parts->faults = std::move(faults);
   parts->loop.start("dohle-node");
-  auto started = parts->on_loop(
-      [&](auto done) { parts->open(*settings, *listeners, faults, std::move(done)); });
+  auto started =
+      parts->on_loop([&](auto done) { parts->open(*settings, *listeners, std::move(done)); });
   if (!started) {
     parts->loop.stop();
     parts->loop.join();
