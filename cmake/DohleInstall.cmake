@@ -64,6 +64,13 @@ if(TARGET dohle_web)
   list(APPEND DOHLE_INSTALLED dohle_web_library)
 endif()
 
+# The optional target dohle::testing, for tests of programs. It uses what a shared library hides.
+if(TARGET dohle_testing AND NOT BUILD_SHARED_LIBS)
+  dohle_public_library(dohle_testing_library testing OBJECTS $<TARGET_OBJECTS:dohle_testing> ON dohle_library)
+  set_target_properties(dohle_testing_library PROPERTIES OUTPUT_NAME dohle_testing)
+  list(APPEND DOHLE_INSTALLED dohle_testing_library)
+endif()
+
 # For programs that include dohle/codec/protobuf.hpp. The library itself never links protobuf. An
 # installed tree has it as the package's component protobuf.
 find_package(Protobuf 3.12 QUIET)

@@ -72,6 +72,8 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
 
   [[nodiscard]] const std::string& topic() const { return setup_.topic; }
   [[nodiscard]] const SubscribeOptions& options() const { return setup_.options; }
+  /// Empty without a group.
+  [[nodiscard]] const std::string& group_id() const { return setup_.group_id; }
   Result<void> wait_ready(std::chrono::milliseconds timeout);
   Result<void> unsubscribe(std::chrono::milliseconds timeout);
   /// Requests the end. Does not wait.

@@ -64,7 +64,8 @@ def check_rooms(root, texts):
     for room in sorted(rooms ^ set(table)):
         yield "CONTRIBUTING.md", 1, f"{room} is in the table or in src/, not in both"
     for room, may in table.items():
-        order = ["base", "telemetry", "wire", "auth", "frames", "net", "disk", "log", "client"]
+        order = ["base", "telemetry", "wire", "auth", "frames", "net", "disk", "log", "client",
+                 "messaging", "node"]
         allowed = [each for each in order if each in rules.ARROWS.get(room, ())]
         if may != IN_WORDS.get(room, ", ".join(allowed) or "–"):
             yield "CONTRIBUTING.md", 1, f"{room} may include {', '.join(allowed)}, not {may}"

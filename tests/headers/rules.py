@@ -26,6 +26,7 @@ ARROWS = {
     "properties": {"base"},
     "messaging": {"base", "telemetry", "wire", "client", "properties"},
     "server": {"base", "net"},
+    "testing": {"base", "wire", "messaging", "node"},
     "web": {"base"},
     "tools": {"base", "properties"},
 }
