@@ -8,14 +8,7 @@
 
 namespace dohle {
 
-namespace {
-
 using std::chrono::steady_clock;
-
-/// Wake-ups in a row after which the time has not moved on.
-constexpr int max_steps_at_once = 10'000;
-
-}  // namespace
 
 constinit std::atomic<IdleWatch*> IdleWatch::current_{nullptr};
 
@@ -158,37 +151,26 @@ void IdleWatch::shift_to(TimePoint target) {
   if (ahead > Duration::zero()) shifted_nanoseconds.fetch_add(ahead.count());
 }
 
-std::size_t IdleWatch::rouse(bool all) {
+void IdleWatch::rouse(bool all) {
   const TimePoint reached = now();
-  std::size_t count = 0;
   for (Party* const each : parties_) {
     if (each->is_at_work_ || (!all && each->wakes_at_ > reached)) continue;
     each->is_at_work_ = true;
     one_more();
     each->rouse();
-    ++count;
   }
-  return count;
 }
 
 Result<void> IdleWatch::advance(Duration by, std::chrono::milliseconds patience) {
   const std::lock_guard one_at_a_time(advancing_);
   Lock lock(mutex_);
   const TimePoint target = now() + by;
-  int steps_at_once = 0;
-  for (TimePoint last{};;) {
+  for (;;) {
     if (!is_idle_by(lock, steady_clock::now() + patience)) return fail(not_idle(patience));
     const TimePoint at = next();
     if (at > target) break;
     shift_to(at);
     rouse(false);
-    steps_at_once = at > last ? 0 : steps_at_once + 1;
-    if (steps_at_once > max_steps_at_once) {
-      return fail(Error::client(Errc::limit_reached,
-                                "threads woke " + std::to_string(max_steps_at_once) +
-                                    " times without waiting for a later time: " + names_at_work()));
-    }
-    last = std::max(last, at);
   }
   shift_to(target);
   // Those who wait for a later time reckoned how long that is in the time before.

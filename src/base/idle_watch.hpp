@@ -86,8 +86,7 @@ class IdleWatch {
   /// Moves the time on by `by`, from one time at which a thread wakes to the next. Each time it
   /// wakes the threads whose time has come, and waits until no thread is at work. One call at a
   /// time; further ones wait. Errors: timed_out if a thread stays at work for `patience`, which is
-  /// real, with the names of such threads; limit_reached if threads wake again and again without
-  /// waiting for a later time.
+  /// real, with the names of such threads.
   Result<void> advance(Duration by, std::chrono::milliseconds patience);
   /// Waits until no thread is at work. Errors: timed_out, as advance.
   Result<void> wait_idle(std::chrono::milliseconds patience);
@@ -110,8 +109,8 @@ class IdleWatch {
   [[nodiscard]] std::string names_at_work() const;
   [[nodiscard]] TimePoint next() const;
   static void shift_to(TimePoint target);
-  /// Wakes the parties whose time has come; all if `all`. Returns how many those were.
-  std::size_t rouse(bool all);
+  /// Wakes the parties whose time has come; all if `all`.
+  void rouse(bool all);
 
   static std::atomic<IdleWatch*> current_;
   std::mutex advancing_;
