@@ -165,17 +165,18 @@ Result<void> IdleWatch::advance(Duration by, std::chrono::milliseconds patience)
   const std::lock_guard one_at_a_time(advancing_);
   Lock lock(mutex_);
   const TimePoint target = now() + by;
-  for (;;) {
-    if (!is_idle_by(lock, steady_clock::now() + patience)) return fail(not_idle(patience));
+  bool is_idle = false;
+  while ((is_idle = is_idle_by(lock, steady_clock::now() + patience))) {
     const TimePoint at = next();
     if (at > target) break;
     shift_to(at);
     rouse(false);
   }
-  shift_to(target);
-  // Those who wait for a later time reckoned how long that is in the time before.
+  if (is_idle) shift_to(target);
+  // Threads that wait for a later time reckoned how long that is in the time before.
   rouse(true);
-  if (!is_idle_by(lock, steady_clock::now() + patience)) return fail(not_idle(patience));
+  if (is_idle) is_idle = is_idle_by(lock, steady_clock::now() + patience);
+  if (!is_idle) return fail(not_idle(patience));
   return {};
 }
 

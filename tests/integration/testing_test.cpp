@@ -104,6 +104,8 @@ TEST_F(EnvironmentTest, waits_until_a_group_has_committed_everything) {
   start({.partitions = 3});
   const auto one = subscribe("orders", {.group_id = "kitchen"});
   const auto other = subscribe("orders", {.group_id = "kitchen"});
+  // The first member hears of the second one with a heartbeat.
+  ASSERT_TRUE(environment_->advance(5s));
   for (int i = 0; i < 100; ++i) {
     broker_->publish("orders", std::to_string(i), {.key = std::to_string(i)}).value();
   }
@@ -307,6 +309,7 @@ TEST_F(EnvironmentTest, keeps_sessions_alive_while_the_time_moves) {
   start({.partitions = 2});
   const auto one = subscribe("orders", {.group_id = "kitchen"});
   const auto other = subscribe("orders", {.group_id = "kitchen"});
+  ASSERT_TRUE(environment_->advance(5s));
   publish("orders", "tea");
   ASSERT_TRUE(environment_->wait_handled("kitchen"));
   auto admin = broker_->client().value().admin();
@@ -371,7 +374,7 @@ TEST_F(EnvironmentTest, tells_the_lag_as_often_as_it_is_asked_to) {
   const auto orders = subscribe("orders", {.group_id = "kitchen"});
   ASSERT_TRUE(environment_->wait_handled(orders));
   const std::size_t before = lags.all().size();
-  ASSERT_TRUE(environment_->advance(10min));
+  ASSERT_TRUE(environment_->advance(10min + 30s));
   EXPECT_EQ(lags.all().size() - before, 10U);
 }
 
