@@ -1,6 +1,6 @@
 // Coroutines of Boost.Asio: a coroutine publishes and waits for its receipts, another one is the
-// handler of a subscription, a third asks a service. All run on the thread of one io_context. The
-// node is inside the program, in memory.
+// handler of a subscription, a third asks a service, whose handler is a fourth. All run on the
+// thread of one io_context. The node is inside the program, in memory.
 //
 // It prints:
 //
@@ -71,8 +71,12 @@ int main() {
       dohle::with_group_id("readers")));
   both.get_future().wait();
 
+  auto answer = [](std::string text) -> net::awaitable<std::string> {
+    co_await net::post(net::use_awaitable);
+    co_return text + " is stored, too";
+  };
   auto service = checked(broker.reply<std::string>(
-      "questions", [](const std::string& text) { return text + " is stored, too"; },
+      "questions", dohle::asio::coroutine_handler(context.get_executor(), answer),
       dohle::with_group_id("service")));
   net::co_spawn(context, ask(broker), net::use_future).get();
 

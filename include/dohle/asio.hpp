@@ -27,16 +27,28 @@
 // has a deadline of its own (of publish the delivery timeout, or PublishOptions::timeout), and
 // Broker::disconnect ends it earlier.
 //
-// Cancellation. A record that was handed over cannot be recalled, so an operation ignores a
-// cancellation slot. It ends by its deadline or by Broker::disconnect; what a coroutine does not
-// wait for any more completes unseen.
+// Cancellation. An operation may take a std::stop_token before its completion token:
+//
+//     std::stop_source source;
+//     auto reply = co_await dohle::asio::request<Price>(broker, "prices", order, options,
+//                                                       source.get_token(), use_awaitable);
+//
+// A requested stop ends the wait: the operation completes with Errc::cancelled at once, and what
+// its outcome would have been is not seen. A stop that was requested before sends nothing. A record
+// that was handed over cannot be recalled, so that it is possibly stored (Error::stored); a request
+// counts for max_requests until its reply or its deadline. Boost 1.74 has no cancellation slots,
+// and those of newer versions are ignored; `slot.assign([&](auto) { source.request_stop(); })`
+// connects one.
 
+#include <atomic>
 #include <chrono>
 #include <concepts>
 #include <exception>
 #include <functional>
 #include <future>
 #include <memory>
+#include <optional>
+#include <stop_token>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -57,7 +69,7 @@
 
 namespace dohle::messaging {
 
-/// Passes an outcome from any thread to a handler on its executor. Copies share the handler.
+/// Passes the first outcome from any thread to a handler on its executor. Copies share the handler.
 template <class Outcome, class Handler>
 class Completion {
   using Executor = boost::asio::associated_executor_t<Handler>;
@@ -66,23 +78,47 @@ class Completion {
   explicit Completion(Handler handler)
       : state_(std::make_shared<State>(boost::asio::get_associated_executor(handler),
                                        std::move(handler))) {}
-  void operator()(Outcome outcome) const {
-    auto executor = state_->work.get_executor();
-    boost::asio::post(executor, [state = state_, outcome = std::move(outcome)]() mutable {
-      state->work.reset();
-      Handler handler(std::move(state->handler));
-      handler(std::move(outcome));
-    });
+  void operator()(Outcome outcome) const { State::complete(state_, std::move(outcome)); }
+  /// Completes with `cancelled` once a stop is requested.
+  void stop_by(const std::stop_token& stop, Error cancelled) const {
+    if (!stop.stop_possible()) return;
+    state_->stopping.emplace(stop, Stop{state_, std::move(cancelled)});
   }
 
  private:
+  struct State;
+  struct Stop {
+    /// The state holds this, and lives until its handler was called.
+    std::weak_ptr<State> state;
+    Error cancelled;
+    void operator()() const {
+      if (auto alive = state.lock()) State::complete(std::move(alive), Outcome(fail(cancelled)));
+    }
+  };
   struct State {
     State(const Executor& executor, Handler own) : work(executor), handler(std::move(own)) {}
+    static void complete(std::shared_ptr<State> state, Outcome outcome) {
+      if (state->is_complete.exchange(true)) return;
+      auto executor = state->work.get_executor();
+      boost::asio::post(executor,
+                        [state = std::move(state), outcome = std::move(outcome)]() mutable {
+                          state->work.reset();
+                          Handler handler(std::move(state->handler));
+                          handler(std::move(outcome));
+                        });
+    }
+
     boost::asio::executor_work_guard<Executor> work;
     Handler handler;
+    std::atomic<bool> is_complete{false};
+    std::optional<std::stop_callback<Stop>> stopping;
   };
   std::shared_ptr<State> state_;
 };
+
+[[nodiscard]] inline Error stopped(const char* what) {
+  return Error::client(Errc::cancelled, std::string("a stop was requested: ") + what);
+}
 
 }  // namespace dohle::messaging
 
@@ -94,11 +130,16 @@ namespace asio {
 /// `options` must not have a callback, and an async of false has no effect: the caller never waits
 /// for the acknowledgement. Errors: those of Broker::publish, and the message's own.
 template <class T, class Token>
-auto publish(Broker& broker, std::string topic, T value, PublishOptions options, Token&& token) {
+auto publish(Broker& broker, std::string topic, T value, PublishOptions options,
+             std::stop_token stop, Token&& token) {
   return boost::asio::async_initiate<Token, void(Result<Receipt>)>(
-      [](auto handler, Broker* to, std::string name, auto sent, PublishOptions how) {
+      [](auto handler, Broker* to, std::string name, auto sent, PublishOptions how,
+         const std::stop_token& by) {
         using Handler = std::decay_t<decltype(handler)>;
         messaging::Completion<Result<Receipt>, Handler> done(std::move(handler));
+        if (by.stop_requested()) {
+          return done(fail(messaging::stopped("the message was not published")));
+        }
         if (how.callback) {
           return done(fail(Error::configuration(
               "callback is set; the completion token of dohle::asio::publish takes its place")));
@@ -106,9 +147,18 @@ auto publish(Broker& broker, std::string topic, T value, PublishOptions options,
         how.async = true;
         how.callback = [done](const Result<Receipt>& receipt) { done(receipt); };
         auto published = to->publish(name, std::move(sent), std::move(how));
-        if (!published) done(fail(published.error()));
+        if (!published) return done(fail(published.error()));
+        done.stop_by(by, messaging::stopped("the outcome of a publish is not awaited any more")
+                             .with_stored(Stored::possibly));
       },
-      token, &broker, std::move(topic), std::move(value), std::move(options));
+      token, &broker, std::move(topic), std::move(value), std::move(options), std::move(stop));
+}
+
+/// The same without a stop.
+template <class T, class Token>
+auto publish(Broker& broker, std::string topic, T value, PublishOptions options, Token&& token) {
+  return publish(broker, std::move(topic), std::move(value), std::move(options), std::stop_token(),
+                 std::forward<Token>(token));
 }
 
 /// The same with the options' defaults.
@@ -121,15 +171,30 @@ auto publish(Broker& broker, std::string topic, T value, Token&& token) {
 /// Sends a request and completes with Result<Reply>. Errors: those of Broker::request.
 template <class Reply, class Request, class Token>
 auto request(Broker& broker, std::string topic, Request value, RequestOptions options,
-             Token&& token) {
+             std::stop_token stop, Token&& token) {
   return boost::asio::async_initiate<Token, void(Result<Reply>)>(
-      [](auto handler, Broker* to, std::string name, auto sent, RequestOptions how) {
+      [](auto handler, Broker* to, std::string name, auto sent, RequestOptions how,
+         const std::stop_token& by) {
         using Handler = std::decay_t<decltype(handler)>;
         messaging::Completion<Result<Reply>, Handler> done(std::move(handler));
+        if (by.stop_requested()) {
+          return done(fail(messaging::stopped("the request was not sent")));
+        }
         auto requested = to->template request_async<Reply>(name, sent, done, std::move(how));
-        if (!requested) done(fail(requested.error()));
+        if (!requested) return done(fail(requested.error()));
+        done.stop_by(
+            by,
+            messaging::stopped("a reply is not awaited any more").with_stored(Stored::possibly));
       },
-      token, &broker, std::move(topic), std::move(value), std::move(options));
+      token, &broker, std::move(topic), std::move(value), std::move(options), std::move(stop));
+}
+
+/// The same without a stop.
+template <class Reply, class Request, class Token>
+auto request(Broker& broker, std::string topic, Request value, RequestOptions options,
+             Token&& token) {
+  return request<Reply>(broker, std::move(topic), std::move(value), std::move(options),
+                        std::stop_token(), std::forward<Token>(token));
 }
 
 /// The same with the options' defaults.
@@ -141,23 +206,64 @@ auto request(Broker& broker, std::string topic, Request value, Token&& token) {
 
 /// Sends all published messages and completes with Result<FlushReport> once each has an outcome. It
 /// waits on a thread of boost::asio::system_executor. Errors: those of Broker::flush.
+/// After a stop the thread waits on, and the Broker has to live until then.
 template <class Token>
-auto flush(Broker& broker, std::chrono::milliseconds timeout, Token&& token) {
+auto flush(Broker& broker, std::chrono::milliseconds timeout, std::stop_token stop, Token&& token) {
   return boost::asio::async_initiate<Token, void(Result<FlushReport>)>(
-      [](auto handler, Broker* to, std::chrono::milliseconds most) {
+      [](auto handler, Broker* to, std::chrono::milliseconds most, const std::stop_token& by) {
         using Handler = std::decay_t<decltype(handler)>;
         messaging::Completion<Result<FlushReport>, Handler> done(std::move(handler));
+        if (by.stop_requested()) {
+          return done(fail(messaging::stopped("the flush did not begin")));
+        }
         boost::asio::post(boost::asio::system_executor(),
                           [done, to, most] { done(to->flush(most)); });
+        done.stop_by(by, messaging::stopped("a flush is not awaited any more"));
       },
-      token, &broker, timeout);
+      token, &broker, timeout, std::move(stop));
+}
+
+/// The same without a stop.
+template <class Token>
+auto flush(Broker& broker, std::chrono::milliseconds timeout, Token&& token) {
+  return flush(broker, timeout, std::stop_token(), std::forward<Token>(token));
 }
 
 #if defined(BOOST_ASIO_HAS_CO_AWAIT)
 
-/// A handler of Broker::subscribe that runs a coroutine; made by coroutine_handler.
+}  // namespace asio
+}  // namespace v0
+}  // namespace dohle
+
+namespace dohle::messaging {
+
+/// The result of a handler that runs a coroutine.
+template <class Awaitable>
+struct AwaitedOutcome;
+template <class Value>
+struct AwaitedOutcome<boost::asio::awaitable<Value>> {
+  using type = Result<Value>;
+};
+template <class Value>
+struct AwaitedOutcome<boost::asio::awaitable<Result<Value>>> {
+  using type = Result<Value>;
+};
+template <class Awaitable>
+using OutcomeOf = typename AwaitedOutcome<Awaitable>::type;
+
+}  // namespace dohle::messaging
+
+namespace dohle {
+inline namespace v0 {
+namespace asio {
+
+/// A handler of Broker::subscribe or Broker::reply that runs a coroutine; made by
+/// coroutine_handler.
 template <class Executor, class Coroutine>
 class CoroutineHandler {
+  template <class... Arguments>
+  using Outcome = messaging::OutcomeOf<std::invoke_result_t<Coroutine&, Arguments...>>;
+
  public:
   /// See coroutine_handler.
   CoroutineHandler(Executor executor, Coroutine coroutine)
@@ -167,15 +273,35 @@ class CoroutineHandler {
   /// Runs the coroutine and waits for its end. Errors: the coroutine's; cancelled if the executor
   /// ends before the coroutine does.
   template <class... Arguments>
-    requires(std::same_as<std::invoke_result_t<Coroutine&, Arguments...>,
-                          boost::asio::awaitable<void>> ||
-             std::same_as<std::invoke_result_t<Coroutine&, Arguments...>,
-                          boost::asio::awaitable<Result<void>>>)
-  Result<void> operator()(Arguments... arguments) {
-    auto promise = std::make_shared<std::promise<Result<void>>>();
+  Outcome<Arguments...> operator()(Arguments... arguments) {
+    return run<Outcome<Arguments...>>((*coroutine_)(std::move(arguments)...));
+  }
+  /// The same for a request with its event, which lives until the coroutine has ended.
+  template <class Request>
+  Outcome<Request, const RawEvent&> operator()(Request request, const RawEvent& event) {
+    return run<Outcome<Request, const RawEvent&>>((*coroutine_)(std::move(request), event));
+  }
+
+ private:
+  template <class Outcome>
+  struct End {
+    std::shared_ptr<std::promise<Outcome>> promise;
+    void operator()(std::exception_ptr thrown) {
+      if (thrown) return promise->set_exception(std::move(thrown));
+      if constexpr (std::same_as<Outcome, Result<void>>) promise->set_value({});
+    }
+    template <class Value>
+    void operator()(std::exception_ptr thrown, Value value) {
+      if (thrown) return promise->set_exception(std::move(thrown));
+      promise->set_value(std::move(value));
+    }
+  };
+
+  template <class Outcome, class Awaitable>
+  Outcome run(Awaitable awaitable) {
+    auto promise = std::make_shared<std::promise<Outcome>>();
     auto ended = promise->get_future();
-    boost::asio::co_spawn(executor_, (*coroutine_)(std::move(arguments)...),
-                          End{std::move(promise)});
+    boost::asio::co_spawn(executor_, std::move(awaitable), End<Outcome>{std::move(promise)});
     try {
       return ended.get();
     } catch (const std::future_error&) {
@@ -184,22 +310,15 @@ class CoroutineHandler {
     }
   }
 
- private:
-  struct End {
-    std::shared_ptr<std::promise<Result<void>>> promise;
-    void operator()(std::exception_ptr thrown, Result<void> result = {}) {
-      if (thrown) return promise->set_exception(std::move(thrown));
-      promise->set_value(std::move(result));
-    }
-  };
-
   Executor executor_;
   std::shared_ptr<Coroutine> coroutine_;
 };
 
 /// Makes a handler of a coroutine: a function that takes what a handler takes (an Event<T>, a T, a
 /// T and a RawEvent, or a RawEvent) and returns boost::asio::awaitable<void> or
-/// awaitable<Result<void>>:
+/// awaitable<Result<void>>. Of Broker::reply it takes a Request, and if it likes the
+/// const RawEvent&, and returns awaitable<Reply> or awaitable<Result<Reply>>; a Reply has a default
+/// constructor.
 ///
 ///     broker.subscribe<Order>("orders", dohle::asio::coroutine_handler(context.get_executor(),
 ///         [](dohle::Event<Order> order) -> boost::asio::awaitable<void> { … }));

@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <stdexcept>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
@@ -213,6 +214,95 @@ TEST_F(Asio, coroutine_handler_fails_by_an_error_and_by_an_exception) {
   ASSERT_TRUE(lines_.wait_for(2));
   EXPECT_THAT(lines_.all()[0], HasSubstr("it is bad"));
   EXPECT_THAT(lines_.all()[1], HasSubstr("it fell"));
+}
+
+TEST_F(Asio, coroutine_handler_answers_requests_with_a_reply_or_an_error) {
+  const auto executor = context_->get_executor();
+  auto plain = broker_.reply<std::string>(
+      "t",
+      asio::coroutine_handler(executor,
+                              [this](std::string text) -> net::awaitable<std::string> {
+                                co_await net::post(*context_, net::use_awaitable);
+                                EXPECT_TRUE(is_on_context());
+                                co_return text + "!";
+                              }),
+      with_group_id("g"));
+  ASSERT_TRUE(plain) << plain.error().to_string();
+  EXPECT_EQ(broker_.request<std::string>("t", "text", patience), "text!");
+
+  ASSERT_TRUE(kafka::create_topic(broker_, "doubtful", 1, 1));
+  auto doubtful = broker_.reply<std::string>(
+      "doubtful",
+      asio::coroutine_handler(
+          executor,
+          [](std::string text, const RawEvent& request) -> net::awaitable<Result<Message>> {
+            co_await net::post(net::use_awaitable);
+            if (text == "throws") throw std::runtime_error("it fell");
+            if (text == "fails") {
+              co_return fail(Error::client(Errc::invalid_argument, "it is bad"));
+            }
+            co_return Message(text + " at " + std::to_string(request.offset().value));
+          }),
+      with_group_id("g"));
+  ASSERT_TRUE(doubtful) << doubtful.error().to_string();
+  EXPECT_EQ(broker_.request<std::string>("doubtful", "text", patience), "text at 0");
+  const auto failed = broker_.request<std::string>("doubtful", "fails", patience);
+  ASSERT_FALSE(failed);
+  EXPECT_THAT(std::string(failed.error().message()), HasSubstr("it is bad"));
+  const auto thrown = broker_.request<std::string>("doubtful", "throws", patience);
+  ASSERT_FALSE(thrown);
+  EXPECT_THAT(std::string(thrown.error().message()), HasSubstr("it fell"));
+}
+
+TEST_F(Asio, stop_ends_a_request_under_way_and_its_late_reply_is_ignored) {
+  ASSERT_TRUE(kafka::create_topic(broker_, "unread", 1, 1));
+  std::stop_source source;
+  auto asked =
+      asio::request<std::string>(broker_, "unread", std::string("text"), {.timeout = patience},
+                                 source.get_token(), net::use_future);
+  EXPECT_EQ(asked.wait_for(10ms), std::future_status::timeout);
+  source.request_stop();
+  const auto stopped = asked.get();
+  ASSERT_FALSE(stopped);
+  EXPECT_TRUE(stopped.error().is(Errc::cancelled)) << stopped.error().to_string();
+  EXPECT_EQ(stopped.error().stored(), Stored::possibly);
+  auto late = broker_.reply<std::string>(
+      "unread", [](const std::string& text) { return text; }, with_group_id("g"));
+  ASSERT_TRUE(late) << late.error().to_string();
+  EXPECT_EQ(broker_.request<std::string>("unread", "later", patience), "later");
+}
+
+TEST_F(Asio, stop_before_the_call_sends_nothing) {
+  std::stop_source source;
+  source.request_stop();
+  const auto stop = source.get_token();
+  const auto sent = asio::publish(broker_, "t", Message("text"), {}, stop, net::use_future).get();
+  ASSERT_FALSE(sent);
+  EXPECT_TRUE(sent.error().is(Errc::cancelled));
+  const auto flushed = asio::flush(broker_, patience, stop, net::use_future).get();
+  ASSERT_FALSE(flushed);
+  EXPECT_TRUE(flushed.error().is(Errc::cancelled));
+  const auto later = asio::publish(broker_, "t", Message("later"), net::use_future).get();
+  ASSERT_TRUE(later) << later.error().to_string();
+  EXPECT_EQ(later->offset, Offset{0}) << "the stopped publish stored its message";
+}
+
+TEST_F(Asio, stop_ends_the_wait_for_a_publish_and_not_the_publish) {
+  auto slow = connected("embedded:memory", kafka::with_batch_timeout(1min));
+  ASSERT_TRUE(slow && kafka::create_topic(*slow, "t", 1, 1));
+  std::stop_source source;
+  auto sent = asio::publish(*slow, "t", Message("text"), {}, source.get_token(), net::use_future);
+  source.request_stop();
+  const auto stopped = sent.get();
+  ASSERT_FALSE(stopped);
+  EXPECT_TRUE(stopped.error().is(Errc::cancelled));
+  EXPECT_EQ(stopped.error().stored(), Stored::possibly);
+  const auto flushed = asio::flush(*slow, patience, net::use_future).get();
+  ASSERT_TRUE(flushed) << flushed.error().to_string();
+  EXPECT_EQ(flushed->failed, 0u);
+  const auto later = slow->publish("t", "later", with_publish_async(false));
+  ASSERT_TRUE(later) << later.error().to_string();
+  EXPECT_EQ(later->get()->offset, Offset{1});
 }
 
 TEST_F(Asio, coroutine_handler_fails_if_its_executor_ends) {
