@@ -11,6 +11,9 @@ namespace dohle::messaging {
 
 namespace {
 
+/// Longer messages are cut, so that an answer with an error is small.
+constexpr std::size_t max_error_bytes = 1'000;
+
 std::string big_endian(std::int32_t value) {
   std::string bytes(sizeof value, '\0');
   wire::store_big_endian(std::as_writable_bytes(std::span(bytes)).data(), value);
@@ -84,8 +87,9 @@ Result<RequestHeaders> read_headers(const RawEvent& request) {
 }
 
 Message error_reply(const Error& why) {
-  return Message().with_header(std::string(error_header),
-                               std::string(why.name()) + ": " + std::string(why.message()));
+  return Message().with_header(
+      std::string(error_header),
+      std::string(why.name()) + ": " + std::string(why.message().substr(0, max_error_bytes)));
 }
 
 std::optional<Error> error_of(const RawEvent& reply) {

@@ -6,6 +6,7 @@
 #include "base/broker_errors.hpp"
 #include "messaging/publish_chain.hpp"
 #include "messaging/request_headers.hpp"
+#include "messaging/trace/handling_span.hpp"
 
 namespace dohle::messaging {
 
@@ -15,6 +16,12 @@ namespace {
 bool is_gone(const Error& why) {
   return why.is(Errc::no_such_topic) || why.is(Errc::no_such_partition) ||
          why.is_broker(broker_error::unknown_topic_or_partition);
+}
+
+/// Whether the reply has more bytes than the producer or the reply topic takes.
+bool is_too_large(const Error& why) {
+  return why.is(Errc::too_large) || why.is_broker(broker_error::message_too_large) ||
+         why.is_broker(broker_error::record_list_too_large);
 }
 
 Result<Message> made(const ReplyMaker& maker, const RawEvent& request, std::string_view topic) {
@@ -33,6 +40,14 @@ Failure failure_of(const RawEvent& request, Failure::Kind kind, const Error& why
           .offset = request.offset()};
 }
 
+/// A failure that its requester hears of.
+void report_failed(const ResponderMeans& means, const RawEvent& request, const Error& why) {
+  HandlingSpan::mark(why);
+  const bool in_decoding = why.is(Errc::codec_failed);
+  means.reports->report(
+      failure_of(request, in_decoding ? Failure::Kind::decode : Failure::Kind::handler, why));
+}
+
 /// Gives a reply what leads it to its requester, in place of what a reply that is passed on has.
 void address(const RequestHeaders& to, const RawEvent& request, Message& reply) {
   remove_headers(reply);
@@ -48,22 +63,25 @@ Result<void> answer(const ReplyMaker& maker, const ResponderMeans& means, const 
     means.counts->count_expired();
     return {};
   }
+  const auto send = [&](Message reply) {
+    address(*headers, request, reply);
+    return means.publish(headers->reply_topic, std::move(reply));
+  };
+  const std::string what = "the reply to a request of topic " + std::string(request.topic());
   auto reply = made(maker, request, headers->reply_topic);
-  const std::optional<Error> failed = reply ? std::nullopt : std::optional(reply.error());
+  std::optional<Error> failed = reply ? std::nullopt : std::optional(reply.error());
+  auto stored = reply ? send(*std::move(reply)) : Result<void>();
+  // No retry helps.
+  if (!stored && is_too_large(stored.error())) failed = stored.error().within(what);
   if (failed) {
-    const bool in_decoding = failed->is(Errc::codec_failed);
-    means.reports->report(
-        failure_of(request, in_decoding ? Failure::Kind::decode : Failure::Kind::handler, *failed));
-    reply = error_reply(*failed);
+    report_failed(means, request, *failed);
+    stored = send(error_reply(*failed));
   }
-  address(*headers, request, *reply);
-  const auto stored = means.publish(headers->reply_topic, *std::move(reply));
   if (stored) {
     means.counts->count_answer(failed.has_value());
     return {};
   }
-  const Error why =
-      stored.error().within("the reply to a request of topic " + std::string(request.topic()));
+  const Error why = stored.error().within(what);
   if (!is_gone(why)) return fail(why);
   means.counts->count_undeliverable();
   means.reports->report(failure_of(request, Failure::Kind::delivery, why));

@@ -256,6 +256,39 @@ TEST_F(RequestReply, answers_with_an_error_if_the_handler_fails_and_reports_it_o
   EXPECT_EQ(committed(), 3) << "an answered request is done";
 }
 
+TEST_F(RequestReply, answers_with_an_error_at_once_if_its_reply_is_too_large) {
+  // For the reply topic, and for the producer.
+  for (const std::size_t bytes : {std::size_t{5'000}, std::size_t{3} << 20}) {
+    Lines failures;
+    Broker answering = requester(with_error_handler([&failures](const Failure& failure) {
+      failures.add(std::string(failure.error.message()));
+    }));
+    const NewTopic small{
+        .name = "small", .partitions = 1, .config = {{"max.message.bytes", "1000"}}};
+    (void)answering.client().value().admin().create_topics({small});
+    std::atomic<int> calls{0};
+    auto responder = respond(answering, [&](const Question& question) -> Result<std::string> {
+      ++calls;
+      return std::string(question.bird == "small" ? 10 : bytes, 'x');
+    });
+    Broker broker = *connected(address(), with_reply_topic("small"));
+    const auto refused = broker.request<std::string>("questions", Question{"large"}, patience);
+    ASSERT_FALSE(refused);
+    EXPECT_TRUE(refused.error().is(Errc::handler_failed)) << refused.error().to_string();
+    EXPECT_THAT(std::string(refused.error().message()),
+                HasSubstr("the responder answered with an error: "));
+    EXPECT_EQ(broker.request<std::string>("questions", Question{"small"}, patience), "xxxxxxxxxx");
+    EXPECT_EQ(calls, 2) << "the handler was called again";
+    ASSERT_TRUE(failures.wait_for(1));
+    EXPECT_EQ(failures.all().size(), 1u);
+    EXPECT_THAT(failures.all().front(), HasSubstr("the reply to a request of topic questions"));
+    EXPECT_EQ(answering.request_counts().answered_with_error, 1u);
+    ASSERT_TRUE(responder.unsubscribe(patience));
+    EXPECT_THAT(responder.held(), testing::IsEmpty());
+  }
+  EXPECT_EQ(committed(), 4) << "a request that was answered with an error is done";
+}
+
 TEST_F(RequestReply, skips_an_expired_request) {
   Broker broker = requester();
   ASSERT_TRUE(broker.publish("questions", Message(R"({"bird":"old"})")

@@ -9,6 +9,7 @@
 
 #include "base/utf8.hpp"
 #include "messaging/trace/context_headers.hpp"
+#include "messaging/trace/handling_span.hpp"
 #include "messaging/trace/publish_observer.hpp"
 #include "telemetry/messaging_conventions.hpp"
 
@@ -160,6 +161,7 @@ SubscribeMiddleware trace_handling(Tracing tracing) {
     return [shared, next = std::move(next)](RawEvent& event) -> Result<void> {
       const auto span = shared->tracer->start(start_of_process(*shared, event));
       const TraceScope scope(span->context());
+      const HandlingSpan handling(*span);
       auto handled = next(event);
       if (!handled) mark_failed(*span, handled.error());
       span->end();
