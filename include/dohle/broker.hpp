@@ -121,6 +121,10 @@ enum class FailureAction : std::uint8_t {
 /// counts as FailureAction::retry.
 using FailureDecision = std::function<FailureAction(const Error& why, const RawEvent& event)>;
 
+/// Hears of partitions of a subscription; see SubscribeOptions::on_assigned. The span, never empty,
+/// is valid while it runs.
+using PartitionsHandler = std::function<void(std::span<const TopicPartition> partitions)>;
+
 /// Says whether a message is to be handled. Called on the threads of the subscription, several at a
 /// time.
 using EventFilter = std::function<bool(const RawEvent& event)>;
@@ -361,6 +365,31 @@ struct SubscribeOptions {
   /// with auto_ack off, and counted in dohle_filtered_messages_total. Its exception is a failure of
   /// the message. A filtered message of a batch counts for batch_size.
   EventFilter filter = nullptr;
+  /// Default: none. Called with partitions that the subscription starts to read, before it reads
+  /// them: those of the group's assignment, or without a group all, and later new ones.
+  ///
+  /// This and the next three functions are called on the thread that reads for the subscription,
+  /// one at a time, which reads nothing meanwhile: each has to return within rebalance_timeout and
+  /// max_poll_interval. They name partitions of the subscription's topic, not of retry topics. They
+  /// may call the Subscriber's functions, which subscribe may not have returned yet at the first
+  /// call: `seek` and `pause` have their effect before the next message is read, and `unsubscribe`
+  /// only requests the end. An exception goes to the error handler (Failure::Kind::subscription).
+  PartitionsHandler on_assigned = nullptr;
+  /// Default: none. Called with partitions that the subscription gives up: to another member of the
+  /// group, or at its end, also without a group. Their handlers have ended, or rebalance_timeout
+  /// has passed. The partitions are still owned and the acknowledged messages are committed
+  /// afterwards, so that events may be acknowledged inside.
+  PartitionsHandler on_revoked = nullptr;
+  /// Default: none. Called in place of on_revoked with partitions that are lost: the group went on
+  /// without this member. Nothing is committed any more, and an ack answers not_owner.
+  PartitionsHandler on_lost = nullptr;
+  /// Default: none. Called once for each time in which no message comes for idle_after while at
+  /// least one partition is assigned. A message that waits for a handler, or is being handled,
+  /// counts as one that comes; so paused partitions are idle in the end. A message, or the first
+  /// partitions after none, begin another such time.
+  std::function<void()> on_idle = nullptr;
+  /// Of on_idle alone. Default: 1 s. 1 ms to 1 day.
+  std::optional<std::chrono::milliseconds> idle_after = {};
   /// As `BrokerOptions::codec`. If absent, the broker's.
   std::optional<std::string> codec = {};
   /// As `BrokerOptions::content_type`. If absent, the broker's.
@@ -434,6 +463,7 @@ using SubscribeOption = std::function<void(SubscribeOptions&)>;
 
 namespace dohle::messaging {
 class BrokerRuntime;
+class PullReceiver;
 class Subscription;
 struct BrokerAccess;
 
@@ -483,6 +513,10 @@ concept FirstOption = !std::same_as<std::remove_cvref_t<T>, Options>;
 
 namespace dohle {
 inline namespace v0 {
+
+/// A subscription without a handler; see dohle/pull_subscriber.hpp.
+template <class T = RawEvent>
+class PullSubscriber;
 
 /// A running subscription: reads, and calls its handler on threads of its own.
 ///
@@ -551,6 +585,10 @@ class DOHLE_API Subscriber {
   /// returned. Idempotent. Errors: timed_out (a handler or a server hangs; its thread is detached);
   /// the error of the last commit.
   Result<void> unsubscribe(std::chrono::milliseconds timeout = std::chrono::seconds(30));
+
+ protected:
+  /// True if the receiver has taken a message.
+  Result<bool> next_event(std::chrono::milliseconds timeout, messaging::PullReceiver& receiver);
 
  private:
   friend struct messaging::BrokerAccess;
@@ -796,6 +834,30 @@ class DOHLE_API Broker {
     }
   }
 
+  /// Subscribes without a handler: the program takes the messages by PullSubscriber::next, decoded
+  /// to a T, or for RawEvent (the default) as they are. Needs dohle/pull_subscriber.hpp, which
+  /// dohle/kafka.hpp includes. A message is retried, and goes to retry topics and to
+  /// failure_policy, if it cannot be decoded, a middleware refuses it, or the program passes it to
+  /// nack; its retry in place comes out of next again. `concurrency` and the options of batches are
+  /// not allowed: any number of threads may call next. Errors: those of subscribe.
+  template <class T = RawEvent>
+  [[nodiscard]] Result<PullSubscriber<T>> subscribe_pull(std::string topic,
+                                                         SubscribeOptions options = {});
+  /// The same with options in the other style: `with_group_id("g")`.
+  template <class T = RawEvent, messaging::FirstOption<SubscribeOptions> First, class... Options>
+  [[nodiscard]] Result<PullSubscriber<T>> subscribe_pull(std::string topic, First&& first,
+                                                         Options&&... options) {
+    static_assert(messaging::are_options<SubscribeOptions, First, Options...>,
+                  "dohle: subscribe_pull: what follows the topic are options of a subscription: "
+                  "with_* functions that set a member of SubscribeOptions; a handler is for "
+                  "subscribe");
+    if constexpr (messaging::are_options<SubscribeOptions, First, Options...>) {
+      return subscribe_pull<T>(std::move(topic),
+                               messaging::options_of<SubscribeOptions>(
+                                   std::forward<First>(first), std::forward<Options>(options)...));
+    }
+  }
+
   /// What this Broker, its subscriptions and the Client under it counted, of this moment;
   /// docs/observability.md lists the metrics. Sends no request. Empty if `BrokerOptions::metrics`
   /// is false, in a child of fork() and for a Broker that was moved from; before connect() without
@@ -951,6 +1013,7 @@ class DOHLE_API Broker {
                                    SubscribeOptions options);
   Result<Subscriber> subscribe_raw_batch(std::string topic, messaging::BatchHandler handler,
                                          SubscribeOptions options);
+  Result<Subscriber> subscribe_pull_raw(std::string topic, SubscribeOptions options);
   template <class... Options>
   static constexpr void check_subscribe_options() {
     static_assert(messaging::are_options<SubscribeOptions, Options...>,

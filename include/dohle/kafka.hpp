@@ -15,6 +15,7 @@
 #include "dohle/error.hpp"
 #include "dohle/export.hpp"
 #include "dohle/options.hpp"
+#include "dohle/pull_subscriber.hpp"
 #include "dohle/redrive.hpp"
 #include "dohle/writer.hpp"
 

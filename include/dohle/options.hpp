@@ -276,6 +276,15 @@ template <class K>
 [[nodiscard]] inline SubscribeOption with_filter(EventFilter filter) {
   return [filter = std::move(filter)](SubscribeOptions& o) { o.filter = filter; };
 }
+/// Sets `SubscribeOptions::on_idle` and `SubscribeOptions::idle_after`.
+[[nodiscard]] inline SubscribeOption with_on_idle(
+    std::function<void()> callback,
+    std::chrono::milliseconds after = std::chrono::milliseconds(1'000)) {
+  return [callback = std::move(callback), after](SubscribeOptions& o) {
+    o.on_idle = callback;
+    o.idle_after = after;
+  };
+}
 /// Of one subscription, or broker-wide.
 [[nodiscard]] inline auto with_failure_policy(FailurePolicy policy) {
   return [policy](messaging::Reads auto& o) { o.failure_policy = policy; };
@@ -615,6 +624,18 @@ enum class ScramAlgorithm : std::uint8_t {
 /// Sets `SubscribeOptions::partition`.
 [[nodiscard]] inline SubscribeOption with_partition(PartitionId partition) {
   return [partition](SubscribeOptions& o) { o.partition = partition; };
+}
+/// Sets `SubscribeOptions::on_assigned`.
+[[nodiscard]] inline SubscribeOption with_on_assigned(PartitionsHandler callback) {
+  return [callback = std::move(callback)](SubscribeOptions& o) { o.on_assigned = callback; };
+}
+/// Sets `SubscribeOptions::on_revoked`.
+[[nodiscard]] inline SubscribeOption with_on_revoked(PartitionsHandler callback) {
+  return [callback = std::move(callback)](SubscribeOptions& o) { o.on_revoked = callback; };
+}
+/// Sets `SubscribeOptions::on_lost`.
+[[nodiscard]] inline SubscribeOption with_on_lost(PartitionsHandler callback) {
+  return [callback = std::move(callback)](SubscribeOptions& o) { o.on_lost = callback; };
 }
 /// Sets `SubscribeOptions::group_instance_id`.
 [[nodiscard]] inline SubscribeOption with_group_instance_id(std::string id) {

@@ -8,6 +8,7 @@
 
 #include "base/fork_watch.hpp"
 #include "client/cluster/waiter.hpp"
+#include "dohle/detail/shared_handler.hpp"
 #include "messaging/broker_access.hpp"
 #include "messaging/broker_runtime.hpp"
 #include "messaging/publish_chain.hpp"
@@ -303,6 +304,14 @@ Result<Subscriber> Broker::subscribe_raw_batch(std::string topic, messaging::Bat
   return messaging::BrokerAccess::make(std::move(*started));
 }
 
+Result<Subscriber> Broker::subscribe_pull_raw(std::string topic, SubscribeOptions options) {
+  if (auto usable = check(inside_.get()); !usable) return fail(usable.error());
+  messaging::skip_option(options);
+  auto started = inside_->subscribe_pull(std::move(topic), std::move(options));
+  if (!started) return fail(started.error());
+  return messaging::BrokerAccess::make(std::move(*started));
+}
+
 MetricsSnapshot Broker::metrics() const {
   return check(inside_.get()) ? inside_->metrics() : MetricsSnapshot();
 }
@@ -323,3 +332,12 @@ Result<FlushReport> Broker::disconnect(std::chrono::milliseconds timeout) {
 
 }  // namespace v0
 }  // namespace dohle
+
+namespace dohle::messaging {
+
+bool is_inside(const Broker& broker) {
+  const auto& runtime = BrokerAccess::runtime(broker);
+  return runtime && !runtime->is_forked() && runtime->is_inside();
+}
+
+}  // namespace dohle::messaging

@@ -20,6 +20,7 @@
 #include "messaging/middleware/filter.hpp"
 #include "messaging/producer_outbox.hpp"
 #include "messaging/publish_chain.hpp"
+#include "messaging/pull_call.hpp"
 #include "messaging/reach.hpp"
 #include "messaging/request_headers.hpp"
 #include "messaging/responder.hpp"
@@ -456,10 +457,12 @@ std::vector<SubscribeMiddleware> BrokerRuntime::subscribe_middlewares(const std:
                                                                       Handing handing) const {
   std::vector<SubscribeMiddleware> all;
   if (filter) all.push_back(filter_events(filter, metrics_, topic, group_id));
-  // Batches are counted and traced as wholes.
-  const bool is_each = handing == Handing::events;
+  // Batches are counted and traced as wholes. Who pulls an event handles it outside of the library,
+  // which counts that it was handed out.
+  const bool is_each = handing != Handing::batches;
   if (is_each && metrics_) all.push_back(count_handling(metrics_, topic, group_id));
-  if (is_each && options_.tracer) all.push_back(trace_handling(tracing(group_id)));
+  if (handing == Handing::events && options_.tracer)
+    all.push_back(trace_handling(tracing(group_id)));
   all.insert(all.end(), options_.subscribe_middlewares.begin(),
              options_.subscribe_middlewares.end());
   return all;
@@ -509,6 +512,12 @@ Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe_batch(std::string
                    std::move(handler));
 }
 
+Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe_pull(std::string topic,
+                                                                    SubscribeOptions options) {
+  return subscribe(std::move(topic), PullCall::handler(), std::move(options), Middlewares::all,
+                   nullptr, Handing::pulls);
+}
+
 Result<BatchCall> BrokerRuntime::batch_call(BatchHandler handler, const std::string& topic,
                                             const std::string& group_id,
                                             const SubscribeOptions& options) const {
@@ -523,15 +532,13 @@ Result<BatchCall> BrokerRuntime::batch_call(BatchHandler handler, const std::str
   });
 }
 
-Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe(std::string topic,
-                                                               SubscribeHandler handler,
-                                                               SubscribeOptions options,
-                                                               Middlewares around,
-                                                               BatchHandler batch_handler) {
+Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe(
+    std::string topic, SubscribeHandler handler, SubscribeOptions options, Middlewares around,
+    BatchHandler batch_handler, Handing handing) {
   if (!is_connected_) return fail(not_connected());
   messaging::take_configs(options);
-  auto read = messaging::read_settings(topic, options, options_,
-                                       batch_handler ? Handing::batches : Handing::events);
+  if (batch_handler) handing = Handing::batches;
+  auto read = messaging::read_settings(topic, options, options_, handing);
   if (!read) return fail(read.error());
   auto cluster = admin();
   if (!cluster) return fail(cluster.error());
@@ -557,7 +564,7 @@ Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe(std::string topic
     of_batches = *std::move(made);
   } else if (around == Middlewares::all) {
     const auto outer =
-        subscribe_middlewares(topic, read->consumer.group_id, options.filter, Handing::events);
+        subscribe_middlewares(topic, read->consumer.group_id, options.filter, handing);
     auto made = wrapped(std::move(handler), outer, options);
     if (!made) return fail(made.error());
     handler = *std::move(made);
@@ -584,6 +591,7 @@ Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe(std::string topic
   setup.topic = std::move(topic);
   setup.settings = read->state;
   setup.workers = options.concurrency;
+  setup.pulls = handing == Handing::pulls;
   setup.group_id = read->consumer.group_id;
   setup.rebalance_timeout = read->rebalance_timeout;
   setup.read_lag_interval = read->read_lag_interval;
@@ -771,6 +779,11 @@ std::vector<std::shared_ptr<Subscription>> BrokerRuntime::running() {
   return all;
 }
 
+bool BrokerRuntime::is_inside() {
+  return is_client_thread() ||
+         std::ranges::any_of(running(), [](const auto& each) { return each->may_not_wait(); });
+}
+
 Result<FlushReport> BrokerRuntime::flush(milliseconds timeout) {
   if (!is_connected_) return fail(not_connected());
   return flush_until(monotonic_now() + call_timeout(timeout));
@@ -838,8 +851,7 @@ Result<FlushReport> BrokerRuntime::disconnect(milliseconds timeout) {
   const auto subscriptions = running();
   is_closing_ = true;
   if (const auto all = requests()) all->close();
-  if (is_client_thread() ||
-      std::ranges::any_of(subscriptions, [](auto& one) { return one->may_not_wait(); })) {
+  if (is_inside()) {
     for (const auto& subscription : subscriptions) subscription->request_stop(timeout);
     return FlushReport{};
   }

@@ -51,6 +51,8 @@ class BrokerRuntime : public std::enable_shared_from_this<BrokerRuntime> {
                                                   SubscribeOptions options);
   Result<std::shared_ptr<Subscription>> subscribe_batch(std::string topic, BatchHandler handler,
                                                         SubscribeOptions options);
+  /// The program takes the messages by Subscription::next.
+  Result<std::shared_ptr<Subscription>> subscribe_pull(std::string topic, SubscribeOptions options);
   [[nodiscard]] MetricsSnapshot metrics();
   /// Sends a request; `receiver` is called exactly once if this succeeds. `waits` says that the
   /// caller then waits for it.
@@ -69,6 +71,8 @@ class BrokerRuntime : public std::enable_shared_from_this<BrokerRuntime> {
   [[nodiscard]] std::vector<std::shared_ptr<Subscription>> running();
   /// True on the client's own thread, which must not wait for itself.
   [[nodiscard]] bool is_client_thread() const;
+  /// True there, and on a thread that runs functions of one of its subscriptions.
+  [[nodiscard]] bool is_inside();
   /// True in a child of the process that it was made in. Any thread; check it before taking any
   /// lock.
   [[nodiscard]] bool is_forked() const { return made_in_.is_forked(); }
@@ -137,7 +141,8 @@ class BrokerRuntime : public std::enable_shared_from_this<BrokerRuntime> {
   enum class Middlewares : bool { none, all };
   Result<std::shared_ptr<Subscription>> subscribe(std::string topic, SubscribeHandler handler,
                                                   SubscribeOptions options, Middlewares around,
-                                                  BatchHandler batch_handler = nullptr);
+                                                  BatchHandler batch_handler = nullptr,
+                                                  Handing handing = Handing::events);
   /// The handler of batches with what the library and the program put around it. Errors: as
   /// wrapped.
   [[nodiscard]] Result<BatchCall> batch_call(BatchHandler handler, const std::string& topic,

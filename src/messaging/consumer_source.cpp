@@ -213,6 +213,8 @@ void ConsumerSource::resume(std::span<const TopicPartition> partitions) {
 }
 
 void ConsumerSource::seek(const TopicPartition& partition, Offset offset) {
+  // The program's place wins over that of start_offset.
+  std::erase(unplaced_, partition);
   (void)consumer_.seek(partition, offset);
 }
 

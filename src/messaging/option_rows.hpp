@@ -163,6 +163,9 @@ struct OptionTable<SubscribeOptions> {
           option("max_retry_delay", &O::max_retry_delay).from(0, 60 * minute_ms, "ms"),
           option("retry_topics", &O::retry_topics), option("retry_prefix", &O::retry_prefix),
           option("failure_decision", &O::failure_decision), option("filter", &O::filter),
+          option("on_assigned", &O::on_assigned), option("on_revoked", &O::on_revoked),
+          option("on_lost", &O::on_lost), option("on_idle", &O::on_idle),
+          option("idle_after", &O::idle_after).from(1, day_ms, "ms"),
           option("ack_timeout", &O::ack_timeout).from(0, day_ms, "ms"),
           option("max_unacknowledged", &O::max_unacknowledged).from(1, INT32_MAX),
           option("max_unacknowledged_bytes", &O::max_unacknowledged_bytes)

@@ -158,6 +158,10 @@ Result<void> check_handling(const SubscribeOptions& own) {
           Error::configuration("auto_create_topic: " + std::string(named.error().message())));
     }
   }
+  if (own.idle_after && !own.on_idle) {
+    return fail(Error::configuration("idle_after is " + std::to_string(own.idle_after->count()) +
+                                     " ms; it is allowed with on_idle only"));
+  }
   return check_middlewares(own.middlewares, "middlewares");
 }
 
@@ -436,6 +440,11 @@ Result<ReadSettings> read_settings(const std::string& topic, const SubscribeOpti
     return fail(checked.error());
   }
   if (auto checked = check_exclusions(group, own); !checked) return fail(checked.error());
+  if (handing == Handing::pulls && own.concurrency != 1) {
+    return fail(Error::configuration("concurrency is " + std::to_string(own.concurrency) +
+                                     "; it is not allowed with subscribe_pull, where any number of "
+                                     "threads may call next"));
+  }
   const auto batches = batch_settings(own, handing);
   if (!batches) return fail(batches.error());
   if (*batches) {
@@ -464,6 +473,7 @@ Result<ReadSettings> read_settings(const std::string& topic, const SubscribeOpti
                .look_timeout = broker.read_timeout};
   made.state = {.auto_ack = own.auto_ack,
                 .unordered = own.unordered,
+                .orders_partitions = handing == Handing::pulls && !own.unordered,
                 .batches = *batches,
                 .max_retries = own.max_retries,
                 .retry_delay = own.retry_delay,

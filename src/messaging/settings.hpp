@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+
 #include "dohle/client.hpp"
 #include "dohle/kafka.hpp"
 #include "messaging/consumer_source.hpp"
@@ -22,8 +24,8 @@ namespace dohle::messaging {
 
 [[nodiscard]] Result<void> check(const RequestOptions& options);
 
-/// What the handler of a subscription takes.
-enum class Handing : bool { events, batches };
+/// What the handler of a subscription takes; `pulls`: the program asks for each event.
+enum class Handing : std::uint8_t { events, batches, pulls };
 
 /// The settings of one subscription: its own options, and the broker's for those that are absent.
 struct ReadSettings {

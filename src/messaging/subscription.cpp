@@ -31,6 +31,8 @@ constexpr std::chrono::milliseconds max_commit{60'000};
 thread_local const Subscription* running_here = nullptr;
 thread_local const Subscription* polling_here = nullptr;
 
+constexpr std::chrono::seconds default_idle_after{1};
+
 std::string place_of(const EventState& event) {
   return partition_name(event.topic, event.partition) + " at offset " +
          std::to_string(event.offset.value);
@@ -67,7 +69,13 @@ std::shared_ptr<Subscription> Subscription::start(Setup setup) {
 }
 
 Subscription::Subscription(Setup setup)
-    : setup_(std::move(setup)), source_(*setup_.source), state_(setup_.settings) {}
+    : setup_(std::move(setup)),
+      source_(*setup_.source),
+      state_(setup_.settings),
+      idle_(setup_.options.on_idle
+                ? std::optional(setup_.options.idle_after.value_or(default_idle_after))
+                : std::nullopt),
+      last_pull_(monotonic_now()) {}
 
 Subscription::~Subscription() {
   // The last reference may be that of one of these threads, which cannot join itself.
@@ -76,6 +84,13 @@ Subscription::~Subscription() {
   }
   // No call of unsubscribe has returned it.
   if (end_error_) report_subscription(*end_error_);
+}
+
+Subscription::Inside::Inside(const Subscription& subscription)
+    : before_(std::exchange(running_here, &subscription)) {}
+
+Subscription::Inside::~Inside() {
+  running_here = before_;
 }
 
 bool Subscription::may_not_wait() const {
@@ -131,8 +146,10 @@ void Subscription::request_stop(std::chrono::milliseconds timeout) {
 void Subscription::mark_stopping(Lock& lock, std::chrono::milliseconds timeout) {
   stop_by_ = std::min(stop_by_, monotonic_now() + call_timeout(timeout));
   is_stopping_ = true;
+  release_pulled();
   state_.stop();
   work_.notify_all();
+  attend_.notify_all();
   change_.notify_all();
   nudge(lock);
 }
@@ -172,6 +189,8 @@ Result<void> Subscription::ack(EventState& event) {
   Lock lock(mutex_);
   auto acked = state_.ack(event);
   if (acked) {
+    // Without a report, since it did not fail.
+    (void)end_if_pulled(event);
     // There may be room for messages beyond max_unacknowledged.
     work_.notify_all();
     nudge(lock);
@@ -187,7 +206,8 @@ Result<void> Subscription::nack(const EventPointer& event, Error why) {
     Lock lock(mutex_);
     auto nacked = state_.nack(event, std::move(why), monotonic_now(), report, asked);
     if (!nacked) return nacked;
-    work_.notify_one();
+    if (auto ended = end_if_pulled(*event)) report = std::move(ended);
+    wake_worker();
     end_by_policy(lock);
   }
   if (report) tell(*report);
@@ -198,7 +218,9 @@ Result<void> Subscription::retry_after(const EventPointer& event, std::chrono::m
   if (auto usable = check_usable(); !usable) return usable;
   const Lock lock(mutex_);
   auto asked = state_.retry_after(event, delay, monotonic_now());
-  work_.notify_one();
+  // It goes to a retry topic, without a report.
+  if (asked) (void)end_if_pulled(*event);
+  wake_worker();
   return asked;
 }
 
@@ -259,10 +281,20 @@ void Subscription::work() {
       send(lock, *redirect);
       continue;
     }
+    if (setup_.pulls) {
+      attends_at_ = state_.next_attendance();
+      attend_.wait_until(lock, attends_at_);
+      continue;
+    }
     if (handle_next(lock, now)) continue;
     const TimePoint next = state_.next_time();
     work_.wait_until(lock, next);
   }
+}
+
+void Subscription::wake_worker() {
+  work_.notify_one();
+  if (setup_.pulls && state_.next_attendance() < attends_at_) attend_.notify_one();
 }
 
 bool Subscription::tell_waiting(Lock& lock, TimePoint now) {
@@ -310,6 +342,7 @@ void Subscription::on_redirected(std::uint64_t id, const Result<Receipt>& outcom
   state_.on_redirected(id, outcome, monotonic_now());
   // There may be a report, the freed lane may have an item, and the partition room.
   work_.notify_all();
+  attend_.notify_all();
   change_.notify_all();
   nudge(lock);
 }
@@ -347,7 +380,7 @@ void Subscription::handle(Lock& lock, EventPointer event) {
 void Subscription::go_on(Lock& lock, TimePoint now) {
   change_.notify_all();
   // The freed lane may have another item, and a retry a new wake-up time.
-  work_.notify_one();
+  wake_worker();
   end_by_policy(lock);
   nudge(lock, now);
 }
@@ -434,6 +467,7 @@ void Subscription::read_once() {
   apply_pauses();
   start_commit();
   report_lag();
+  report_idle();
   poll();
 }
 
@@ -460,10 +494,14 @@ RebalanceListener Subscription::listener() {
 }
 
 void Subscription::on_assigned(std::span<const TopicPartition> partitions) {
-  const std::lock_guard lock(mutex_);
-  state_.on_assigned(partitions);
-  was_assigned_ = true;
-  unknown_positions_.insert(unknown_positions_.end(), partitions.begin(), partitions.end());
+  {
+    const std::lock_guard lock(mutex_);
+    state_.on_assigned(partitions);
+    was_assigned_ = true;
+    unknown_positions_.insert(unknown_positions_.end(), partitions.begin(), partitions.end());
+    idle_.on_partitions(!state_.assignment().empty(), monotonic_now());
+  }
+  tell_assigned(partitions);
 }
 
 void Subscription::on_revoked(std::span<const TopicPartition> partitions) {
@@ -474,18 +512,28 @@ void Subscription::on_revoked(std::span<const TopicPartition> partitions) {
     const TimePoint deadline =
         std::min(stop_by_, monotonic_now() + Duration(setup_.rebalance_timeout));
     change_.wait_until(lock, deadline, [&] { return !state_.is_running_in(partitions); });
+  }
+  tell_revoked(partitions);
+  {
+    const std::lock_guard lock(mutex_);
     offsets = state_.final_commit(partitions);
   }
   commit_now(std::move(offsets));
-  on_lost(partitions);
+  give_up(partitions);
 }
 
 void Subscription::on_lost(std::span<const TopicPartition> partitions) {
+  give_up(partitions);
+  tell_lost(partitions);
+}
+
+void Subscription::give_up(std::span<const TopicPartition> partitions) {
   const std::lock_guard lock(mutex_);
   state_.on_given_up(partitions);
   std::erase_if(unknown_positions_, [&](const TopicPartition& partition) {
     return std::ranges::find(partitions, partition) != partitions.end();
   });
+  idle_.on_partitions(!state_.assignment().empty(), monotonic_now());
 }
 
 void Subscription::commit_now(std::vector<PartitionOffset> offsets) {
@@ -580,7 +628,7 @@ void Subscription::report_lag() {
 
 TimePoint Subscription::wake_at(TimePoint now) const {
   const TimePoint at = now + Duration(is_ready_ ? max_poll : unready_poll);
-  const TimePoint due = std::min({at, lag_due_at_, state_.next_resume(now)});
+  const TimePoint due = std::min({at, lag_due_at_, state_.next_resume(now), idle_.next_time()});
   return state_.next_commit_at() > now ? std::min(due, state_.next_commit_at()) : due;
 }
 
@@ -630,7 +678,8 @@ void Subscription::take(messaging::PolledRecords fetched) {
     state_.on_records(fetched.records, std::move(fetched.buffer),
                       {monotonic_now(), setup_.outbox ? setup_.wall() : Timestamp{}});
     rewinds = state_.take_rewinds();
-    if (setup_.workers > 1) {
+    idle_.on_message(monotonic_now());
+    if (setup_.workers > 1 || setup_.pulls) {
       work_.notify_all();
     } else {
       work_.notify_one();
@@ -677,16 +726,20 @@ void Subscription::leave_if_overdue() {
   std::vector<TopicPartition> owned;
   {
     const std::lock_guard lock(mutex_);
-    const auto since = state_.running_since();
+    const auto since = busy_since();
     if (!since || monotonic_now() - *since < Duration(setup_.max_poll_interval)) return;
     owned = state_.assignment();
+    release_pulled();
+    waits_for_pull_ = setup_.pulls;
   }
   // The next owner of the partitions handles the message again, so nothing waits for this handler.
   on_lost(owned);
-  report_subscription(Error::client(
-      Errc::limit_reached, "a handler runs longer than max_poll_interval (" +
-                               std::to_string(setup_.max_poll_interval.count()) +
-                               " ms); the subscription leaves the group until the handler ends"));
+  const std::string what = setup_.pulls ? "next was not called for" : "a handler runs";
+  const std::string end = setup_.pulls ? "it is called again" : "the handler ends";
+  report_subscription(Error::client(Errc::limit_reached,
+                                    what + " longer than max_poll_interval (" +
+                                        std::to_string(setup_.max_poll_interval.count()) +
+                                        " ms); the subscription leaves the group until " + end));
   if (auto left = source_.leave(); !left) back_off(left.error());
   is_started_ = false;
 }
@@ -694,8 +747,8 @@ void Subscription::leave_if_overdue() {
 bool Subscription::wait_for_overdue() {
   Lock lock(mutex_);
   change_.wait_until(lock, monotonic_now() + Duration(max_poll),
-                     [&] { return state_.running() == 0 || is_stopping_; });
-  return state_.running() == 0 && !is_stopping_;
+                     [&] { return is_free_to_join() || is_stopping_; });
+  return is_free_to_join() && !is_stopping_;
 }
 
 void Subscription::back_off(const Error& why) {
@@ -718,13 +771,19 @@ void Subscription::wait_longer(const Error& why) {
 }
 
 void Subscription::finish() {
+  std::vector<TopicPartition> owned;
   std::vector<PartitionOffset> offsets;
   {
     Lock lock(mutex_);
     change_.wait_until(lock, stop_by_,
                        [&] { return state_.running() == 0 && state_.redirecting() == 0; });
     (void)tell_waiting(lock, monotonic_now());
-    offsets = state_.final_commit(state_.assignment());
+    owned = state_.assignment();
+  }
+  tell_revoked(owned);
+  {
+    const std::lock_guard lock(mutex_);
+    offsets = state_.final_commit(owned);
   }
   commit_now(std::move(offsets));
   // One deadline for all of them.
@@ -747,6 +806,14 @@ inline namespace v0 {
 Subscriber::Subscriber(std::shared_ptr<messaging::Subscription> subscription)
     : subscription_(std::move(subscription)) {}
 Subscriber::Subscriber(Subscriber&&) noexcept = default;
+
+Result<bool> Subscriber::next_event(std::chrono::milliseconds timeout,
+                                    messaging::PullReceiver& receiver) {
+  if (!subscription_) {
+    return fail(Error::client(Errc::closed, "the Subscriber was moved from"));
+  }
+  return subscription_->next(timeout, receiver);
+}
 
 Subscriber& Subscriber::operator=(Subscriber&& other) noexcept {
   if (this == &other) return *this;

@@ -6,13 +6,17 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
+#include <thread>
 #include <vector>
 
 #include "base/fork_watch.hpp"
 #include "base/thread.hpp"
 #include "base/wait_point.hpp"
 #include "dohle/broker.hpp"
+#include "dohle/detail/pull_receiver.hpp"
 #include "messaging/batch_call.hpp"
+#include "messaging/idle_watch.hpp"
 #include "messaging/outbox.hpp"
 #include "messaging/reports.hpp"
 #include "messaging/source.hpp"
@@ -53,6 +57,8 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
     SubscribeHandler handler = nullptr;
     /// In place of `handler` with `settings.batches`.
     std::optional<BatchCall> batch_handler = {};
+    /// `handler` is called by `next`. The only worker attends to the rest.
+    bool pulls = false;
     std::unique_ptr<messaging::Source> source;
     /// Null without retry topics and dead letters.
     std::unique_ptr<Outbox> outbox = nullptr;
@@ -94,6 +100,9 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   Result<void> pause_all(bool pauses);
   Result<void> pause(PartitionId partition, bool pauses);
   Result<void> seek(PartitionId partition, Offset offset);
+  /// Passes the next message to `receiver`; false if none came in time. Only with `Setup::pulls`.
+  /// Errors: closed, would_deadlock, forked.
+  Result<bool> next(std::chrono::milliseconds timeout, PullReceiver& receiver);
   /// True inside its handler or error handler, and on the client's thread.
   [[nodiscard]] bool may_not_wait() const;
 
@@ -107,6 +116,18 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
  private:
   using Lock = std::unique_lock<std::mutex>;
 
+  /// Makes may_not_wait true on this thread.
+  class Inside {
+   public:
+    explicit Inside(const Subscription& subscription);
+    ~Inside();
+    Inside(const Inside&) = delete;
+    Inside& operator=(const Inside&) = delete;
+
+   private:
+    const Subscription* const before_;
+  };
+
   // The polling thread.
   void read();
   void read_once();
@@ -115,6 +136,20 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   void on_assigned(std::span<const TopicPartition> partitions);
   void on_revoked(std::span<const TopicPartition> partitions);
   void on_lost(std::span<const TopicPartition> partitions);
+  void give_up(std::span<const TopicPartition> partitions);
+
+  // The program's callbacks, without the lock. They name partitions of the source, each once as
+  // assigned and once as revoked or lost.
+
+  void tell_assigned(std::span<const TopicPartition> partitions);
+  void tell_revoked(std::span<const TopicPartition> partitions);
+  void tell_lost(std::span<const TopicPartition> partitions);
+  void report_idle();
+  void call_back(std::string_view name, const PartitionsHandler& callback,
+                 std::span<const TopicPartition> partitions);
+  /// Takes those out that the program was told of.
+  [[nodiscard]] std::vector<TopicPartition> take_told(std::span<const TopicPartition> partitions);
+
   void wait_for_room(Lock& lock);
   void apply_pauses();
   void rewind(std::span<const std::pair<TopicPartition, Offset>> rewinds);
@@ -127,6 +162,7 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   void learn_positions(bool all);
   void leave_if_overdue();
   bool wait_for_overdue();
+  [[nodiscard]] bool is_free_to_join() const { return state_.running() == 0 && !waits_for_pull_; }
   /// Reports the error and waits.
   void back_off(const Error& why);
   /// The same, but reports a failure that may pass only once max_attempts reads in a row have
@@ -159,6 +195,29 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   /// Counts a message that was stored in a retry topic or among the dead letters.
   void count_stored(bool is_dead_letter);
   void on_redirected(std::uint64_t id, const Result<Receipt>& outcome);
+  /// A thread has something to do: one that handles, or the worker of a subscription that is
+  /// pulled.
+  void wake_worker();
+
+  // The threads that pull.
+
+  class Puller;
+  struct Pulled {
+    std::thread::id thread;
+    EventPointer event;
+  };
+  /// True if the receiver has taken the event.
+  bool pass(Lock& lock, EventPointer event, PullReceiver& receiver);
+  /// With auto_ack an event counts as running until its thread calls `next` again.
+  void keep_pulled(EventPointer event);
+  void end_pulled(Lock& lock, const EventPointer& event, Result<void> result, FailureAction asked);
+  void end_last_pulled(Lock& lock);
+  /// After an ack or a nack.
+  [[nodiscard]] std::optional<Report> end_if_pulled(const EventState& event);
+  void release_pulled();
+  /// Since when a handler runs, or no thread has called `next`.
+  [[nodiscard]] std::optional<TimePoint> busy_since() const;
+
   /// Reports what waits to be reported. True if there was anything; the lock was free meanwhile.
   bool tell_waiting(Lock& lock, TimePoint now);
 
@@ -177,6 +236,7 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
 
   mutable std::mutex mutex_;
   WaitPoint work_;    ///< for workers: work, or the end
+  WaitPoint attend_;  ///< for the worker of a subscription that is pulled, in place of work_
   WaitPoint change_;  ///< for all other waiting threads
   messaging::SubscriptionState state_;
   std::vector<Thread> threads_;
@@ -197,6 +257,18 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   std::int32_t failed_reads_ = 0;
   std::vector<TopicPartition> unknown_positions_;
   TimePoint lag_due_at_ = TimePoint::max();  ///< set once it has started, unless it is off
+  IdleWatch idle_;
+  /// Of the polling thread.
+  std::vector<TopicPartition> told_;
+  /// At most one for each thread.
+  std::vector<Pulled> pulled_;
+  /// Number of threads inside `next`.
+  std::size_t pulling_ = 0;
+  TimePoint last_pull_;
+  /// It left the group since no thread called `next`.
+  bool waits_for_pull_ = false;
+  /// How long the worker of a subscription that is pulled waits.
+  TimePoint attends_at_ = never;
   const ForkMark made_in_;
 };
 

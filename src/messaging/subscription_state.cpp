@@ -218,7 +218,8 @@ std::size_t SubscriptionState::lane_of(const ConsumerRecord& record) {
   if (!record.key && settings_.unordered) return unordered_++ % lanes_.count();
   std::size_t hash = std::hash<std::string_view>{}(record.topic);
   hash = hash * 31 + static_cast<std::size_t>(record.partition.value);
-  if (record.key) hash = hash * 31 + std::hash<std::string_view>{}(as_text(*record.key));
+  const bool goes_by_key = record.key && !settings_.orders_partitions;
+  if (goes_by_key) hash = hash * 31 + std::hash<std::string_view>{}(as_text(*record.key));
   return hash % lanes_.count();
 }
 
@@ -374,9 +375,7 @@ SubscriptionState::Partition* SubscriptionState::owned(const messaging::EventSta
   return entry == nullptr ? nullptr : &entry->second;
 }
 
-std::optional<Report> SubscriptionState::on_handled(const EventPointer& event, Result<void> result,
-                                                    TimePoint now, FailureAction asked) {
-  using Settled = messaging::EventState::Settled;
+SubscriptionState::Partition* SubscriptionState::end_running(const EventPointer& event) {
   const std::size_t place = event->running_place;
   DOHLE_ASSERT(place < running_.size() && running_[place] == event,
                "a handler ended that did not run");
@@ -384,6 +383,22 @@ std::optional<Report> SubscriptionState::on_handled(const EventPointer& event, R
   running_[place]->running_place = place;
   running_.pop_back();
   event->is_running = false;
+  Partition* const partition = owned(*event);
+  if (partition == nullptr) return nullptr;
+  DOHLE_ASSERT(partition->running > 0, "the running handlers of a partition are miscounted");
+  --partition->running;
+  return partition;
+}
+
+void SubscriptionState::on_released(const EventPointer& event) {
+  (void)end_running(event);
+  finish_lane(event->lane);
+}
+
+std::optional<Report> SubscriptionState::on_handled(const EventPointer& event, Result<void> result,
+                                                    TimePoint now, FailureAction asked) {
+  using Settled = messaging::EventState::Settled;
+  Partition* const partition = end_running(event);
   if (event->nacked_with && result) {
     result = fail(*event->nacked_with);
     asked = event->nacked_action;
@@ -391,10 +406,7 @@ std::optional<Report> SubscriptionState::on_handled(const EventPointer& event, R
 
   std::optional<Report> report;
   bool has_lane = true;
-  Partition* partition = owned(*event);
   if (partition != nullptr) {
-    DOHLE_ASSERT(partition->running > 0, "the running handlers of a partition are miscounted");
-    --partition->running;
     if (!result && event->settled == Settled::acked) {
       report = report_about(*event, result.error());
     } else if (!result) {
@@ -738,8 +750,8 @@ Result<void> SubscriptionState::retry_after(const EventPointer& event, milliseco
               now, report);
 }
 
-TimePoint SubscriptionState::next_time() const {
-  TimePoint next = batcher_ ? batcher_->next_time() : lanes_.next_time();
+TimePoint SubscriptionState::next_attendance() const {
+  TimePoint next = never;
   if (!awaited_.empty()) next = std::min(next, awaited_.front().due);
   for (const auto& [_, pending] : redirects_) {
     if (!pending.is_under_way) next = std::min(next, pending.due);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -39,6 +40,8 @@ struct BatchSettings {
 struct SubscriptionSettings {
   bool auto_ack = true;
   bool unordered = false;
+  /// The messages of a partition keep their order, whatever their keys.
+  bool orders_partitions = false;
   /// Absent: the handler takes one event at a time.
   std::optional<BatchSettings> batches = {};
   int max_retries = 3;
@@ -142,6 +145,8 @@ class SubscriptionState {
   /// program's decision about a failed one.
   std::optional<Report> on_handled(const EventPointer& event, Result<void> result, TimePoint now,
                                    FailureAction asked = FailureAction::retry);
+  /// Nobody will say what becomes of a running event: it stays pending, and its lane goes on.
+  void on_released(const EventPointer& event);
 
   // The same for a subscription in batches.
 
@@ -181,11 +186,18 @@ class SubscriptionState {
   // Time.
 
   /// The next time at which take_work, take_redirect or overdue_acks may return an event.
-  [[nodiscard]] TimePoint next_time() const;
+  [[nodiscard]] TimePoint next_time() const { return std::min(next_work(), next_attendance()); }
+  /// The same of take_work alone, and of the others.
+  [[nodiscard]] TimePoint next_work() const {
+    return batcher_ ? batcher_->next_time() : lanes_.next_time();
+  }
+  [[nodiscard]] TimePoint next_attendance() const;
   /// The next time after `now` at which the delay of a retry topic's record has passed.
   [[nodiscard]] TimePoint next_resume(TimePoint now) const;
   /// Events that were not acknowledged in time, each once.
   [[nodiscard]] std::vector<Report> overdue_acks(TimePoint now);
+  /// True if a message waits for a handler, or is being handled.
+  [[nodiscard]] bool is_busy() const { return queued() > 0 || !running_.empty(); }
   /// The start of the handler that has been running longest.
   [[nodiscard]] std::optional<TimePoint> running_since() const;
   [[nodiscard]] std::size_t running() const { return running_.size(); }
@@ -331,6 +343,8 @@ class SubscriptionState {
   void settle(messaging::EventState& event, Partition& partition);
   void hand_out(Partition& partition, EventPointer event);
   void start(EventPointer event, TimePoint now);
+  /// Ends `start`. Null if its partition is no longer owned.
+  Partition* end_running(const EventPointer& event);
 
   // The events that wait for a handler, one by one or in batches.
 

@@ -201,6 +201,38 @@ TEST_F(TracedBroker, reply_is_in_the_trace_of_its_request) {
   EXPECT_EQ(replied.context.trace_id, sent.context.trace_id);
 }
 
+TEST_F(TracedBroker, process_span_of_a_reply_handler_that_fails_has_its_error) {
+  connect_traced(with_reply_topic("replies"));
+  ASSERT_TRUE(kafka::create_topic(*broker_, "replies", 1, 1));
+  const auto responder = broker_->reply<std::string>(
+      "t",
+      [](const std::string&) -> Result<std::string> {
+        return fail(Error::client(Errc::invalid_argument, "it is bad"));
+      },
+      with_group_id("g"));
+  ASSERT_TRUE(responder) << responder.error().to_string();
+  EXPECT_FALSE(broker_->request<std::string>("t", "text", patience));
+  const FinishedSpan handled = spans->named("process t").front();
+  EXPECT_EQ(handled.status, SpanStatus::error);
+  EXPECT_EQ(text_of(handled, "error.type"), "invalid_argument");
+  EXPECT_THAT(handled.description, HasSubstr("it is bad"));
+  EXPECT_EQ(spans->named("send replies").front().status, SpanStatus::unset);
+}
+
+TEST_F(TracedBroker, pulled_messages_have_poll_and_commit_spans_alone) {
+  connect_traced();
+  store("text");
+  auto reader = broker_->subscribe_pull<std::string>("t", with_group_id("g"));
+  ASSERT_TRUE(reader) << reader.error().to_string();
+  const auto next = reader->next(patience);
+  ASSERT_TRUE(next && *next);
+  ASSERT_TRUE(reader->next(0ms));
+  ASSERT_TRUE(reader->unsubscribe(patience));
+  EXPECT_THAT(spans->named("poll t"), SizeIs(1));
+  EXPECT_THAT(spans->named("commit t"), SizeIs(1));
+  for (const FinishedSpan& each : spans->all()) EXPECT_NE(each.name, "process t");
+}
+
 TEST_F(TracedBroker, context_in_the_headers_is_the_parent_without_a_current_one) {
   connect_traced();
   const std::string given = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";

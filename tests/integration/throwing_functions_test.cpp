@@ -1,6 +1,7 @@
 // Functions of the program that throw: where each exception goes (docs/messaging.md, "Exceptions of
 // your functions"). Each ends where the table says, and what the library was doing goes on.
 #include <atomic>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -88,6 +89,28 @@ TEST_F(Throwing, read_lag_handler_is_a_failure_of_the_subscription) {
   ASSERT_TRUE(reader);
   EXPECT_TRUE(lines_.wait_for(2)) << "it is called again";
   EXPECT_THAT(lines_.all(), Contains(HasSubstr("the read lag handler threw: no paper")));
+}
+
+TEST_F(Throwing, callbacks_of_a_subscription_are_failures_of_it) {
+  connect(with_error_handler([this](const Failure& failure) {
+    if (failure.kind == Failure::Kind::subscription) lines_.add(failure.error.to_string());
+  }));
+  const auto partitions = [](std::span<const TopicPartition>) { throw no_paper(); };
+  std::atomic<int> handled{0};
+  auto reader = broker_->subscribe(
+      "t", [&handled](RawEvent) { ++handled; }, with_group_id("g"),
+      kafka::with_on_assigned(partitions), kafka::with_on_revoked(partitions),
+      with_on_idle([] { throw no_paper(); }, 1ms));
+  ASSERT_TRUE(reader) << reader.error().to_string();
+  ASSERT_TRUE(lines_.wait_for(2));
+  store("text");
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  while (handled < 1 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+  EXPECT_EQ(handled, 1);
+  EXPECT_TRUE(reader->unsubscribe(patience));
+  for (const char* each : {"on_assigned", "on_idle", "on_revoked"}) {
+    EXPECT_THAT(lines_.all(), Contains(HasSubstr(std::string(each) + " threw: no paper")));
+  }
 }
 
 TEST_F(Throwing, callback_of_a_request_is_logged) {

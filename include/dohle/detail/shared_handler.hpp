@@ -7,8 +7,13 @@
 #include <utility>
 
 #include "dohle/broker.hpp"
+#include "dohle/export.hpp"
 
 namespace dohle::messaging {
+
+/// True inside a handler or callback of that Broker, and on its client's thread: the end of the
+/// Broker waits for them.
+[[nodiscard]] DOHLE_API bool is_inside(const Broker& broker);
 
 /// Subscribes a registered subscriber at the Broker of one start.
 using Subscribing = std::function<Result<Subscriber>(Broker& broker, const std::string& topic)>;

@@ -8,6 +8,7 @@
 #include "counted_allocations.hpp"
 #include "dohle/kafka.hpp"
 #include "messaging/publish_chain.hpp"
+#include "messaging/pull_call.hpp"
 #include "messaging/subscription.hpp"
 
 namespace dohle::messaging {
@@ -122,6 +123,48 @@ double allocations_per_poll(std::size_t workers, bool auto_ack) {
   return made / polled;
 }
 
+/// Takes each message, and acknowledges it if `acks`.
+class Taking final : public PullReceiver {
+ public:
+  explicit Taking(bool acks) : acks_(acks) {}
+  Result<void> take(RawEvent& event) override { return acks_ ? event.ack() : Result<void>(); }
+
+ private:
+  const bool acks_;
+};
+
+/// The same of a subscription whose messages this thread takes.
+double allocations_per_poll_of_pulls(bool auto_ack) {
+  EndlessSource::Script script;
+  Subscription::Setup setup;
+  setup.topic = topic;
+  setup.source = std::make_unique<EndlessSource>(script);
+  setup.reports = std::make_shared<Reports>(nullptr, silent_logger());
+  setup.pulls = true;
+  setup.settings.auto_ack = auto_ack;
+  setup.settings.orders_partitions = true;
+  setup.settings.commit_interval = 1h;
+  setup.handler = wrapped<SubscribeMiddleware>({}, {}, PullCall::handler());
+  const auto subscription = Subscription::start(std::move(setup));
+  Taking taking(!auto_ack);
+  std::int64_t taken = 0;
+  const auto take_to = [&](std::int64_t offset) {
+    script.read_to(offset);
+    for (; taken < offset; ++taken) {
+      if (!subscription->next(20s, taking).value()) std::abort();
+    }
+  };
+  take_to(20'000);
+  const std::size_t before = allocations.load();
+  const std::size_t polls = script.polls.load();
+  take_to(120'000);
+  const auto made = static_cast<double>(allocations.load() - before);
+  const auto polled = static_cast<double>(script.polls.load() - polls);
+  EXPECT_TRUE(subscription->unsubscribe(20s).has_value());
+  testing::Test::RecordProperty("allocations_per_poll", std::to_string(made / polled));
+  return made / polled;
+}
+
 // A poll makes the list of its records, their buffer with its two counts, and a cancelled one its
 // error. One message more would make it more than 50.
 
@@ -198,6 +241,14 @@ TEST(ReceivedMessage, allocates_nothing_from_a_node) {
   const double made = per_message(after - before, last - first);
   RecordProperty("allocations", std::to_string(made));
   EXPECT_LT(made, 1.0);
+}
+
+TEST(PulledMessage, allocates_nothing) {
+  EXPECT_LE(allocations_per_poll_of_pulls(true), 6.0);
+}
+
+TEST(PulledMessage, allocates_nothing_when_acknowledged_by_hand) {
+  EXPECT_LE(allocations_per_poll_of_pulls(false), 6.0);
 }
 
 }  // namespace

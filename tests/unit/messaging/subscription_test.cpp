@@ -29,7 +29,7 @@ class ScriptedSource final : public Source {
     std::deque<PolledRecords> fetches;
     std::map<TopicPartition, std::int64_t> positions, committed, lags, sought;
     std::set<TopicPartition> paused;
-    std::optional<std::vector<TopicPartition>> revoke;
+    std::optional<std::vector<TopicPartition>> revoke, lose;
     std::optional<Error> commit_error;
     std::deque<Error> poll_errors;
     bool is_woken = false, is_closed = false, has_left = false;
@@ -64,13 +64,19 @@ class ScriptedSource final : public Source {
   Result<PolledRecords> poll(std::chrono::milliseconds timeout) override {
     std::unique_lock lock(script_.mutex);
     script_.changed.wait_for(lock, timeout, [&] {
-      return script_.is_woken || script_.revoke || !script_.poll_errors.empty() ||
+      return script_.is_woken || script_.revoke || script_.lose || !script_.poll_errors.empty() ||
              (!script_.fetches.empty() && script_.paused.empty());
     });
     if (script_.revoke) {
       const auto revoked = *std::exchange(script_.revoke, std::nullopt);
       lock.unlock();
       listener_.on_revoked(revoked);
+      return PolledRecords{};
+    }
+    if (script_.lose) {
+      const auto lost = *std::exchange(script_.lose, std::nullopt);
+      lock.unlock();
+      listener_.on_lost(lost);
       return PolledRecords{};
     }
     if (std::exchange(script_.is_woken, false)) {
@@ -750,6 +756,73 @@ TEST_F(SubscriptionEngine, lets_a_handler_choose_the_retry_topic) {
   EXPECT_TRUE(script.wait_for_commit(0, 1));
   EXPECT_EQ(counted("dohle_sent_to_retry_total"), 1);
   EXPECT_EQ(counted("dohle_dead_letters_total"), 0);
+}
+
+TEST_F(SubscriptionEngine, calls_on_revoked_between_the_handlers_and_the_commit) {
+  std::promise<void> entered, leave;
+  std::atomic<bool> is_running{false}, was_running{false};
+  std::atomic<int> revoked{0};
+  setup.options.on_revoked = [&](std::span<const TopicPartition> partitions) {
+    was_running = is_running.load();
+    EXPECT_EQ(partitions.size(), 2u);
+    const std::lock_guard lock(script.mutex);
+    EXPECT_EQ(script.committed[both[0]], 0);
+    ++revoked;
+  };
+  setup.settings.commit_interval = 1h;
+  const Running running = start([&](RawEvent&) {
+    is_running = true;
+    entered.set_value();
+    leave.get_future().wait();
+    is_running = false;
+    return Result<void>{};
+  });
+  // The interval begins with a first commit.
+  ASSERT_TRUE(subscription->wait_ready(patience).has_value());
+  script.put(0, 1);
+  entered.get_future().wait();
+  {
+    const std::lock_guard lock(script.mutex);
+    script.revoke = both;
+    script.changed.notify_all();
+  }
+  leave.set_value();
+  EXPECT_TRUE(wait_until([&] { return revoked == 1; }));
+  EXPECT_TRUE(script.wait_for_commit(0, 1));
+  EXPECT_FALSE(was_running);
+  EXPECT_TRUE(subscription->unsubscribe(patience).has_value());
+  EXPECT_EQ(revoked, 1) << "nothing is left to revoke at the end";
+}
+
+TEST_F(SubscriptionEngine, calls_on_lost_without_a_commit_once_acks_are_refused) {
+  std::mutex mutex;
+  std::vector<RawEvent> kept;
+  std::promise<bool> refused;
+  setup.settings.auto_ack = false;
+  setup.options.on_revoked = [](std::span<const TopicPartition>) { FAIL(); };
+  setup.options.on_lost = [&](std::span<const TopicPartition> partitions) {
+    EXPECT_EQ(partitions.size(), 2u);
+    const std::lock_guard lock(mutex);
+    refused.set_value(kept.front().ack().error().is(Errc::not_owner));
+  };
+  std::atomic<int> handled{0};
+  const Running running = start([&](RawEvent& event) {
+    const std::lock_guard lock(mutex);
+    kept.push_back(EventAccess::share(event));
+    ++handled;
+    return Result<void>{};
+  });
+  script.put(0, 1);
+  EXPECT_TRUE(wait_until([&] { return handled == 1; }));
+  {
+    const std::lock_guard lock(script.mutex);
+    script.lose = both;
+    script.changed.notify_all();
+  }
+  EXPECT_TRUE(refused.get_future().get());
+  EXPECT_TRUE(subscription->unsubscribe(patience).has_value());
+  EXPECT_EQ(script.committed[both[0]], 0);
+  kept.clear();
 }
 
 }  // namespace

@@ -1,5 +1,9 @@
 // All forms of options, handlers and middleware. Compiled, not run.
 #include <cstdio>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "dohle/codec/json.hpp"
 #include "dohle/kafka.hpp"
@@ -88,6 +92,63 @@ void subscribing(dohle::Broker& broker) {
       dohle::kafka::with_partition(dohle::PartitionId{0}));
 }
 
+void subscribing_in_batches(dohle::Broker& broker) {
+  auto by_events = broker.subscribe_batch<Order>(
+      "orders", [](std::span<Event<Order>> orders) { std::printf("%zu\n", orders.size()); },
+      {.group_id = "a", .batch_size = 500});
+  auto one_by_one = broker.subscribe_batch<Order>(
+      "orders",
+      [](std::span<Event<Order>> orders) -> Result<void> {
+        for (Event<Order>& order : orders) {
+          const auto done = order->cents < 0 ? order.nack() : order.ack();
+          if (!done) return done;
+        }
+        return {};
+      },
+      dohle::with_group_id("b"), dohle::with_subscribe_batch_size(500),
+      dohle::with_subscribe_batch_interval(20ms), dohle::with_concurrency(4));
+  auto kept = broker.subscribe_batch<Order>(
+      "orders",
+      [all = std::vector<Event<Order>>()](std::span<Event<Order>> orders) mutable {
+        for (Event<Order>& order : orders) all.push_back(std::move(order));
+      },
+      dohle::disable_auto_ack());
+  auto raw = broker.subscribe_batch("orders", [](std::span<RawEvent> events) {
+    for (const RawEvent& event : events) (void)event.message();
+  });
+  auto raw_alone = broker.subscribe_batch(
+      "orders", [](std::span<RawEvent>) { return Result<void>{}; },
+      dohle::kafka::with_partition(dohle::PartitionId{0}));
+}
+
+void pulling(dohle::Broker& broker) {
+  auto orders = broker.subscribe_pull<Order>("orders", {.group_id = "a"});
+  if (!orders) return;
+  if (auto order = orders->next(1s); order && *order) std::puts((*order)->value().customer.c_str());
+  auto by_hand =
+      broker.subscribe_pull<Order>("orders", dohle::with_group_id("b"), dohle::disable_auto_ack());
+  auto raw = broker.subscribe_pull("orders");
+  if (!raw) return;
+  if (auto event = raw->next(1s); event && *event) (void)(*event)->message();
+}
+
+void watching(dohle::Broker& broker) {
+  const auto print = [](std::span<const dohle::TopicPartition> partitions) {
+    for (const dohle::TopicPartition& each : partitions) std::puts(each.topic.c_str());
+  };
+  auto by_fields = broker.subscribe("orders", [](RawEvent) {},
+                                    {.group_id = "a",
+                                     .on_assigned = print,
+                                     .on_revoked = print,
+                                     .on_lost = print,
+                                     .on_idle = [] { std::puts("idle"); },
+                                     .idle_after = 5s});
+  auto by_functions = broker.subscribe(
+      "orders", [](RawEvent) {}, dohle::kafka::with_on_assigned(print),
+      dohle::kafka::with_on_revoked(print), dohle::kafka::with_on_lost(print),
+      dohle::with_on_idle([] { std::puts("idle"); }, 5s));
+}
+
 dohle::SubscribeMiddleware counting(int& count) {
   return [&count](dohle::SubscribeHandler next) {
     return [&count, next = std::move(next)](RawEvent& event) {
@@ -125,6 +186,9 @@ int main() {
   if (!broker || !options_as_fields() || !options_as_functions()) return 1;
   publishing(*broker);
   subscribing(*broker);
+  subscribing_in_batches(*broker);
+  pulling(*broker);
+  watching(*broker);
   topics(*broker);
   return broker->disconnect() ? 0 : 1;
 }

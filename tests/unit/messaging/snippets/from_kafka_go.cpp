@@ -1,11 +1,13 @@
 // The programs of docs/from-kafka-go.md. Compiled, not run.
 #include <dohle/client.hpp>
 #include <dohle/consumer.hpp>
+#include <dohle/kafka.hpp>
 #include <dohle/producer.hpp>
 
 #include <atomic>
 #include <cstdint>
 #include <cstdio>
+#include <string>
 
 using namespace std::chrono_literals;
 
@@ -48,10 +50,22 @@ dohle::Result<void> read(dohle::Client& client) {
   }
 }
 
+dohle::Result<void> pull(dohle::Broker& broker) {
+  auto reader = broker.subscribe_pull<std::string>("sightings", {.group_id = "counters"});
+  if (!reader) return dohle::fail(reader.error());
+  while (true) {
+    auto message = reader->next(1s);
+    if (!message) return dohle::fail(message.error());
+    if (*message) std::printf("%zu bytes\n", (*message)->value().size());
+  }
+}
+
 int main() {
   WriterCounters counters = {};
   auto client = dohle::Client::create({.bootstrap_servers = {"127.0.0.1:9092"}});
   if (!client) return 1;
   auto writer = client->producer(counted(counters));
-  return writer && write(*writer) && read(*client) ? 0 : 1;
+  auto broker = dohle::kafka::new_broker();
+  if (!writer || !broker) return 1;
+  return write(*writer) && read(*client) && pull(*broker) ? 0 : 1;
 }

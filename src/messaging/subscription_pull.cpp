@@ -1,0 +1,140 @@
+// A subscription whose messages the program's own threads take by Subscription::next.
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "base/assert.hpp"
+#include "messaging/event_state.hpp"
+#include "messaging/pull_call.hpp"
+#include "messaging/subscription.hpp"
+
+namespace dohle::messaging {
+
+using std::chrono::milliseconds;
+
+/// A thread inside `next`. Lives under the lock.
+class Subscription::Puller {
+ public:
+  explicit Puller(Subscription& subscription) : of_(subscription), inside_(subscription) {
+    ++of_.pulling_;
+    if (std::exchange(of_.waits_for_pull_, false)) of_.change_.notify_all();
+  }
+  ~Puller() {
+    --of_.pulling_;
+    of_.last_pull_ = monotonic_now();
+  }
+  Puller(const Puller&) = delete;
+  Puller& operator=(const Puller&) = delete;
+
+ private:
+  Subscription& of_;
+  const Inside inside_;
+};
+
+Result<bool> Subscription::next(milliseconds timeout, PullReceiver& receiver) {
+  DOHLE_ASSERT(setup_.pulls, "a subscription is pulled that has a handler");
+  if (auto usable = check_usable(); !usable) return fail(usable.error());
+  if (may_not_wait()) {
+    return fail(Error::client(Errc::would_deadlock,
+                              "next inside a callback or a middleware of its subscription, or on "
+                              "the client's thread, would wait for itself"));
+  }
+  const TimePoint deadline = monotonic_now() + call_timeout(timeout);
+  Lock lock(mutex_);
+  const Puller here(*this);
+  end_last_pulled(lock);
+  for (bool is_first = true; !is_stopping_; is_first = false) {
+    const TimePoint now = monotonic_now();
+    if (!is_first && now >= deadline) return false;
+    if (EventPointer event = state_.take_work(now)) {
+      if (pass(lock, std::move(event), receiver)) return true;
+      continue;
+    }
+    if (now >= deadline) return false;
+    work_.wait_until(lock, std::min(deadline, state_.next_work()));
+  }
+  const auto& why = state_.stop_reason();
+  return fail(Error::client(Errc::closed, "next: the subscription to " + setup_.topic +
+                                              " has ended" +
+                                              (why ? ": " + why->to_string() : std::string())));
+}
+
+bool Subscription::pass(Lock& lock, EventPointer event, PullReceiver& receiver) {
+  // The queue has room again.
+  change_.notify_all();
+  lock.unlock();
+  const PullCall call(receiver);
+  Result<void> result = [&] {
+    RawEvent passing = EventAccess::make(event);
+    return call_handler(passing);
+  }();
+  const bool is_taken = result && call.has_taken();
+  const FailureAction asked = result ? FailureAction::retry : decide(result.error(), event);
+  lock.lock();
+  const bool is_pending = event->settled == EventState::Settled::pending;
+  if (is_taken && is_pending && setup_.settings.auto_ack) {
+    keep_pulled(std::move(event));
+  } else {
+    end_pulled(lock, event, std::move(result), asked);
+  }
+  return is_taken;
+}
+
+void Subscription::keep_pulled(EventPointer event) {
+  if (is_stopping_) {
+    state_.on_released(event);
+    change_.notify_all();
+    return;
+  }
+  const auto free = std::ranges::find(pulled_, EventPointer(), &Pulled::event);
+  const std::thread::id own = std::this_thread::get_id();
+  if (free == pulled_.end()) {
+    pulled_.push_back({own, std::move(event)});
+  } else {
+    *free = {own, std::move(event)};
+  }
+}
+
+void Subscription::end_pulled(Lock& lock, const EventPointer& event, Result<void> result,
+                              FailureAction asked) {
+  const TimePoint now = monotonic_now();
+  const auto report = state_.on_handled(event, std::move(result), now, asked);
+  go_on(lock, now);
+  if (!report) return;
+  lock.unlock();
+  tell(*report);
+  lock.lock();
+}
+
+void Subscription::end_last_pulled(Lock& lock) {
+  const std::thread::id own = std::this_thread::get_id();
+  const auto last = std::ranges::find_if(
+      pulled_, [&](const Pulled& each) { return each.event && each.thread == own; });
+  if (last == pulled_.end()) return;
+  const EventPointer event = std::exchange(last->event, nullptr);
+  end_pulled(lock, event, {}, FailureAction::retry);
+}
+
+std::optional<Report> Subscription::end_if_pulled(const EventState& event) {
+  const auto found =
+      std::ranges::find_if(pulled_, [&](const Pulled& each) { return each.event.get() == &event; });
+  if (found == pulled_.end()) return std::nullopt;
+  const EventPointer ended = std::exchange(found->event, nullptr);
+  auto report = state_.on_handled(ended, {}, monotonic_now());
+  change_.notify_all();
+  return report;
+}
+
+void Subscription::release_pulled() {
+  for (Pulled& each : pulled_) {
+    if (each.event) state_.on_released(std::exchange(each.event, nullptr));
+  }
+}
+
+std::optional<TimePoint> Subscription::busy_since() const {
+  auto since = state_.running_since();
+  if (!setup_.pulls || pulling_ > 0) return since;
+  return since ? std::min(*since, last_pull_) : last_pull_;
+}
+
+}  // namespace dohle::messaging
