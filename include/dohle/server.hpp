@@ -211,10 +211,10 @@ class DOHLE_API Server {
   /// Ends the health page, then disconnects the Broker: its handlers finish, what was acknowledged
   /// is committed, what was published is delivered. A call during start or another stop waits for
   /// their end. If the Server is idle, it does nothing. After it start may be called again. Inside
-  /// a handler of the Server, or the error handler, completion or read lag handler of its Broker,
-  /// it only requests the stop, which run() then carries out; without run(), call it again outside.
-  /// Not for the callbacks of a publish or a request, whose threads the end waits for. Errors:
-  /// timed_out; those of Broker::disconnect, after which the Server is idle, too.
+  /// a handler of the Server, a callback of its Broker (of a publish, a request or a subscription,
+  /// or a function of its options) it only requests the stop, which run() then carries out; without
+  /// run(), call it again outside. Errors: timed_out; those of Broker::disconnect, after which the
+  /// Server is idle, too.
   Result<void> stop(std::chrono::milliseconds timeout);
   /// The same with the options' stop_timeout.
   Result<void> stop();

@@ -61,7 +61,13 @@ void note(const ServerRuntime* server, std::function<void(const Argument&)>& fun
 }  // namespace
 
 bool ServerRuntime::is_handling_here() const {
-  return handling_here == this;
+  if (handling_here == this) return true;
+  std::shared_ptr<Broker> latest;
+  {
+    const std::lock_guard lock(mutex_);
+    latest = latest_.lock();
+  }
+  return latest && messaging::is_inside(*latest);
 }
 
 Result<void> ServerRuntime::check_usable() const {
@@ -153,6 +159,10 @@ Result<std::shared_ptr<Broker>> ServerRuntime::connected() const {
 }
 
 Result<void> ServerRuntime::start_with(const std::shared_ptr<Broker>& broker) {
+  {
+    const std::lock_guard lock(mutex_);
+    latest_ = broker;
+  }
   std::string url;
   if (options_.health_page) {
     auto shown = options_.health_page->start([this] { return health(); });
@@ -199,12 +209,13 @@ Result<void> ServerRuntime::subscribe_all(const std::shared_ptr<Broker>& broker,
 
 Result<void> ServerRuntime::stop(milliseconds timeout) {
   const TimePoint deadline = thread_now() + call_timeout(timeout);
+  const bool is_inside = is_handling_here();
   std::shared_ptr<Broker> broker;
   {
     Lock lock(mutex_);
     if (state_ != ServerState::idle) is_stop_wanted_ = true;
     if (tell_run_) tell_run_();
-    if (is_handling_here()) return {};
+    if (is_inside) return {};
     const auto is_settled = [this] {
       return state_ == ServerState::idle || state_ == ServerState::running;
     };
@@ -225,7 +236,11 @@ Result<void> ServerRuntime::stop(milliseconds timeout) {
 
 Result<void> ServerRuntime::end(const std::shared_ptr<Broker>& broker, TimePoint deadline) {
   if (options_.health_page) options_.health_page->stop();
-  const auto report = broker->disconnect(left_until(deadline));
+  const auto report = [&] {
+    // It ends the requests under way, whose callbacks may stop the Server, too.
+    const Handling here(this);
+    return broker->disconnect(left_until(deadline));
+  }();
   std::vector<std::shared_ptr<Subscriber>> ended;
   {
     const std::lock_guard lock(mutex_);

@@ -33,7 +33,7 @@ class ServerRuntime {
   [[nodiscard]] Result<void> check_usable() const;
 
  private:
-  /// True inside a handler of this Server, or a function of its Broker's options.
+  /// True inside a handler or callback of this Server and its Broker.
   [[nodiscard]] bool is_handling_here() const;
 
   using Lock = std::unique_lock<std::mutex>;
@@ -70,6 +70,8 @@ class ServerRuntime {
   bool is_stop_wanted_ = false;
   std::vector<std::shared_ptr<Registered>> registered_;
   std::shared_ptr<Broker> broker_;
+  /// The same until it has ended.
+  std::weak_ptr<Broker> latest_;
   std::string url_;
   /// Set while run() waits; makes it stop the Server.
   std::function<void()> tell_run_;

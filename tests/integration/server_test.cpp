@@ -259,6 +259,56 @@ TEST_F(ServerOnNode, RunReturnsAfterAStopInTheErrorHandlerAndCommitsWhatIsDone) 
   EXPECT_EQ(committed("a"), 1);
 }
 
+TEST_F(ServerOnNode, RunReturnsAfterAStopInTheCallbackOfAPublish) {
+  Server server(options());
+  auto ended = std::async(std::launch::async, [&] { return server.run(); });
+  while (server.health().state != ServerState::running) std::this_thread::yield();
+  std::promise<ServerState> after_stop;
+  const auto sent =
+      server.broker()->publish("a", "text", with_publish_async([&](const Result<Receipt>&) {
+                                 EXPECT_TRUE(server.stop());
+                                 after_stop.set_value(server.health().state);
+                               }));
+  ASSERT_TRUE(sent) << sent.error().to_string();
+  EXPECT_NE(after_stop.get_future().get(), ServerState::idle) << "the callback still ran";
+  EXPECT_TRUE(ended.get());
+}
+
+TEST_F(ServerOnNode, RunReturnsAfterAStopInTheCallbackOfARequest) {
+  Server server(options());
+  ASSERT_TRUE(
+      server.register_responder<std::string>("a", [](const std::string& text) { return text; }));
+  auto ended = std::async(std::launch::async, [&] { return server.run(); });
+  while (server.health().state != ServerState::running) std::this_thread::yield();
+  std::promise<void> replied;
+  const auto asked = server.broker()->request_async<std::string>("a", "text",
+                                                                 [&](const Result<std::string>&) {
+                                                                   EXPECT_TRUE(server.stop());
+                                                                   replied.set_value();
+                                                                 },
+                                                                 {.reply_topic = "b"});
+  ASSERT_TRUE(asked) << asked.error().to_string();
+  replied.get_future().get();
+  EXPECT_TRUE(ended.get());
+}
+
+TEST_F(ServerOnNode, StopEndsRequestsWhoseCallbacksStopItToo) {
+  Server server(options());
+  ASSERT_TRUE(server.start());
+  std::promise<bool> told;
+  const auto asked = server.broker()->request_async<std::string>(
+      "a", "nobody answers",
+      [&](const Result<std::string>& reply) {
+        told.set_value(!reply && server.stop().has_value());
+      },
+      {.timeout = 1h, .reply_topic = "b"});
+  ASSERT_TRUE(asked) << asked.error().to_string();
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_TRUE(server.stop(patience));
+  EXPECT_LT(std::chrono::steady_clock::now() - start, patience);
+  EXPECT_TRUE(told.get_future().get());
+}
+
 TEST_F(ServerOnNode, RunReturnsTheFailureOfASubscriberThatEndsByItself) {
   ServerOptions failing = options();
   failing.broker.failure_policy = FailurePolicy::stop;
