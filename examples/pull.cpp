@@ -18,7 +18,6 @@
 #include <span>
 #include <string>
 #include <thread>
-#include <vector>
 
 #include <dohle/client.hpp>
 #include <dohle/kafka.hpp>

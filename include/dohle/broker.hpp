@@ -80,8 +80,8 @@ struct Failure {
 /// Receives every failure that no call could return. Default: none; failures then become lines of
 /// the error logger, at most one per kind and second, with the number of suppressed ones. An
 /// exception that it throws is logged. Called on several threads at a time: on the subscription's
-/// threads and on the thread that called nack; for failed deliveries and refused commits on the
-/// client's own thread, where it must not block; for failed deliveries also on the thread that
+/// threads and on the thread that called nack or next; for failed deliveries and refused commits on
+/// the client's own thread, where it must not block; for failed deliveries also on the thread that
 /// destroys the last Delivery.
 using ErrorHandler = std::function<void(const Failure&)>;
 

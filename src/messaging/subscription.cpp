@@ -724,24 +724,33 @@ void Subscription::leave_if_overdue() {
   // Without a group no other member takes over, and a new start would skip records.
   if (!setup_.settings.commits) return;
   std::vector<TopicPartition> owned;
+  std::string why;
   {
     const std::lock_guard lock(mutex_);
     const auto since = busy_since();
     if (!since || monotonic_now() - *since < Duration(setup_.max_poll_interval)) return;
     owned = state_.assignment();
     release_pulled();
-    waits_for_pull_ = setup_.pulls;
+    waits_for_pull_ = setup_.pulls && pulling_ == 0;
+    why = overdue_text();
   }
   // The next owner of the partitions handles the message again, so nothing waits for this handler.
   on_lost(owned);
-  const std::string what = setup_.pulls ? "next was not called for" : "a handler runs";
-  const std::string end = setup_.pulls ? "it is called again" : "the handler ends";
-  report_subscription(Error::client(Errc::limit_reached,
-                                    what + " longer than max_poll_interval (" +
-                                        std::to_string(setup_.max_poll_interval.count()) +
-                                        " ms); the subscription leaves the group until " + end));
+  report_subscription(Error::client(Errc::limit_reached, why));
   if (auto left = source_.leave(); !left) back_off(left.error());
   is_started_ = false;
+}
+
+std::string Subscription::overdue_text() const {
+  const char* what = "a handler runs";
+  const char* until_when = "until the handler ends";
+  if (setup_.pulls) {
+    what = waits_for_pull_ ? "next was not called for" : "a thread holds a message of next for";
+    until_when = waits_for_pull_ ? "until it is called again" : "and joins it again";
+  }
+  return std::string(what) + " longer than max_poll_interval (" +
+         std::to_string(setup_.max_poll_interval.count()) +
+         " ms); the subscription leaves the group " + until_when;
 }
 
 bool Subscription::wait_for_overdue() {

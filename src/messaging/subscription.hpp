@@ -161,6 +161,7 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   void take(messaging::PolledRecords fetched);
   void learn_positions(bool all);
   void leave_if_overdue();
+  [[nodiscard]] std::string overdue_text() const;
   bool wait_for_overdue();
   [[nodiscard]] bool is_free_to_join() const { return state_.running() == 0 && !waits_for_pull_; }
   /// Reports the error and waits.
@@ -206,6 +207,8 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
     std::thread::id thread;
     EventPointer event;
   };
+  /// `next` ends without a message. False.
+  bool gave_up();
   /// True if the receiver has taken the event.
   bool pass(Lock& lock, EventPointer event, PullReceiver& receiver);
   /// With auto_ack an event counts as running until its thread calls `next` again.

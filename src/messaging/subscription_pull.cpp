@@ -45,18 +45,24 @@ Result<bool> Subscription::next(milliseconds timeout, PullReceiver& receiver) {
   end_last_pulled(lock);
   for (bool is_first = true; !is_stopping_; is_first = false) {
     const TimePoint now = monotonic_now();
-    if (!is_first && now >= deadline) return false;
+    if (!is_first && now >= deadline) return gave_up();
     if (EventPointer event = state_.take_work(now)) {
       if (pass(lock, std::move(event), receiver)) return true;
       continue;
     }
-    if (now >= deadline) return false;
+    if (now >= deadline) return gave_up();
     work_.wait_until(lock, std::min(deadline, state_.next_work()));
   }
   const auto& why = state_.stop_reason();
   return fail(Error::client(Errc::closed, "next: the subscription to " + setup_.topic +
                                               " has ended" +
                                               (why ? ": " + why->to_string() : std::string())));
+}
+
+bool Subscription::gave_up() {
+  // This thread may have been woken for work that another one has to do now, or wait for.
+  work_.notify_one();
+  return false;
 }
 
 bool Subscription::pass(Lock& lock, EventPointer event, PullReceiver& receiver) {

@@ -391,6 +391,7 @@ SubscriptionState::Partition* SubscriptionState::end_running(const EventPointer&
 }
 
 void SubscriptionState::on_released(const EventPointer& event) {
+  DOHLE_ASSERT(!event->nacked_with, "a failed event is released in place of being retried");
   (void)end_running(event);
   finish_lane(event->lane);
 }

@@ -28,6 +28,7 @@ SubscriptionSettings some_settings(Random& random) {
   SubscriptionSettings settings;
   settings.auto_ack = random.below(2) == 0;
   settings.unordered = random.below(4) == 0;
+  settings.orders_partitions = random.below(4) == 0;
   settings.max_retries = static_cast<int>(random.below(3));
   settings.failure_policy = static_cast<FailurePolicy>(random.below(3));
   if (random.below(2) == 0) {
@@ -197,6 +198,10 @@ class World {
     const auto at = static_cast<std::ptrdiff_t>(random_.below(running_.size()));
     const EventPointer event = running_[static_cast<std::size_t>(at)];
     running_.erase(running_.begin() + at);
+    if (random_.below(8) == 0 && event->settled != EventState::Settled::nacked) {
+      state_.on_released(event);
+      return keep(event);
+    }
     Result<void> result;
     if (random_.below(3) == 0) result = fail(broken());
     const auto report = state_.on_handled(event, std::move(result), now_);

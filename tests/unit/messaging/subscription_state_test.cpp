@@ -77,6 +77,34 @@ TEST_F(SubscriptionStateTest, keeps_the_order_of_a_key_and_lets_others_pass) {
   EXPECT_EQ(second->offset, Offset{1});
 }
 
+TEST_F(SubscriptionStateTest, keeps_the_order_of_a_partition_if_asked_to) {
+  settings.orders_partitions = true;
+  deliver(0, "a");
+  deliver(1, "b");
+  const EventPointer first = state().take_work(start);
+  ASSERT_TRUE(first);
+  EXPECT_TRUE(state().is_busy());
+  EXPECT_EQ(state().take_work(start), nullptr);
+  (void)state().on_handled(first, {}, start);
+  const EventPointer second = handled();
+  ASSERT_TRUE(second);
+  EXPECT_EQ(second->offset, Offset{1});
+  EXPECT_FALSE(state().is_busy());
+}
+
+TEST_F(SubscriptionStateTest, lets_a_released_event_stay_pending_and_its_lane_go_on) {
+  deliver(0);
+  deliver(1);
+  const EventPointer first = state().take_work(start);
+  state().on_released(first);
+  state().check_invariants();
+  EXPECT_FALSE(state().is_running_in(only_zero));
+  handled();
+  EXPECT_EQ(due(), 0) << "the released one is not acknowledged";
+  EXPECT_TRUE(state().ack(*first).has_value());
+  EXPECT_EQ(due(), 2);
+}
+
 TEST_F(SubscriptionStateTest, by_hand_commits_the_contiguous_prefix_of_acks_in_any_order) {
   settings.auto_ack = false;
   for (const std::int64_t offset : {0, 1, 2}) deliver(offset);
