@@ -32,6 +32,7 @@
 #include "dohle/producer.hpp"
 #include "dohle/reader_config.hpp"
 #include "dohle/start_offset.hpp"
+#include "dohle/topics.hpp"
 
 namespace dohle {
 inline namespace v0 {
@@ -153,17 +154,19 @@ struct PartitionLag {
   PartitionId partition;
   /// The number of records between the next record to read and the end, as of the last fetch.
   std::int64_t records = 0;
+  /// The partition's topic.
+  std::string topic = {};
 };
 
-/// How far the reading of a subscription is behind the end of its topic. Messages that wait for a
+/// How far the reading of a subscription is behind the end of its topics. Messages that wait for a
 /// handler, at most queue_capacity, count as read.
 struct ReadLag {
-  /// The subscription's topic.
+  /// The subscription's topic; as Topics::to_string of several and of a pattern.
   std::string topic;
   /// The subscription's group; empty without one.
   std::string group_id;
-  /// The assigned partitions of that topic that were fetched before, in order. Messages that wait
-  /// in retry topics do not count.
+  /// The assigned partitions of its topics that were fetched before, ordered by topic and
+  /// partition. Messages that wait in retry topics do not count.
   std::vector<PartitionLag> partitions;
 
   /// The records of all partitions together.
@@ -531,17 +534,19 @@ class DOHLE_API Subscriber {
   /// unsubscribe that timed out.
   ~Subscriber();
 
-  /// The topic that it reads. Valid while it lives.
+  /// The topic that it reads; as Topics::to_string of several and of a pattern. Valid while it
+  /// lives.
   [[nodiscard]] const std::string& topic() const;
   /// The options in effect. Valid while it lives.
   [[nodiscard]] const SubscribeOptions& options() const;
 
-  /// Waits until the assignment is known, which may be empty, and the position of each assigned
+  /// Waits until the assignment is known, which may be empty, also since no topic matches a pattern
+  /// yet, and the position of each assigned
   /// partition. Errors: timed_out, with the last failure; closed; would_deadlock on the thread that
   /// would have to make it ready.
   Result<void> wait_ready(std::chrono::milliseconds timeout);
 
-  /// The messages that hold their partitions, ordered by partition and offset: messages that failed
+  /// The messages that hold their partitions, ordered by topic, partition and offset: messages that failed
   /// under FailurePolicy::hold, and messages that were not acknowledged within ack_timeout. To skip
   /// one, acknowledge Failure::event in the error handler, subscribe with FailurePolicy::skip, or
   /// end the subscription and move the group's offset past it. Empty once the subscription has
@@ -552,14 +557,15 @@ class DOHLE_API Subscriber {
   /// partitions before the first fetch, and once the subscription has ended. Any thread.
   [[nodiscard]] ReadLag lag() const;
 
-  /// The partitions of its topic that it reads now, in order. Empty once it has ended.
-  [[nodiscard]] std::vector<PartitionId> assignment() const;
+  /// The partitions of its topics that it reads now, ordered by topic and partition. Partitions of
+  /// retry topics are not among them. Empty once it has ended.
+  [[nodiscard]] std::vector<TopicPartition> assignment() const;
   /// The offset after the last message of that partition that was read for a handler. Sends no
   /// request. Errors: not_owner if the partition is not assigned; no_offset until it is known.
-  [[nodiscard]] Result<Offset> position(PartitionId partition) const;
+  [[nodiscard]] Result<Offset> position(const TopicPartition& partition) const;
   /// The offset that it committed last in that partition since it was assigned. Sends no request.
   /// Errors: not_owner if the partition is not assigned; no_offset if it committed nothing yet.
-  [[nodiscard]] Result<Offset> committed(PartitionId partition) const;
+  [[nodiscard]] Result<Offset> committed(const TopicPartition& partition) const;
 
   /// Stops reading, of all partitions, also of those that are assigned later, until resume(). It
   /// stays in its group. Messages that were read before, at most queue_capacity, are handled.
@@ -569,14 +575,27 @@ class DOHLE_API Subscriber {
   Result<void> resume();
   /// Stops reading of that partition until it is resumed or assigned anew. Errors: not_owner if the
   /// partition is not assigned; closed.
-  Result<void> pause(PartitionId partition);
+  Result<void> pause(const TopicPartition& partition);
   /// Ends pause(partition). Errors: as pause.
-  Result<void> resume(PartitionId partition);
+  Result<void> resume(const TopicPartition& partition);
   /// Continues that partition at `offset`, from 0. It counts as assigned anew: messages that wait
   /// for a handler are dropped, acknowledging an earlier one returns not_owner, and in a group the
   /// committed offset becomes that of the messages from `offset` on. An offset that does not exist
   /// is treated as start_offset says. Errors: invalid_argument; not_owner if the partition is not
   /// assigned; closed.
+  Result<void> seek(const TopicPartition& partition, Offset offset);
+
+  // The same of a subscription to one topic, given by its name.
+
+  /// Errors: also invalid_argument if it reads several topics or a pattern; so the next four.
+  [[nodiscard]] Result<Offset> position(PartitionId partition) const;
+  /// As committed(TopicPartition).
+  [[nodiscard]] Result<Offset> committed(PartitionId partition) const;
+  /// As pause(TopicPartition).
+  Result<void> pause(PartitionId partition);
+  /// As resume(TopicPartition).
+  Result<void> resume(PartitionId partition);
+  /// As seek(TopicPartition).
   Result<void> seek(PartitionId partition, Offset offset);
 
   /// Stops reading, waits for running handlers, commits the acknowledged messages and leaves the
@@ -593,6 +612,8 @@ class DOHLE_API Subscriber {
  private:
   friend struct messaging::BrokerAccess;
   explicit Subscriber(std::shared_ptr<messaging::Subscription> subscription);
+  [[nodiscard]] Result<TopicPartition> of_only_topic(PartitionId partition,
+                                                     std::string_view call) const;
 
   std::shared_ptr<messaging::Subscription> subscription_;
 };
@@ -699,7 +720,8 @@ class DOHLE_API Broker {
     }
   }
 
-  /// Calls `handler` with every message of the topic, decoded to a T. The handler takes an
+  /// Calls `handler` with every message of the topic, of several topics, or of the topics that match
+  /// a pattern (see Topics), decoded to a T. The handler takes an
   /// `Event<T>`, a `T` (or `const T&`), or a `T` and a `RawEvent`; it returns void or
   /// `Result<void>`. With concurrency above 1 it runs on several threads at a time. A tombstone is
   /// an Event<T> without a value; for a handler that takes a T it is a decode failure. Errors:
@@ -708,7 +730,7 @@ class DOHLE_API Broker {
   /// A connection failure is otherwise no error of subscribe: the subscription retries and reports
   /// it to the error handler.
   template <class T, class Handler>
-  [[nodiscard]] Result<Subscriber> subscribe(std::string topic, Handler handler,
+  [[nodiscard]] Result<Subscriber> subscribe(Topics topics, Handler handler,
                                              SubscribeOptions options = {}) {
     static_assert(Decodable<T>,
                   "dohle: subscribe: the type of the messages has no dohle::Codec that decodes; "
@@ -720,19 +742,19 @@ class DOHLE_API Broker {
     if constexpr (Decodable<T> && messaging::TypedHandler<Handler, T>) {
       const auto decoding = choose_decoding(messaging::codec_names<T>, options);
       if (!decoding) return fail(decoding.error());
-      return subscribe_raw(std::move(topic), messaging::typed<T>(std::move(handler), *decoding),
+      return subscribe_raw(std::move(topics), messaging::typed<T>(std::move(handler), *decoding),
                            std::move(options));
     }
   }
   template <class T, class Handler, messaging::FirstOption<SubscribeOptions> First,
             class... Options>
-  [[nodiscard]] Result<Subscriber> subscribe(std::string topic, Handler handler, First&& first,
+  [[nodiscard]] Result<Subscriber> subscribe(Topics topics, Handler handler, First&& first,
                                              Options&&... options) {
     static_assert(messaging::are_options<SubscribeOptions, First, Options...>,
                   "dohle: subscribe: what follows the handler are options of a subscription: "
                   "with_* functions that set a member of SubscribeOptions");
     if constexpr (messaging::are_options<SubscribeOptions, First, Options...>) {
-      return subscribe<T>(std::move(topic), std::move(handler),
+      return subscribe<T>(std::move(topics), std::move(handler),
                           messaging::options_of<SubscribeOptions>(
                               std::forward<First>(first), std::forward<Options>(options)...));
     }
@@ -740,25 +762,25 @@ class DOHLE_API Broker {
   /// The same without decoding: the handler takes a RawEvent.
   template <class Handler>
     requires(messaging::RawHandler<Handler> || !Decodable<Handler>)
-  [[nodiscard]] Result<Subscriber> subscribe(std::string topic, Handler handler,
+  [[nodiscard]] Result<Subscriber> subscribe(Topics topics, Handler handler,
                                              SubscribeOptions options = {}) {
     static_assert(messaging::RawHandler<Handler>,
                   "dohle: subscribe: the handler of subscribe without a type takes a RawEvent and "
                   "returns void or Result<void>; subscribe<T> decodes the messages to a T");
     if constexpr (messaging::RawHandler<Handler>) {
-      return subscribe_raw(std::move(topic), messaging::raw(std::move(handler)),
+      return subscribe_raw(std::move(topics), messaging::raw(std::move(handler)),
                            std::move(options));
     }
   }
   template <class Handler, messaging::FirstOption<SubscribeOptions> First, class... Options>
     requires(messaging::RawHandler<Handler> || !Decodable<Handler>)
-  [[nodiscard]] Result<Subscriber> subscribe(std::string topic, Handler handler, First&& first,
+  [[nodiscard]] Result<Subscriber> subscribe(Topics topics, Handler handler, First&& first,
                                              Options&&... options) {
     static_assert(messaging::are_options<SubscribeOptions, First, Options...>,
                   "dohle: subscribe: what follows the handler are options of a subscription: "
                   "with_* functions that set a member of SubscribeOptions");
     if constexpr (messaging::are_options<SubscribeOptions, First, Options...>) {
-      return subscribe(std::move(topic), std::move(handler),
+      return subscribe(std::move(topics), std::move(handler),
                        messaging::options_of<SubscribeOptions>(std::forward<First>(first),
                                                                std::forward<Options>(options)...));
     }
@@ -779,7 +801,7 @@ class DOHLE_API Broker {
   /// batch: `next` puts it into the batch and returns success, and a message for which a middleware
   /// does not call `next`, or fails, is not in the batch. Errors: those of subscribe.
   template <class T, class Handler>
-  [[nodiscard]] Result<Subscriber> subscribe_batch(std::string topic, Handler handler,
+  [[nodiscard]] Result<Subscriber> subscribe_batch(Topics topics, Handler handler,
                                                    SubscribeOptions options = {}) {
     static_assert(Decodable<T>,
                   "dohle: subscribe_batch: the type of the messages has no dohle::Codec that "
@@ -791,7 +813,7 @@ class DOHLE_API Broker {
     if constexpr (Decodable<T> && messaging::TypedBatchHandler<Handler, T>) {
       const auto decoding = choose_decoding(messaging::codec_names<T>, options);
       if (!decoding) return fail(decoding.error());
-      return subscribe_raw_batch(std::move(topic),
+      return subscribe_raw_batch(std::move(topics),
                                  messaging::typed_batch<T>(std::move(handler), *decoding),
                                  std::move(options));
     }
@@ -799,11 +821,11 @@ class DOHLE_API Broker {
   /// The same with options in the other style: `with_subscribe_batch_size(500)`.
   template <class T, class Handler, messaging::FirstOption<SubscribeOptions> First,
             class... Options>
-  [[nodiscard]] Result<Subscriber> subscribe_batch(std::string topic, Handler handler,
+  [[nodiscard]] Result<Subscriber> subscribe_batch(Topics topics, Handler handler,
                                                    First&& first, Options&&... options) {
     check_subscribe_options<First, Options...>();
     if constexpr (messaging::are_options<SubscribeOptions, First, Options...>) {
-      return subscribe_batch<T>(std::move(topic), std::move(handler),
+      return subscribe_batch<T>(std::move(topics), std::move(handler),
                                 messaging::options_of<SubscribeOptions>(
                                     std::forward<First>(first), std::forward<Options>(options)...));
     }
@@ -811,24 +833,24 @@ class DOHLE_API Broker {
   /// The same without decoding: the handler takes a std::span<RawEvent>.
   template <class Handler>
     requires(messaging::RawBatchHandler<Handler> || !Decodable<Handler>)
-  [[nodiscard]] Result<Subscriber> subscribe_batch(std::string topic, Handler handler,
+  [[nodiscard]] Result<Subscriber> subscribe_batch(Topics topics, Handler handler,
                                                    SubscribeOptions options = {}) {
     static_assert(messaging::RawBatchHandler<Handler>,
                   "dohle: subscribe_batch: the handler of subscribe_batch without a type takes a "
                   "std::span<RawEvent> and returns void or Result<void>; subscribe_batch<T> "
                   "decodes the messages to a T");
     if constexpr (messaging::RawBatchHandler<Handler>) {
-      return subscribe_raw_batch(std::move(topic), messaging::raw_batch(std::move(handler)),
+      return subscribe_raw_batch(std::move(topics), messaging::raw_batch(std::move(handler)),
                                  std::move(options));
     }
   }
   template <class Handler, messaging::FirstOption<SubscribeOptions> First, class... Options>
     requires(messaging::RawBatchHandler<Handler> || !Decodable<Handler>)
-  [[nodiscard]] Result<Subscriber> subscribe_batch(std::string topic, Handler handler,
+  [[nodiscard]] Result<Subscriber> subscribe_batch(Topics topics, Handler handler,
                                                    First&& first, Options&&... options) {
     check_subscribe_options<First, Options...>();
     if constexpr (messaging::are_options<SubscribeOptions, First, Options...>) {
-      return subscribe_batch(std::move(topic), std::move(handler),
+      return subscribe_batch(std::move(topics), std::move(handler),
                              messaging::options_of<SubscribeOptions>(
                                  std::forward<First>(first), std::forward<Options>(options)...));
     }
@@ -943,7 +965,7 @@ class DOHLE_API Broker {
   /// for replies that are not stored; `codec` and `content_type` are for requests and replies.
   /// Errors: those of subscribe.
   template <class Request, class Handler>
-  [[nodiscard]] Result<Subscriber> reply(std::string topic, Handler handler,
+  [[nodiscard]] Result<Subscriber> reply(Topics topics, Handler handler,
                                          SubscribeOptions options = {}) {
     static_assert(messaging::Receivable<Request>,
                   "dohle: reply: the type of the requests has no dohle::Codec that decodes; "
@@ -959,20 +981,20 @@ class DOHLE_API Broker {
       if (!of_request) return fail(of_request.error());
       const auto of_reply = choose_decoding(messaging::names_of<Reply>(), options);
       if (!of_reply) return fail(of_reply.error());
-      return reply_raw(std::move(topic),
+      return reply_raw(std::move(topics),
                        messaging::reply_maker<Request>(std::move(handler), *of_request, *of_reply),
                        std::move(options));
     }
   }
   template <class Request, class Handler, messaging::FirstOption<SubscribeOptions> First,
             class... Options>
-  [[nodiscard]] Result<Subscriber> reply(std::string topic, Handler handler, First&& first,
+  [[nodiscard]] Result<Subscriber> reply(Topics topics, Handler handler, First&& first,
                                          Options&&... options) {
     static_assert(messaging::are_options<SubscribeOptions, First, Options...>,
                   "dohle: reply: what follows the handler are options of a subscription: with_* "
                   "functions that set a member of SubscribeOptions");
     if constexpr (messaging::are_options<SubscribeOptions, First, Options...>) {
-      return reply<Request>(std::move(topic), std::move(handler),
+      return reply<Request>(std::move(topics), std::move(handler),
                             messaging::options_of<SubscribeOptions>(
                                 std::forward<First>(first), std::forward<Options>(options)...));
     }
@@ -1009,9 +1031,9 @@ class DOHLE_API Broker {
                                    const void* value, PublishOptions options);
   [[nodiscard]] Result<messaging::DecodingChoice> choose_decoding(
       std::span<const messaging::CodecName> codecs, const SubscribeOptions& options) const;
-  Result<Subscriber> subscribe_raw(std::string topic, SubscribeHandler handler,
+  Result<Subscriber> subscribe_raw(Topics topics, SubscribeHandler handler,
                                    SubscribeOptions options);
-  Result<Subscriber> subscribe_raw_batch(std::string topic, messaging::BatchHandler handler,
+  Result<Subscriber> subscribe_raw_batch(Topics topics, messaging::BatchHandler handler,
                                          SubscribeOptions options);
   Result<Subscriber> subscribe_pull_raw(std::string topic, SubscribeOptions options);
   template <class... Options>
@@ -1067,7 +1089,7 @@ class DOHLE_API Broker {
   Result<void> request_body_and_wait(std::string_view topic, const messaging::RequestBody& body,
                                      RequestOptions options,
                                      const std::function<void(RawEvent&)>& read);
-  Result<Subscriber> reply_raw(std::string topic, messaging::ReplyMaker maker,
+  Result<Subscriber> reply_raw(Topics topics, messaging::ReplyMaker maker,
                                SubscribeOptions options);
 
   std::shared_ptr<messaging::BrokerRuntime> inside_;

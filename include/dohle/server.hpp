@@ -16,6 +16,7 @@
 #include "dohle/detail/shared_handler.hpp"
 #include "dohle/error.hpp"
 #include "dohle/export.hpp"
+#include "dohle/topics.hpp"
 
 namespace dohle::server {
 class ServerRuntime;
@@ -124,79 +125,79 @@ class DOHLE_API Server {
   /// subscribers of one topic are independent. Errors: limit_reached; while the Server runs, also
   /// those of Broker::subscribe, and the subscriber is then not kept.
   template <class T, class Handler>
-  Result<void> register_subscriber(std::string topic, Handler handler,
+  Result<void> register_subscriber(Topics topics, Handler handler,
                                    SubscribeOptions options = {}) {
-    return add(std::move(topic),
-               [handler = messaging::SharedHandler(std::move(handler)),
-                options = std::move(options)](Broker& broker, const std::string& name) {
-                 return broker.subscribe<T>(name, handler, options);
+    return add(topics.to_string(),
+               [topics, handler = messaging::SharedHandler(std::move(handler)),
+                options = std::move(options)](Broker& broker, const std::string& /*name*/) {
+                 return broker.subscribe<T>(topics, handler, options);
                });
   }
   /// The same with options in the other style: `with_queue_name("g")`.
   template <class T, class Handler, messaging::FirstOption<SubscribeOptions> First,
             class... Options>
-  Result<void> register_subscriber(std::string topic, Handler handler, First&& first,
+  Result<void> register_subscriber(Topics topics, Handler handler, First&& first,
                                    Options&&... options) {
     return register_subscriber<T>(
-        std::move(topic), std::move(handler),
+        std::move(topics), std::move(handler),
         messaging::options_of<SubscribeOptions>(std::forward<First>(first),
                                                 std::forward<Options>(options)...));
   }
   /// The same without decoding: the handler takes a RawEvent.
   template <messaging::RawHandler Handler>
-  Result<void> register_subscriber(std::string topic, Handler handler,
+  Result<void> register_subscriber(Topics topics, Handler handler,
                                    SubscribeOptions options = {}) {
-    return add(std::move(topic),
-               [handler = messaging::SharedHandler(std::move(handler)),
-                options = std::move(options)](Broker& broker, const std::string& name) {
-                 return broker.subscribe(name, handler, options);
+    return add(topics.to_string(),
+               [topics, handler = messaging::SharedHandler(std::move(handler)),
+                options = std::move(options)](Broker& broker, const std::string& /*name*/) {
+                 return broker.subscribe(topics, handler, options);
                });
   }
   template <messaging::RawHandler Handler, messaging::FirstOption<SubscribeOptions> First,
             class... Options>
-  Result<void> register_subscriber(std::string topic, Handler handler, First&& first,
+  Result<void> register_subscriber(Topics topics, Handler handler, First&& first,
                                    Options&&... options) {
-    return register_subscriber(std::move(topic), std::move(handler),
+    return register_subscriber(std::move(topics), std::move(handler),
                                messaging::options_of<SubscribeOptions>(
                                    std::forward<First>(first), std::forward<Options>(options)...));
   }
   /// Registers a subscriber that takes batches: handler and options as for Broker::subscribe_batch.
   /// Errors: as register_subscriber.
   template <class T, class Handler>
-  Result<void> register_batch_subscriber(std::string topic, Handler handler,
+  Result<void> register_batch_subscriber(Topics topics, Handler handler,
                                          SubscribeOptions options = {}) {
-    return add(std::move(topic),
-               [handler = messaging::SharedHandler(std::move(handler)),
-                options = std::move(options)](Broker& broker, const std::string& name) {
-                 return broker.subscribe_batch<T>(name, handler, options);
+    return add(topics.to_string(),
+               [topics, handler = messaging::SharedHandler(std::move(handler)),
+                options = std::move(options)](Broker& broker, const std::string& /*name*/) {
+                 return broker.subscribe_batch<T>(topics, handler, options);
                });
   }
   template <class T, class Handler, messaging::FirstOption<SubscribeOptions> First,
             class... Options>
-  Result<void> register_batch_subscriber(std::string topic, Handler handler, First&& first,
+  Result<void> register_batch_subscriber(Topics topics, Handler handler, First&& first,
                                          Options&&... options) {
     return register_batch_subscriber<T>(
-        std::move(topic), std::move(handler),
+        std::move(topics), std::move(handler),
         messaging::options_of<SubscribeOptions>(std::forward<First>(first),
                                                 std::forward<Options>(options)...));
   }
   /// Registers a subscriber that answers requests: handler and options as for Broker::reply.
   /// Errors: as register_subscriber.
   template <class Request, class Handler>
-  Result<void> register_responder(std::string topic, Handler handler,
+  Result<void> register_responder(Topics topics, Handler handler,
                                   SubscribeOptions options = {}) {
-    return add(std::move(topic),
-               [handler = messaging::SharedHandler(std::move(handler)),
-                options = std::move(options)](Broker& broker, const std::string& name) {
-                 return broker.reply<Request>(name, handler, options);
+    return add(topics.to_string(),
+               [topics, handler = messaging::SharedHandler(std::move(handler)),
+                options = std::move(options)](Broker& broker, const std::string& /*name*/) {
+                 return broker.reply<Request>(topics, handler, options);
                });
   }
   template <class Request, class Handler, messaging::FirstOption<SubscribeOptions> First,
             class... Options>
-  Result<void> register_responder(std::string topic, Handler handler, First&& first,
+  Result<void> register_responder(Topics topics, Handler handler, First&& first,
                                   Options&&... options) {
     return register_responder<Request>(
-        std::move(topic), std::move(handler),
+        std::move(topics), std::move(handler),
         messaging::options_of<SubscribeOptions>(std::forward<First>(first),
                                                 std::forward<Options>(options)...));
   }

@@ -270,7 +270,7 @@ Result<void> Broker::request_body_and_wait(std::string_view topic,
   return waiter->wait();
 }
 
-Result<Subscriber> Broker::reply_raw(std::string topic, messaging::ReplyMaker maker,
+Result<Subscriber> Broker::reply_raw(Topics topics, messaging::ReplyMaker maker,
                                      SubscribeOptions options) {
   if (auto usable = check(inside_.get()); !usable) return fail(usable.error());
   if (!options.auto_ack) {
@@ -278,7 +278,7 @@ Result<Subscriber> Broker::reply_raw(std::string topic, messaging::ReplyMaker ma
         Error::configuration("auto_ack is false; a reply handler's requests are "
                              "acknowledged once their replies are stored"));
   }
-  return subscribe_raw(std::move(topic), inside_->reply_handler(std::move(maker)),
+  return subscribe_raw(std::move(topics), inside_->reply_handler(std::move(maker)),
                        std::move(options));
 }
 
@@ -286,20 +286,21 @@ RequestCounts Broker::request_counts() const {
   return inside_ && !inside_->is_forked() ? inside_->request_counts() : RequestCounts{};
 }
 
-Result<Subscriber> Broker::subscribe_raw(std::string topic, SubscribeHandler handler,
+Result<Subscriber> Broker::subscribe_raw(Topics topics, SubscribeHandler handler,
                                          SubscribeOptions options) {
   if (auto usable = check(inside_.get()); !usable) return fail(usable.error());
   messaging::skip_option(options);
-  auto started = inside_->subscribe(std::move(topic), std::move(handler), std::move(options));
+  auto started = inside_->subscribe(std::move(topics), std::move(handler), std::move(options));
   if (!started) return fail(started.error());
   return messaging::BrokerAccess::make(std::move(*started));
 }
 
-Result<Subscriber> Broker::subscribe_raw_batch(std::string topic, messaging::BatchHandler handler,
+Result<Subscriber> Broker::subscribe_raw_batch(Topics topics, messaging::BatchHandler handler,
                                                SubscribeOptions options) {
   if (auto usable = check(inside_.get()); !usable) return fail(usable.error());
   messaging::skip_option(options);
-  auto started = inside_->subscribe_batch(std::move(topic), std::move(handler), std::move(options));
+  auto started =
+      inside_->subscribe_batch(std::move(topics), std::move(handler), std::move(options));
   if (!started) return fail(started.error());
   return messaging::BrokerAccess::make(std::move(*started));
 }

@@ -499,16 +499,16 @@ void BrokerRuntime::note_other_partitions(Admin& cluster, const AutoCreateTopic&
                          "auto_create_topic: topic " + create.topic + ": " + what);
 }
 
-Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe(std::string topic,
+Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe(Topics topics,
                                                                SubscribeHandler handler,
                                                                SubscribeOptions options) {
-  return subscribe(std::move(topic), std::move(handler), std::move(options), Middlewares::all);
+  return subscribe(std::move(topics), std::move(handler), std::move(options), Middlewares::all);
 }
 
-Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe_batch(std::string topic,
+Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe_batch(Topics topics,
                                                                      BatchHandler handler,
                                                                      SubscribeOptions options) {
-  return subscribe(std::move(topic), nullptr, std::move(options), Middlewares::all,
+  return subscribe(std::move(topics), nullptr, std::move(options), Middlewares::all,
                    std::move(handler));
 }
 
@@ -533,12 +533,13 @@ Result<BatchCall> BrokerRuntime::batch_call(BatchHandler handler, const std::str
 }
 
 Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe(
-    std::string topic, SubscribeHandler handler, SubscribeOptions options, Middlewares around,
+    Topics topics, SubscribeHandler handler, SubscribeOptions options, Middlewares around,
     BatchHandler batch_handler, Handing handing) {
   if (!is_connected_) return fail(not_connected());
   messaging::take_configs(options);
   if (batch_handler) handing = Handing::batches;
-  auto read = messaging::read_settings(topic, options, options_, handing);
+  std::string topic = topics.to_string();
+  auto read = messaging::read_settings(topics, options, options_, handing);
   if (!read) return fail(read.error());
   auto cluster = admin();
   if (!cluster) return fail(cluster.error());
@@ -548,11 +549,8 @@ Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe(
     if (!made) return fail(made.error());
     if (*made) note_other_partitions(*cluster, *create);
   }
-  if (auto prepared = messaging::prepare(*cluster, topic, read->state.redirects); !prepared) {
+  if (auto prepared = messaging::prepare_redirects(*cluster, *read); !prepared) {
     return fail(prepared.error());
-  }
-  for (const RedirectTopic& retry : read->state.redirects.retries) {
-    read->plan.retry_topics.push_back(retry.name);
   }
   // Not under the lock, since producer_options and a middleware may use the broker.
   auto outbox = read->state.redirects.empty() ? Result<std::unique_ptr<Outbox>>() : make_outbox();
@@ -589,6 +587,7 @@ Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe(
   setup.outbox = *std::move(outbox);
   ask_client(client::HandleAccess::insides(*client_), setup);
   setup.topic = std::move(topic);
+  setup.has_one_topic = topics.is_one();
   setup.settings = read->state;
   setup.workers = options.concurrency;
   setup.pulls = handing == Handing::pulls;

@@ -47,9 +47,9 @@ class BrokerRuntime : public std::enable_shared_from_this<BrokerRuntime> {
                            const PublishOptions& options);
   std::vector<Result<Delivery>> publish(std::string_view topic, std::span<const Message> messages,
                                         const PublishOptions& options);
-  Result<std::shared_ptr<Subscription>> subscribe(std::string topic, SubscribeHandler handler,
+  Result<std::shared_ptr<Subscription>> subscribe(Topics topics, SubscribeHandler handler,
                                                   SubscribeOptions options);
-  Result<std::shared_ptr<Subscription>> subscribe_batch(std::string topic, BatchHandler handler,
+  Result<std::shared_ptr<Subscription>> subscribe_batch(Topics topics, BatchHandler handler,
                                                         SubscribeOptions options);
   /// The program takes the messages by Subscription::next.
   Result<std::shared_ptr<Subscription>> subscribe_pull(std::string topic, SubscribeOptions options);
@@ -139,7 +139,7 @@ class BrokerRuntime : public std::enable_shared_from_this<BrokerRuntime> {
   /// The producer of a subscription's retry records and dead letters.
   Result<std::unique_ptr<Outbox>> make_outbox();
   enum class Middlewares : bool { none, all };
-  Result<std::shared_ptr<Subscription>> subscribe(std::string topic, SubscribeHandler handler,
+  Result<std::shared_ptr<Subscription>> subscribe(Topics topics, SubscribeHandler handler,
                                                   SubscribeOptions options, Middlewares around,
                                                   BatchHandler batch_handler = nullptr,
                                                   Handing handing = Handing::events);

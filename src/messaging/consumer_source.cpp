@@ -1,9 +1,9 @@
 #include "messaging/consumer_source.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
-#include "base/assert.hpp"
 #include "messaging/missing_topic.hpp"
 #include "messaging/reports.hpp"
 
@@ -12,11 +12,27 @@ namespace dohle::messaging {
 namespace {
 
 constexpr std::chrono::seconds max_look_before_join{1};
+/// For topics that were not there before, while others are read.
+constexpr std::chrono::milliseconds max_look_for_missing{200};
+/// How often a pattern without a match is tried if new topics are not watched for.
+constexpr std::chrono::seconds look_for_first_match{5};
 
 }  // namespace
 
 ConsumerSource::ConsumerSource(Plan plan, Consumer consumer, Admin admin)
-    : plan_(std::move(plan)), consumer_(std::move(consumer)), admin_(std::move(admin)) {}
+    : plan_(std::move(plan)),
+      consumer_(std::move(consumer)),
+      admin_(std::move(admin)),
+      named_(plan_.topics.begin(), plan_.topics.end()) {
+  if (plan_.pattern) watch_.emplace(*plan_.pattern);
+}
+
+void ConsumerSource::trouble(const Error& why) const {
+  if (topic_listener_.on_trouble) topic_listener_.on_trouble(why);
+}
+void ConsumerSource::note(const std::string& text) const {
+  if (topic_listener_.on_note) topic_listener_.on_note(text);
+}
 
 Result<void> ConsumerSource::start(RebalanceListener listener) {
   listener_ = std::move(listener);
@@ -24,39 +40,50 @@ Result<void> ConsumerSource::start(RebalanceListener listener) {
 }
 
 Result<void> ConsumerSource::join() {
+  if (watch_) return join_by_pattern();
   // Without this check the group would wait silently for a missing topic. Other errors are left to
   // the join.
-  if (auto there = partitions_of_topic(max_look_before_join);
+  if (auto there = partitions_of_topics(max_look_before_join);
       !there && is_missing_topic(there.error())) {
     return fail(there.error());
   }
-  std::vector<std::string> topics{plan_.topic};
+  return subscribe();
+}
+
+Result<void> ConsumerSource::subscribe() {
+  std::vector<std::string> topics = watch_ ? watch_->topics() : plan_.topics;
   topics.insert(topics.end(), plan_.retry_topics.begin(), plan_.retry_topics.end());
-  return consumer_.subscribe(std::move(topics),
-                             {.on_assigned =
-                                  [this](std::span<const TopicPartition> partitions) {
-                                    unplaced_.insert(unplaced_.end(), partitions.begin(),
-                                                     partitions.end());
-                                    // The next poll retries a failure and reports it.
-                                    (void)place_unless_committed();
-                                    listener_.on_assigned(partitions);
-                                  },
-                              .on_revoked =
-                                  [this](std::span<const TopicPartition> partitions) {
-                                    forget_unplaced(partitions);
-                                    listener_.on_revoked(partitions);
-                                  },
-                              .on_lost =
-                                  [this](std::span<const TopicPartition> partitions) {
-                                    forget_unplaced(partitions);
-                                    listener_.on_lost(partitions);
-                                  }});
+  for (const auto& [_, retries] : retry_topics_) {
+    topics.insert(topics.end(), retries.begin(), retries.end());
+  }
+  is_subscribed_ = true;
+  return consumer_.subscribe(std::move(topics), group_listener());
+}
+
+RebalanceListener ConsumerSource::group_listener() {
+  return {.on_assigned =
+              [this](std::span<const TopicPartition> partitions) {
+                unplaced_.insert(unplaced_.end(), partitions.begin(), partitions.end());
+                // The next poll retries a failure and reports it.
+                (void)place_unless_committed();
+                listener_.on_assigned(partitions);
+              },
+          .on_revoked =
+              [this](std::span<const TopicPartition> partitions) {
+                forget_unplaced(partitions);
+                listener_.on_revoked(partitions);
+              },
+          .on_lost =
+              [this](std::span<const TopicPartition> partitions) {
+                forget_unplaced(partitions);
+                listener_.on_lost(partitions);
+              }};
 }
 
 void ConsumerSource::forget_unplaced(std::span<const TopicPartition> partitions) {
-  std::erase_if(unplaced_, [&](const TopicPartition& partition) {
-    return std::ranges::find(partitions, partition) != partitions.end();
-  });
+  if (unplaced_.empty()) return;
+  const std::set<TopicPartition> forgotten(partitions.begin(), partitions.end());
+  std::erase_if(unplaced_, [&](const TopicPartition& each) { return forgotten.contains(each); });
 }
 
 Result<void> ConsumerSource::place_unless_committed() {
@@ -65,10 +92,10 @@ Result<void> ConsumerSource::place_unless_committed() {
   if (unplaced_.empty()) return {};
   auto committed = consumer_.committed(unplaced_);
   if (!committed) return fail(committed.error().within("start_offset"));
+  std::set<TopicPartition> known;
+  for (const PartitionOffset& each : *committed) known.insert(each.partition);
   for (const TopicPartition& partition : unplaced_) {
-    const bool known = std::ranges::any_of(
-        *committed, [&](const PartitionOffset& offset) { return offset.partition == partition; });
-    if (known) continue;
+    if (known.contains(partition)) continue;
     if (auto placed = place(partition, start_of(partition)); !placed) return placed;
   }
   unplaced_.clear();
@@ -76,17 +103,20 @@ Result<void> ConsumerSource::place_unless_committed() {
 }
 
 bool ConsumerSource::needs_place(const TopicPartition& partition) const {
-  if (!plan_.start) return false;
-  // Starts `first` and `last` of the topic are done by the consumer's own reset policy. Under
-  // `last` it would pass over what was stored in a retry topic before this member owned its
-  // partition.
-  if (partition.topic == plan_.topic) return plan_.start->kind() == StartOffset::Kind::timestamp;
-  return plan_.start->kind() == StartOffset::Kind::last;
+  // Others are placed by the consumer's own reset policy.
+  const StartOffset::Kind kind = start_of(partition).kind();
+  if (kind == StartOffset::Kind::first) return !plan_.resets_to_first;
+  return kind != StartOffset::Kind::last || plan_.resets_to_first;
 }
 
 StartOffset ConsumerSource::start_of(const TopicPartition& partition) const {
-  DOHLE_ASSERT(plan_.start.has_value(), "a partition is to start nowhere");
-  return partition.topic == plan_.topic ? *plan_.start : StartOffset::first();
+  const std::string& topic = partition.topic;
+  const bool is_source = watch_ ? watch_->reads(topic) : named_.contains(topic);
+  // A start at the end would pass over what was stored in a retry topic before this member owned
+  // its partition, and over the first records of a topic that appeared after the start.
+  if (!is_source || (watch_ && watch_->is_late(topic))) return StartOffset::first();
+  if (plan_.start) return *plan_.start;
+  return plan_.resets_to_first ? StartOffset::first() : StartOffset::last();
 }
 
 Result<void> ConsumerSource::place(const TopicPartition& partition, const StartOffset& start) {
@@ -103,41 +133,66 @@ Result<void> ConsumerSource::place(const TopicPartition& partition, const StartO
   return consumer_.seek_to_time(partition, Timestamp{start.value()});
 }
 
-Result<std::vector<TopicPartition>> ConsumerSource::partitions_of_topic(
-    std::chrono::milliseconds timeout) {
-  auto described = admin_.describe_topics({plan_.topic}, {.timeout = timeout});
+Result<void> ConsumerSource::look_up(std::vector<std::string> topics,
+                                     std::chrono::milliseconds timeout,
+                                     std::vector<TopicPartition>& into, std::vector<Error>& lost) {
+  if (topics.empty()) return {};
+  auto described = admin_.describe_topics(std::move(topics), {.timeout = timeout});
   if (!described) return fail(described.error());
-  if (described->empty()) {
-    return fail(Error::client(Errc::no_such_topic, "topic " + plan_.topic + " does not exist"));
+  for (const Named<TopicDescription>& topic : *described) {
+    if (!topic.result) {
+      const Error why = is_missing_topic(topic.result.error())
+                            ? Error::client(Errc::no_such_topic,
+                                            "topic " + topic.name + " does not exist")
+                            : topic.result.error();
+      if (missing_.insert_or_assign(topic.name, why).second) lost.push_back(why);
+      continue;
+    }
+    missing_.erase(topic.name);
+    for (const PartitionDescription& partition : topic.result->partitions) {
+      into.push_back({topic.name, partition.partition});
+    }
   }
-  auto& topic = described->front().result;
-  if (!topic && is_missing_topic(topic.error())) {
-    return fail(Error::client(Errc::no_such_topic, "topic " + plan_.topic + " does not exist"));
+  return {};
+}
+
+Result<std::vector<TopicPartition>> ConsumerSource::partitions_of_topics(
+    std::chrono::milliseconds timeout) {
+  // While others are read, a topic that is not there must not delay them.
+  std::vector<std::string> known;
+  std::vector<std::string> missing;
+  const bool all_are_missing = missing_.size() == plan_.topics.size();
+  for (const std::string& topic : plan_.topics) {
+    (missing_.contains(topic) && !all_are_missing ? missing : known).push_back(topic);
   }
-  if (!topic) return fail(topic.error());
   std::vector<TopicPartition> partitions;
-  for (const PartitionDescription& partition : topic->partitions) {
-    partitions.push_back({plan_.topic, partition.partition});
+  std::vector<Error> lost;
+  if (auto looked = look_up(std::move(known), timeout, partitions, lost); !looked) {
+    return fail(looked.error());
   }
+  // Its failure is that of a topic that is missing anyway.
+  (void)look_up(std::move(missing), std::min(timeout, max_look_for_missing), partitions, lost);
+  if (missing_.size() == plan_.topics.size()) return fail(missing_.begin()->second);
+  for (const Error& why : lost) trouble(why.within("it is not read; the other topics are"));
   return partitions;
 }
 
 Result<void> ConsumerSource::assign_by_hand() {
-  auto partitions = partitions_of_topic(plan_.look_timeout);
+  auto partitions = partitions_by_hand();
   if (!partitions) return fail(partitions.error());
   if (!plan_.partition.is_none()) {
-    const TopicPartition wanted{plan_.topic, plan_.partition};
+    const TopicPartition wanted{plan_.topics.front(), plan_.partition};
     if (std::ranges::find(*partitions, wanted) == partitions->end()) {
       return fail(Error::client(Errc::no_such_partition,
-                                "topic " + plan_.topic + " has no partition " +
+                                "topic " + wanted.topic + " has no partition " +
                                     std::to_string(plan_.partition.value) + " yet"));
     }
     *partitions = {wanted};
   }
   if (auto assigned = consumer_.assign(*partitions); !assigned) return assigned;
   for (const TopicPartition& partition : *partitions) {
-    if (!plan_.start) continue;
-    if (auto placed = place(partition, *plan_.start); !placed) return placed;
+    if (!plan_.start && !needs_place(partition)) continue;
+    if (auto placed = place(partition, start_of(partition)); !placed) return placed;
   }
   by_hand_ = std::move(*partitions);
   listener_.on_assigned(by_hand_);
@@ -145,19 +200,31 @@ Result<void> ConsumerSource::assign_by_hand() {
   return {};
 }
 
+Result<std::vector<TopicPartition>> ConsumerSource::partitions_by_hand() {
+  if (!watch_) return partitions_of_topics(plan_.look_timeout);
+  if (auto looked = look(); !looked) return fail(looked.error());
+  return watch_->partitions();
+}
+
+bool ConsumerSource::watches() const {
+  return watch_ || (plan_.group_id.empty() && plan_.partition.is_none());
+}
+
 void ConsumerSource::watch_again() {
   const auto& interval = plan_.partition_watch_interval;
-  watch_at_ = interval ? monotonic_now() + Duration(*interval) : TimePoint::max();
+  const bool is_idle = watch_ && watch_->topics().empty();
+  const Duration wait = interval ? Duration(*interval) : Duration(look_for_first_match);
+  watch_at_ = interval || is_idle ? monotonic_now() + wait : TimePoint::max();
 }
 
 Result<void> ConsumerSource::follow_new_partitions() {
   watch_again();
-  auto now = partitions_of_topic(plan_.look_timeout);
+  auto now = partitions_of_topics(plan_.look_timeout);
   if (!now) return fail(now.error());
   std::vector<TopicPartition> fresh;
-  std::ranges::copy_if(*now, std::back_inserter(fresh), [this](const TopicPartition& partition) {
-    return std::ranges::find(by_hand_, partition) == by_hand_.end();
-  });
+  const std::set<TopicPartition> owned(by_hand_.begin(), by_hand_.end());
+  std::ranges::copy_if(*now, std::back_inserter(fresh),
+                       [&](const TopicPartition& each) { return !owned.contains(each); });
   if (fresh.empty()) return {};
   std::vector<TopicPartition> all = by_hand_;
   all.insert(all.end(), fresh.begin(), fresh.end());
@@ -174,10 +241,13 @@ Result<void> ConsumerSource::follow_new_partitions() {
 }
 
 Result<PolledRecords> ConsumerSource::poll(std::chrono::milliseconds timeout) {
-  if (plan_.group_id.empty() && plan_.partition.is_none() && monotonic_now() >= watch_at_) {
-    if (auto followed = follow_new_partitions(); !followed) return fail(followed.error());
+  if (watches() && monotonic_now() >= watch_at_) {
+    auto followed = watch_ ? follow_topics() : follow_new_partitions();
+    if (!followed) return fail(followed.error());
   }
   if (auto placed = place_unless_committed(); !placed) return fail(placed.error());
+  // The next look must not wait for a poll without records.
+  if (watch_ && watch_at_ != TimePoint::max()) timeout = std::min(timeout, left_until(watch_at_));
   auto records = consumer_.poll(timeout);
   if (!records) return fail(records.error());
   PolledRecords fetched;
@@ -229,6 +299,7 @@ std::optional<std::int64_t> ConsumerSource::lag(const TopicPartition& partition)
 Result<void> ConsumerSource::leave() {
   by_hand_.clear();
   unplaced_.clear();
+  is_subscribed_ = false;
   return consumer_.unsubscribe();
 }
 

@@ -1,6 +1,10 @@
 #pragma once
 
+#include <functional>
+#include <map>
 #include <optional>
+#include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -8,28 +12,39 @@
 #include "dohle/admin.hpp"
 #include "dohle/broker.hpp"
 #include "dohle/client.hpp"
+#include "messaging/retry_topics.hpp"
 #include "messaging/source.hpp"
+#include "messaging/topic_watch.hpp"
 
 namespace dohle::messaging {
 
-/// Reads a topic through the client: as a member of a group, or without a group all partitions
+/// Reads topics through the client: as a member of a group, or without a group all partitions
 /// (including new ones) or a single one.
 class ConsumerSource final : public Source {
  public:
   struct Plan {
-    std::string topic;
-    /// Read beside it in a group, from their beginnings without a committed offset.
+    /// Empty with a pattern.
+    std::vector<std::string> topics = {};
+    /// Read beside them in a group, from their beginnings without a committed offset.
     std::vector<std::string> retry_topics = {};
+    /// In place of `topics`.
+    std::optional<TopicWatch::Settings> pattern = {};
+    /// Makes the retry topics and the topic for dead letters of a topic that matches the pattern.
+    /// Null: there are none.
+    std::function<Result<RedirectTopics>(Admin& admin, const std::string& topic)> make_redirects =
+        nullptr;
     /// Empty: no group.
     std::string group_id;
     /// none: all.
     PartitionId partition;
     /// If absent, the consumer's reset policy applies.
     std::optional<StartOffset> start;
-    /// Absent: new partitions stay unread.
+    /// Whether the consumer's reset policy is `earliest`.
+    bool resets_to_first = true;
+    /// Absent: new partitions stay unread, and new topics once one has matched.
     std::optional<std::chrono::milliseconds> partition_watch_interval =
         std::chrono::milliseconds(5'000);
-    /// Timeout for looking up the topic's partitions; nothing is read meanwhile.
+    /// Timeout for looking up topics and their partitions; nothing is read meanwhile.
     std::chrono::milliseconds look_timeout{10'000};
   };
 
@@ -38,6 +53,7 @@ class ConsumerSource final : public Source {
   Result<void> start(RebalanceListener listener) override;
   Result<PolledRecords> poll(std::chrono::milliseconds timeout) override;
   void wakeup() override;
+  void listen_to_topics(TopicListener listener) override { topic_listener_ = std::move(listener); }
   void commit_async(std::vector<PartitionOffset> offsets,
                     Consumer::CommitCallback callback) override;
   Result<void> commit_sync(std::vector<PartitionOffset> offsets,
@@ -52,26 +68,62 @@ class ConsumerSource final : public Source {
 
  private:
   Result<void> join();
+  Result<void> subscribe();
   Result<void> assign_by_hand();
+  Result<std::vector<TopicPartition>> partitions_by_hand();
   Result<void> follow_new_partitions();
   void watch_again();
-  Result<std::vector<TopicPartition>> partitions_of_topic(std::chrono::milliseconds timeout);
+  [[nodiscard]] bool watches() const;
+  /// Of the topics that are named and exist. Errors: no topic is there; of the only topic.
+  Result<std::vector<TopicPartition>> partitions_of_topics(std::chrono::milliseconds timeout);
+  /// Of some of them. A topic that is not there, or must not be read, goes into missing_, and into
+  /// `lost` if it was not there before.
+  Result<void> look_up(std::vector<std::string> topics, std::chrono::milliseconds timeout,
+                       std::vector<TopicPartition>& into, std::vector<Error>& lost);
   Result<void> place(const TopicPartition& partition, const StartOffset& start);
   Result<void> place_unless_committed();
   /// Whether it starts elsewhere than the consumer's reset policy says.
   [[nodiscard]] bool needs_place(const TopicPartition& partition) const;
   [[nodiscard]] StartOffset start_of(const TopicPartition& partition) const;
+  [[nodiscard]] RebalanceListener group_listener();
   void forget_unplaced(std::span<const TopicPartition> partitions);
+  void trouble(const Error& why) const;
+  void note(const std::string& text) const;
+
+  // With a pattern.
+
+  Result<void> join_by_pattern();
+  /// Asks for the cluster's topics. True if the topics that are read have changed.
+  Result<bool> look();
+  [[nodiscard]] bool prepare(const std::string& topic);
+  /// Which of the topics that a list no longer had are gone, whatever the reason.
+  std::vector<std::string> gone_of(const std::vector<std::string>& missing);
+  void drop(const std::vector<std::string>& topics);
+  Result<void> follow_topics();
+  Result<void> follow_in_group();
+  Result<void> follow_by_hand();
+  void lose(const std::vector<std::string>& topics);
 
   const Plan plan_;
   Consumer consumer_;
   Admin admin_;
   RebalanceListener listener_;
+  TopicListener topic_listener_;
   std::vector<TopicPartition> by_hand_;
   /// Assigned by the group, and not yet checked for a committed offset, without which they start at
   /// plan_.start.
   std::vector<TopicPartition> unplaced_;
   TimePoint watch_at_ = TimePoint::min();
+  /// Those of plan_.
+  const std::set<std::string> named_;
+  /// Of topics by name: those that could not be looked up at last, with the reasons.
+  std::map<std::string, Error> missing_;
+
+  /// Absent without a pattern.
+  std::optional<TopicWatch> watch_;
+  /// Of each topic that matches.
+  std::map<std::string, std::vector<std::string>> retry_topics_;
+  bool is_subscribed_ = false;
 };
 
 }  // namespace dohle::messaging

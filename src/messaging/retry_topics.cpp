@@ -16,6 +16,9 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr std::size_t max_retry_topics = 20;
+/// Between the prefix and the delay.
+constexpr std::string_view retry_middle = ".retry.";
+constexpr std::string_view dead_letters_end = ".dlt";
 constexpr milliseconds max_delay = std::chrono::hours(24 * 30);
 /// The default of Apache Kafka's log.retention.hours.
 constexpr milliseconds usual_retention = std::chrono::hours(24 * 7);
@@ -199,16 +202,28 @@ Result<RedirectTopics> redirect_topics(std::string_view topic, std::string_view 
                                  ? std::string(topic) + "." + std::string(group)
                                  : options.retry_prefix;
   for (const milliseconds delay : options.retry_topics) {
-    RedirectTopic retry{.name = prefix + ".retry." + delay_text(delay), .delay = delay};
+    RedirectTopic retry{.name = prefix + std::string(retry_middle) + delay_text(delay),
+                        .delay = delay};
     if (auto named = check_name(retry.name, "retries", topic); !named) return fail(named.error());
     made.retries.push_back(std::move(retry));
   }
   if (!has_dead_letters) return made;
-  made.dead_letters = RedirectTopic{.name = prefix + ".dlt"};
+  made.dead_letters = RedirectTopic{.name = prefix + std::string(dead_letters_end)};
   if (auto named = check_name(made.dead_letters->name, "dead letters", topic); !named) {
     return fail(named.error());
   }
   return made;
+}
+
+bool is_redirect_topic(std::string_view name, std::string_view group, std::string_view prefix) {
+  if (!prefix.empty()) {
+    if (!name.starts_with(prefix)) return false;
+    const std::string_view rest = name.substr(prefix.size());
+    return rest == dead_letters_end || rest.starts_with(retry_middle);
+  }
+  const std::string of_group = "." + std::string(group);
+  return name.ends_with(of_group + std::string(dead_letters_end)) ||
+         name.find(of_group + std::string(retry_middle)) != std::string_view::npos;
 }
 
 Result<void> prepare(Admin& admin, const std::string& source, const RedirectTopics& topics) {

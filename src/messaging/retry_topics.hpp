@@ -36,6 +36,11 @@ struct RedirectTopics {
                                                      const SubscribeOptions& options,
                                                      FailurePolicy policy);
 
+/// True for the name of a retry topic, or of a topic for dead letters, of a subscription in `group`;
+/// `prefix` is its retry_prefix, empty for the default.
+[[nodiscard]] bool is_redirect_topic(std::string_view name, std::string_view group,
+                                     std::string_view prefix);
+
 /// Creates the topics that do not exist, with as many partitions as `source`, the cluster's
 /// replication and space for the headers beside the largest message, and checks the others. Errors:
 /// no_such_topic for the source; configuration: an existing retry topic keeps messages for less

@@ -17,6 +17,7 @@
 #include "messaging/option_rows.hpp"
 #include "messaging/reports.hpp"
 #include "messaging/rest_options.hpp"
+#include "messaging/subscribed_topics.hpp"
 #include "messaging/whole_configs.hpp"
 
 namespace dohle::messaging {
@@ -418,18 +419,15 @@ Result<std::optional<BatchSettings>> batch_settings(const SubscribeOptions& own,
 
 }  // namespace
 
-Result<ReadSettings> read_settings(const std::string& topic, const SubscribeOptions& given,
+Result<ReadSettings> read_settings(const Topics& topics, const SubscribeOptions& given,
                                    const kafka::BrokerOptions& broker, Handing handing) {
   SubscribeOptions own = given;
   take_configs(own);
   SubscribeOptions reading = merged(own, broker);
   const std::string& group = *reading.group_id;
   const auto& start = reading.start_offset;
-  if (auto named = check_topic_name(topic); !named) {
-    return fail(
-        Error::configuration("topic to subscribe to: " + std::string(named.error().message()) +
-                             " (a subscription reads one topic; patterns are not supported yet)"));
-  }
+  const std::string topic = topics.to_string();
+  if (auto checked = check_topics(topics, own.partition); !checked) return fail(checked.error());
   if (auto checked = check_configs(own, topic, broker.addresses); !checked) {
     return fail(checked.error());
   }
@@ -457,15 +455,12 @@ Result<ReadSettings> read_settings(const std::string& topic, const SubscribeOpti
         " ms; it is allowed without group_instance_id only, which is " + own.group_instance_id));
   }
 
-  auto redirects = redirect_topics(topic, group, own, *reading.failure_policy);
-  if (!redirects) return fail(redirects.error());
   auto consumer = consumer_options(reading, broker);
   if (!consumer) return fail(consumer.error());
   ReadSettings made;
   made.consumer = *std::move(consumer);
   const bool watches = broker.watch_partition_changes;
-  made.plan = {.topic = topic,
-               .group_id = group,
+  made.plan = {.group_id = group,
                .partition = own.partition,
                .start = start,
                .partition_watch_interval =
@@ -479,7 +474,6 @@ Result<ReadSettings> read_settings(const std::string& topic, const SubscribeOpti
                 .retry_delay = own.retry_delay,
                 .max_retry_delay = own.max_retry_delay,
                 .failure_policy = *reading.failure_policy,
-                .redirects = *std::move(redirects),
                 .seed = seed_of(topic, group),
                 .ack_timeout = own.ack_timeout,
                 .max_unacknowledged = own.max_unacknowledged,
@@ -489,6 +483,9 @@ Result<ReadSettings> read_settings(const std::string& topic, const SubscribeOpti
                 .commit_interval = *reading.commit_interval,
                 .min_backoff = *reading.read_backoff_min,
                 .max_backoff = *reading.read_backoff_max};
+  if (auto chosen = choose_topics(topics, own, *reading.failure_policy, made); !chosen) {
+    return fail(chosen.error());
+  }
   made.max_attempts = *reading.max_attempts;
   made.rebalance_timeout = *reading.rebalance_timeout;
   made.read_lag_interval = *reading.read_lag_interval;

@@ -4,6 +4,7 @@
 
 #include "dohle/client.hpp"
 #include "dohle/kafka.hpp"
+#include "dohle/topics.hpp"
 #include "messaging/consumer_source.hpp"
 #include "messaging/pipelines.hpp"
 #include "messaging/subscription_state.hpp"
@@ -40,9 +41,13 @@ struct ReadSettings {
   std::chrono::milliseconds max_backoff;
 };
 /// Errors: configuration, also for options that exclude each other.
-[[nodiscard]] Result<ReadSettings> read_settings(const std::string& topic,
+[[nodiscard]] Result<ReadSettings> read_settings(const Topics& topics,
                                                  const SubscribeOptions& own,
                                                  const kafka::BrokerOptions& broker,
                                                  Handing handing = Handing::events);
+
+/// Makes the retry topics and the topics for dead letters of the topics that are named, and adds
+/// the former to the plan. Errors: as prepare.
+[[nodiscard]] Result<void> prepare_redirects(Admin& admin, ReadSettings& read);
 
 }  // namespace dohle::messaging

@@ -2,13 +2,16 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "dohle/consumer.hpp"
 #include "dohle/error.hpp"
+#include "messaging/retry_topics.hpp"
 
 namespace dohle::messaging {
 
@@ -20,12 +23,26 @@ struct PolledRecords {
   std::optional<Error> error;
 };
 
+/// Receives what a Source that chooses its topics has to say of them, inside start and poll.
+struct TopicListener {
+  /// A topic is read from now on, and its failed messages go there.
+  std::function<void(const std::string& topic, RedirectTopics redirects)> on_redirects = nullptr;
+  /// A topic is no longer read.
+  std::function<void(const std::string& topic)> on_dropped = nullptr;
+  /// A failure that ends neither call, since other topics are read.
+  std::function<void(const Error& why)> on_trouble = nullptr;
+  /// A line of information.
+  std::function<void(const std::string& text)> on_note = nullptr;
+};
+
 /// The records' source of a Subscription; in a program a ConsumerSource. Thread safety: one thread
 /// at a time, except wakeup.
 class Source {
  public:
   virtual ~Source() = default;
 
+  /// Before start. A source of given topics has nothing to say.
+  virtual void listen_to_topics(TopicListener /*listener*/) {}
   /// Joins the group or assigns partitions; `listener` is called inside poll, leave and close. May
   /// be called again after an error and after leave.
   virtual Result<void> start(RebalanceListener listener) = 0;

@@ -75,7 +75,9 @@ Subscription::Subscription(Setup setup)
       idle_(setup_.options.on_idle
                 ? std::optional(setup_.options.idle_after.value_or(default_idle_after))
                 : std::nullopt),
-      last_pull_(monotonic_now()) {}
+      last_pull_(monotonic_now()) {
+  source_.listen_to_topics(topic_listener());
+}
 
 Subscription::~Subscription() {
   // The last reference may be that of one of these threads, which cannot join itself.
@@ -233,9 +235,9 @@ void Subscription::end_by_policy(Lock& lock) {
 
 ReadLag Subscription::lag() const {
   ReadLag found{.topic = setup_.topic, .group_id = setup_.group_id, .partitions = {}};
-  for (const PartitionId partition : assignment()) {
-    if (const auto records = source_.lag({setup_.topic, partition})) {
-      found.partitions.push_back({partition, *records});
+  for (TopicPartition& each : assignment()) {
+    if (const auto records = source_.lag(each)) {
+      found.partitions.push_back({each.partition, *records, std::move(each.topic)});
     }
   }
   return found;
@@ -493,12 +495,38 @@ RebalanceListener Subscription::listener() {
           .on_lost = [this](std::span<const TopicPartition> all) { on_lost(all); }};
 }
 
+TopicListener Subscription::topic_listener() {
+  return {.on_redirects =
+              [this](const std::string& topic, RedirectTopics redirects) {
+                const std::lock_guard lock(mutex_);
+                state_.on_redirects(topic, std::move(redirects));
+              },
+          .on_dropped =
+              [this](const std::string& topic) {
+                const std::lock_guard lock(mutex_);
+                state_.on_dropped(topic);
+              },
+          .on_trouble =
+              [this](const Error& why) {
+                {
+                  const std::lock_guard lock(mutex_);
+                  last_error_ = why;
+                }
+                report_subscription(why);
+              },
+          .on_note =
+              [this](const std::string& text) {
+                Logger& logger = setup_.reports->logger();
+                if (logger.level() <= LogLevel::info) logger.log(LogLevel::info, "messaging", text);
+              }};
+}
+
 void Subscription::on_assigned(std::span<const TopicPartition> partitions) {
   {
     const std::lock_guard lock(mutex_);
     state_.on_assigned(partitions);
     was_assigned_ = true;
-    unknown_positions_.insert(unknown_positions_.end(), partitions.begin(), partitions.end());
+    unknown_positions_.insert(partitions.begin(), partitions.end());
     idle_.on_partitions(!state_.assignment().empty(), monotonic_now());
   }
   tell_assigned(partitions);
@@ -530,9 +558,7 @@ void Subscription::on_lost(std::span<const TopicPartition> partitions) {
 void Subscription::give_up(std::span<const TopicPartition> partitions) {
   const std::lock_guard lock(mutex_);
   state_.on_given_up(partitions);
-  std::erase_if(unknown_positions_, [&](const TopicPartition& partition) {
-    return std::ranges::find(partitions, partition) != partitions.end();
-  });
+  for (const TopicPartition& partition : partitions) unknown_positions_.erase(partition);
   idle_.on_partitions(!state_.assignment().empty(), monotonic_now());
 }
 
@@ -700,7 +726,11 @@ void Subscription::learn_positions(bool all) {
   {
     const std::lock_guard lock(mutex_);
     if (!was_assigned_) return;
-    asked = all ? state_.assignment() : unknown_positions_;
+    if (all) {
+      asked = state_.assignment();
+    } else {
+      asked.assign(unknown_positions_.begin(), unknown_positions_.end());
+    }
   }
   std::vector<std::pair<TopicPartition, Offset>> known;
   for (const TopicPartition& partition : asked) {
@@ -712,7 +742,7 @@ void Subscription::learn_positions(bool all) {
     // Records may still be queued inside the source after a pause or an earlier poll. Its position
     // counts only returned records, and those have all been taken.
     state_.on_position(partition, position);
-    std::erase(unknown_positions_, partition);
+    unknown_positions_.erase(partition);
   }
   if (unknown_positions_.empty() && !is_ready_) {
     is_ready_ = true;
@@ -874,15 +904,15 @@ ReadLag Subscriber::lag() const {
   const bool is_usable = subscription_ && !subscription_->is_forked();
   return is_usable ? subscription_->lag() : ReadLag();
 }
-std::vector<PartitionId> Subscriber::assignment() const {
+std::vector<TopicPartition> Subscriber::assignment() const {
   const bool is_usable = subscription_ && !subscription_->is_forked();
-  return is_usable ? subscription_->assignment() : std::vector<PartitionId>();
+  return is_usable ? subscription_->assignment() : std::vector<TopicPartition>();
 }
-Result<Offset> Subscriber::position(PartitionId partition) const {
+Result<Offset> Subscriber::position(const TopicPartition& partition) const {
   if (auto usable = check(subscription_.get()); !usable) return fail(usable.error());
   return subscription_->position(partition);
 }
-Result<Offset> Subscriber::committed(PartitionId partition) const {
+Result<Offset> Subscriber::committed(const TopicPartition& partition) const {
   if (auto usable = check(subscription_.get()); !usable) return fail(usable.error());
   return subscription_->committed(partition);
 }
@@ -894,18 +924,45 @@ Result<void> Subscriber::resume() {
   if (auto usable = check(subscription_.get()); !usable) return usable;
   return subscription_->pause_all(false);
 }
-Result<void> Subscriber::pause(PartitionId partition) {
+Result<void> Subscriber::pause(const TopicPartition& partition) {
   if (auto usable = check(subscription_.get()); !usable) return usable;
   return subscription_->pause(partition, true);
 }
-Result<void> Subscriber::resume(PartitionId partition) {
+Result<void> Subscriber::resume(const TopicPartition& partition) {
   if (auto usable = check(subscription_.get()); !usable) return usable;
   return subscription_->pause(partition, false);
 }
-Result<void> Subscriber::seek(PartitionId partition, Offset offset) {
+Result<void> Subscriber::seek(const TopicPartition& partition, Offset offset) {
   if (auto usable = check(subscription_.get()); !usable) return usable;
   return subscription_->seek(partition, offset);
 }
+
+Result<TopicPartition> Subscriber::of_only_topic(PartitionId partition,
+                                                 std::string_view call) const {
+  if (auto usable = check(subscription_.get()); !usable) return fail(usable.error());
+  return subscription_->of_only_topic(partition, call);
+}
+Result<Offset> Subscriber::position(PartitionId partition) const {
+  const auto name = of_only_topic(partition, "position");
+  return name ? position(*name) : Result<Offset>(fail(name.error()));
+}
+Result<Offset> Subscriber::committed(PartitionId partition) const {
+  const auto name = of_only_topic(partition, "committed");
+  return name ? committed(*name) : Result<Offset>(fail(name.error()));
+}
+Result<void> Subscriber::pause(PartitionId partition) {
+  const auto name = of_only_topic(partition, "pause");
+  return name ? pause(*name) : Result<void>(fail(name.error()));
+}
+Result<void> Subscriber::resume(PartitionId partition) {
+  const auto name = of_only_topic(partition, "resume");
+  return name ? resume(*name) : Result<void>(fail(name.error()));
+}
+Result<void> Subscriber::seek(PartitionId partition, Offset offset) {
+  const auto name = of_only_topic(partition, "seek");
+  return name ? seek(*name, offset) : Result<void>(fail(name.error()));
+}
+
 Result<void> Subscriber::unsubscribe(std::chrono::milliseconds timeout) {
   if (auto usable = check(subscription_.get()); !usable) return usable;
   return subscription_->unsubscribe(timeout);

@@ -4,6 +4,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -38,7 +39,10 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   [[nodiscard]] Result<void> check_usable() const;
 
   struct Setup {
+    /// The text of Topics.
     std::string topic;
+    /// True if that is the name of the only topic.
+    bool has_one_topic = true;
     /// Empty without a group.
     std::string group_id = {};
     SubscribeOptions options;
@@ -89,17 +93,20 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   [[nodiscard]] std::vector<HeldMessage> held() const;
   [[nodiscard]] ReadLag lag() const;
 
-  // Of partitions of its topic. Errors: not_owner for one that is not assigned; closed.
+  // Of partitions of its topics. Errors: not_owner for one that is not assigned; closed.
 
-  [[nodiscard]] std::vector<PartitionId> assignment() const;
-  [[nodiscard]] Result<Offset> position(PartitionId partition) const;
-  [[nodiscard]] Result<Offset> committed(PartitionId partition) const;
-  /// Of all assigned partitions, also those of retry topics.
-  [[nodiscard]] std::vector<Progress> progress() const;
+  [[nodiscard]] std::vector<TopicPartition> assignment() const;
+  [[nodiscard]] Result<Offset> position(const TopicPartition& partition) const;
+  [[nodiscard]] Result<Offset> committed(const TopicPartition& partition) const;
   /// Pauses reading, or resumes it.
   Result<void> pause_all(bool pauses);
-  Result<void> pause(PartitionId partition, bool pauses);
-  Result<void> seek(PartitionId partition, Offset offset);
+  Result<void> pause(const TopicPartition& partition, bool pauses);
+  Result<void> seek(const TopicPartition& partition, Offset offset);
+  /// The partition of its only topic. Errors: invalid_argument if it has several.
+  [[nodiscard]] Result<TopicPartition> of_only_topic(PartitionId partition,
+                                                     std::string_view call) const;
+  /// Of all assigned partitions, also those of retry topics.
+  [[nodiscard]] std::vector<Progress> progress() const;
   /// Passes the next message to `receiver`; false if none came in time. Only with `Setup::pulls`.
   /// Errors: closed, would_deadlock, forked.
   Result<bool> next(std::chrono::milliseconds timeout, PullReceiver& receiver);
@@ -133,6 +140,7 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   void read_once();
   bool start_source();
   RebalanceListener listener();
+  TopicListener topic_listener();
   void on_assigned(std::span<const TopicPartition> partitions);
   void on_revoked(std::span<const TopicPartition> partitions);
   void on_lost(std::span<const TopicPartition> partitions);
@@ -258,7 +266,7 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   std::optional<Error> end_error_;
   std::chrono::milliseconds backoff_{0};
   std::int32_t failed_reads_ = 0;
-  std::vector<TopicPartition> unknown_positions_;
+  std::set<TopicPartition> unknown_positions_;
   TimePoint lag_due_at_ = TimePoint::max();  ///< set once it has started, unless it is off
   IdleWatch idle_;
   /// Of the polling thread.

@@ -33,25 +33,29 @@ Error has_ended(std::string_view call) {
 
 }  // namespace
 
-std::vector<PartitionId> Subscription::assignment() const {
+std::vector<TopicPartition> Subscription::assignment() const {
   const std::lock_guard lock(mutex_);
-  std::vector<PartitionId> own;
-  for (const TopicPartition& each : state_.assignment()) {
-    if (each.topic == setup_.topic) own.push_back(each.partition);
-  }
-  return own;
+  return state_.assignment_of_sources();
 }
 
-Result<Offset> Subscription::position(PartitionId partition) const {
-  const TopicPartition name{setup_.topic, partition};
-  const std::lock_guard lock(mutex_);
-  return known(state_.position(name), name, "position");
+Result<TopicPartition> Subscription::of_only_topic(PartitionId partition,
+                                                   std::string_view call) const {
+  if (setup_.has_one_topic) return TopicPartition{setup_.topic, partition};
+  return fail(Error::client(
+      Errc::invalid_argument,
+      std::string(call) + " of partition " + std::to_string(partition.value) +
+          ": the subscription to " + setup_.topic +
+          " may read several topics; give the topic and the partition (TopicPartition)"));
 }
 
-Result<Offset> Subscription::committed(PartitionId partition) const {
-  const TopicPartition name{setup_.topic, partition};
+Result<Offset> Subscription::position(const TopicPartition& partition) const {
   const std::lock_guard lock(mutex_);
-  return known(state_.committed(name), name, "committed");
+  return known(state_.position(partition), partition, "position");
+}
+
+Result<Offset> Subscription::committed(const TopicPartition& partition) const {
+  const std::lock_guard lock(mutex_);
+  return known(state_.committed(partition), partition, "committed");
 }
 
 std::vector<Progress> Subscription::progress() const {
@@ -67,17 +71,17 @@ Result<void> Subscription::pause_all(bool pauses) {
   return {};
 }
 
-Result<void> Subscription::pause(PartitionId partition, bool pauses) {
-  const TopicPartition name{setup_.topic, partition};
+Result<void> Subscription::pause(const TopicPartition& partition, bool pauses) {
   Lock lock(mutex_);
   if (is_stopping_) return fail(has_ended(pauses ? "pause" : "resume"));
-  if (!state_.pause(name, pauses)) return fail(not_assigned(name, pauses ? "pause" : "resume"));
+  if (!state_.pause(partition, pauses)) {
+    return fail(not_assigned(partition, pauses ? "pause" : "resume"));
+  }
   ask_reader(lock);
   return {};
 }
 
-Result<void> Subscription::seek(PartitionId partition, Offset offset) {
-  const TopicPartition name{setup_.topic, partition};
+Result<void> Subscription::seek(const TopicPartition& partition, Offset offset) {
   if (offset < Offset{0}) {
     return fail(Error::client(
         Errc::invalid_argument,
@@ -85,7 +89,7 @@ Result<void> Subscription::seek(PartitionId partition, Offset offset) {
   }
   Lock lock(mutex_);
   if (is_stopping_) return fail(has_ended("seek"));
-  if (!state_.seek(name, offset)) return fail(not_assigned(name, "seek"));
+  if (!state_.seek(partition, offset)) return fail(not_assigned(partition, "seek"));
   ask_reader(lock);
   return {};
 }

@@ -21,6 +21,7 @@ bool SubscriptionState::seek(const TopicPartition& partition, Offset offset) {
   begin_again(*found);
   found->second.rewind = offset;
   found->second.ledger.on_position(offset);
+  count_due(found->second);
   return true;
 }
 

@@ -65,7 +65,9 @@ SubscriptionState::SubscriptionState(SubscriptionSettings settings)
     : settings_(std::move(settings)),
       retry_policy_(retry_settings(settings_)),
       pool_(EventPool::create(settings_.max_unacknowledged + settings_.queue_capacity)),
-      lanes_(settings_.batches ? settings_.batches->lanes : lane_count) {
+      lanes_(settings_.batches ? settings_.batches->lanes : lane_count),
+      redirect_book_(settings_.redirects) {
+  for (const auto& [source, topics] : settings_.redirects_of) redirect_book_.set(source, topics);
   if (settings_.batches) batcher_.emplace(settings_.batches->lanes, settings_.batches->size);
 }
 
@@ -83,6 +85,7 @@ void SubscriptionState::check_invariants() const {
     DOHLE_ASSERT(event->is_running && running_.at(event->running_place) == event,
                  "an event counts as running and does not run");
   }
+  check_counts();
   for (const auto& [name, partition] : partitions_) {
     partition.ledger.check_invariants();
     const auto is_its = [&](const EventPointer& event) {
@@ -118,6 +121,17 @@ void SubscriptionState::check_invariants() const {
   }
 }
 
+void SubscriptionState::check_counts() const {
+  std::size_t due = 0;
+  std::size_t paused = 0;
+  for (const auto& [_, partition] : partitions_) {
+    due += partition.ledger.due() ? 1 : 0;
+    paused += partition.is_paused ? 1 : 0;
+  }
+  DOHLE_ASSERT(due == due_, "the partitions with something to commit are miscounted");
+  DOHLE_ASSERT(paused == paused_, "the paused partitions are miscounted");
+}
+
 void SubscriptionState::check_redirects() const {
   std::size_t under_way = 0;
   std::map<std::uint64_t, std::size_t> failing;
@@ -149,18 +163,42 @@ void SubscriptionState::on_assigned(std::span<const TopicPartition> partitions) 
 void SubscriptionState::assign(Partitions::value_type& entry) {
   drop_waiting(entry.second);
   by_assignment_.erase(entry.second.assignment);
+  uncount(entry.second);
   entry.second = Partition{};
   entry.second.assignment = ++assignments_;
-  entry.second.level = level_of(entry.first.topic);
+  auto place = redirect_book_.find(entry.first.topic);
+  entry.second.level = place.level;
+  entry.second.redirects = std::move(place.topics);
   by_assignment_.emplace(assignments_, &entry);
+}
+
+void SubscriptionState::set_paused(Partition& partition, bool is_paused) {
+  if (std::exchange(partition.is_paused, is_paused) == is_paused) return;
+  is_paused ? ++paused_ : --paused_;
+}
+
+void SubscriptionState::count_due(Partition& partition) {
+  const bool is_due = partition.ledger.due().has_value();
+  if (std::exchange(partition.is_due, is_due) == is_due) return;
+  is_due ? ++due_ : --due_;
+}
+
+void SubscriptionState::uncount(Partition& partition) {
+  set_paused(partition, false);
+  if (std::exchange(partition.is_due, false)) --due_;
 }
 
 void SubscriptionState::begin_again(Partitions::value_type& entry) {
   const bool is_paused = entry.second.is_paused;
   const bool is_paused_by_program = entry.second.is_paused_by_program;
+  const std::size_t level = entry.second.level;
+  auto redirects = std::move(entry.second.redirects);
   assign(entry);
-  entry.second.is_paused = is_paused;
+  set_paused(entry.second, is_paused);
   entry.second.is_paused_by_program = is_paused_by_program;
+  // Its source may have been dropped meanwhile.
+  entry.second.level = level;
+  entry.second.redirects = std::move(redirects);
 }
 
 void SubscriptionState::on_revoking(std::span<const TopicPartition> partitions) {
@@ -185,6 +223,7 @@ void SubscriptionState::on_given_up(std::span<const TopicPartition> partitions) 
     const auto found = partitions_.find(partition);
     if (found == partitions_.end()) continue;
     drop_waiting(found->second);
+    uncount(found->second);
     by_assignment_.erase(found->second.assignment);
     partitions_.erase(found);
   }
@@ -193,6 +232,14 @@ void SubscriptionState::on_given_up(std::span<const TopicPartition> partitions) 
 std::vector<TopicPartition> SubscriptionState::assignment() const {
   std::vector<TopicPartition> all;
   for (const auto& [partition, _] : partitions_) all.push_back(partition);
+  return all;
+}
+
+std::vector<TopicPartition> SubscriptionState::assignment_of_sources() const {
+  std::vector<TopicPartition> all;
+  for (const auto& [name, partition] : partitions_) {
+    if (partition.level == 0) all.push_back(name);
+  }
   return all;
 }
 
@@ -268,12 +315,6 @@ bool SubscriptionState::on_record(const ConsumerRecord& record, FetchedBytes* bu
   return true;
 }
 
-std::size_t SubscriptionState::level_of(std::string_view topic) const {
-  const auto& retries = settings_.redirects.retries;
-  const auto found = std::ranges::find(retries, topic, &RedirectTopic::name);
-  return found == retries.end() ? 0 : static_cast<std::size_t>(found - retries.begin()) + 1;
-}
-
 bool SubscriptionState::waits_for_its_delay(Partition& partition, const ConsumerRecord& record,
                                             Now now) {
   if (partition.rewind) return true;
@@ -302,7 +343,7 @@ std::vector<std::pair<TopicPartition, Offset>> SubscriptionState::take_rewinds()
   for (auto& [name, partition] : partitions_) {
     if (!partition.rewind) continue;
     rewinds.emplace_back(name, *std::exchange(partition.rewind, std::nullopt));
-    partition.is_paused = true;
+    set_paused(partition, true);
   }
   return rewinds;
 }
@@ -317,6 +358,7 @@ TimePoint SubscriptionState::next_resume(TimePoint now) const {
 
 void SubscriptionState::hand_out(Partition& partition, EventPointer event) {
   partition.ledger.on_delivered(event->offset, event->leader_epoch, event->bytes());
+  count_due(partition);
   ++partition.queued;
   enqueue(std::move(event));
 }
@@ -339,6 +381,7 @@ void SubscriptionState::on_position(const TopicPartition& partition, Offset posi
   if (is_stopped_ || found == partitions_.end() || found->second.is_closing) return;
   if (!found->second.beyond.empty() || found->second.rewind) return;
   found->second.ledger.on_position(position);
+  count_due(found->second);
 }
 
 EventPointer SubscriptionState::take_work(TimePoint now) {
@@ -476,14 +519,15 @@ std::optional<Report> SubscriptionState::give_up(const EventPointer& event, Part
 
 void SubscriptionState::redirect(EventPointer event, std::size_t level, Error why, TimePoint now,
                                  bool& has_lane) {
-  const auto& topics = settings_.redirects;
-  DOHLE_ASSERT(level > 0 || topics.dead_letters, "a message is redirected to no topic");
+  const auto& topics = owned(*event)->redirects;
+  DOHLE_ASSERT(level > 0 || topics->dead_letters, "a message is redirected to no topic");
   event->settled = messaging::EventState::Settled::nacked;
-  const RedirectTopic& to = level > 0 ? topics.retries.at(level - 1) : *topics.dead_letters;
+  const RedirectTopic& to = level > 0 ? topics->retries.at(level - 1) : *topics->dead_letters;
+  DOHLE_ASSERT(!to.name.empty(), "a message is redirected whose source has no topics for that");
   const std::uint64_t id = ++last_redirect_;
   redirects_.emplace(id, PendingRedirect{.redirect = {.id = id,
                                                       .event = std::move(event),
-                                                      .to = &to,
+                                                      .to = {topics, &to},
                                                       .is_dead_letter = level == 0,
                                                       .why = std::move(why)},
                                          .has_lane = std::exchange(has_lane, false),
@@ -679,6 +723,7 @@ bool SubscriptionState::is_awaited(const AwaitedAck& awaited) const {
 void SubscriptionState::settle(messaging::EventState& event, Partition& partition) {
   event.settled = messaging::EventState::Settled::acked;
   partition.ledger.on_done(event.offset);
+  count_due(partition);
   release(partition, event.offset);
   hand_out_beyond(partition);
 }
@@ -787,9 +832,7 @@ std::optional<TimePoint> SubscriptionState::running_since() const {
 }
 
 bool SubscriptionState::is_commit_due(TimePoint now) const {
-  if (!settings_.commits || is_committing_ || now < next_commit_at()) return false;
-  return std::ranges::any_of(
-      partitions_, [](const auto& entry) { return entry.second.ledger.due().has_value(); });
+  return settings_.commits && due_ > 0 && !is_committing_ && now >= next_commit_at();
 }
 
 TimePoint SubscriptionState::next_commit_at() const {
@@ -802,7 +845,19 @@ std::vector<PartitionOffset> SubscriptionState::start_commit(TimePoint now) {
   DOHLE_ASSERT(!is_committing_, "a commit starts while another is under way");
   is_committing_ = true;
   last_commit_ = now;
-  return final_commit(assignment());
+  std::vector<PartitionOffset> offsets;
+  offsets.reserve(due_);
+  for (const auto& [name, partition] : partitions_) {
+    if (partition.is_due) offsets.push_back(offset_of(name, partition));
+  }
+  return offsets;
+}
+
+PartitionOffset SubscriptionState::offset_of(const TopicPartition& name,
+                                             const Partition& partition) {
+  const auto due = partition.ledger.due();
+  DOHLE_ASSERT(due.has_value(), "a partition is committed that has nothing to commit");
+  return {name, {.offset = due->offset, .leader_epoch = due->leader_epoch}};
 }
 
 std::vector<PartitionOffset> SubscriptionState::final_commit(
@@ -811,10 +866,8 @@ std::vector<PartitionOffset> SubscriptionState::final_commit(
   if (!settings_.commits) return offsets;
   for (const TopicPartition& partition : partitions) {
     const auto found = partitions_.find(partition);
-    if (found == partitions_.end()) continue;
-    if (const auto due = found->second.ledger.due()) {
-      offsets.push_back({partition, {.offset = due->offset, .leader_epoch = due->leader_epoch}});
-    }
+    if (found == partitions_.end() || !found->second.is_due) continue;
+    offsets.push_back(offset_of(partition, found->second));
   }
   return offsets;
 }
@@ -833,7 +886,9 @@ void SubscriptionState::on_commit_done(const std::vector<PartitionOffset>& offse
 void SubscriptionState::on_committed(const std::vector<PartitionOffset>& offsets) {
   for (const PartitionOffset& offset : offsets) {
     const auto found = partitions_.find(offset.partition);
-    if (found != partitions_.end()) found->second.ledger.on_committed(offset.committed.offset);
+    if (found == partitions_.end()) continue;
+    found->second.ledger.on_committed(offset.committed.offset);
+    count_due(found->second);
   }
 }
 
@@ -866,14 +921,14 @@ SubscriptionState::Pauses SubscriptionState::update_pauses(bool all, TimePoint n
   for (auto& [name, partition] : partitions_) {
     const bool pause = all || is_waiting(partition, now);
     if (pause == partition.is_paused) continue;
-    partition.is_paused = pause;
+    set_paused(partition, pause);
     (pause ? pauses.pause : pauses.resume).push_back(name);
   }
   return pauses;
 }
 
 bool SubscriptionState::may_resume(TimePoint now) const {
-  return has_room() && std::ranges::any_of(partitions_, [&](const auto& entry) {
+  return paused_ > 0 && has_room() && std::ranges::any_of(partitions_, [&](const auto& entry) {
            return entry.second.is_paused && !is_waiting(entry.second, now);
          });
 }

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
@@ -22,6 +23,7 @@
 #include "messaging/batcher.hpp"
 #include "messaging/event_pool.hpp"
 #include "messaging/lanes.hpp"
+#include "messaging/redirect_book.hpp"
 #include "messaging/retry_policy.hpp"
 #include "messaging/retry_topics.hpp"
 #include "messaging/ring.hpp"
@@ -48,7 +50,11 @@ struct SubscriptionSettings {
   std::chrono::milliseconds retry_delay{100};
   std::chrono::milliseconds max_retry_delay{1'000};
   FailurePolicy failure_policy = FailurePolicy::hold;
+  /// Those of the only source. With several sources the delays alone count, and on_redirects has
+  /// the topics of each.
   RedirectTopics redirects = {};
+  /// Those of several sources that are named.
+  std::map<std::string, RedirectTopics> redirects_of = {};
   /// Of the random part of waits.
   std::uint64_t seed = 0;
   std::optional<std::chrono::milliseconds> ack_timeout = std::chrono::milliseconds(60'000);
@@ -85,7 +91,7 @@ struct Progress {
 struct Redirect {
   std::uint64_t id = 0;
   EventPointer event;
-  const RedirectTopic* to = nullptr;
+  std::shared_ptr<const RedirectTopic> to;
   /// Otherwise `to` is a retry topic.
   bool is_dead_letter = false;
   Error why;
@@ -99,6 +105,17 @@ class SubscriptionState {
   explicit SubscriptionState(SubscriptionSettings settings);
   /// Sets the receiver of the events' acks. Call it before the first records.
   void set_sink(std::weak_ptr<AckSink> sink) { pool_->set_sink(std::move(sink)); }
+
+  // The sources: the topics that are read, without their retry topics.
+
+  /// Where failed messages of a source go. Before its partitions are assigned.
+  void on_redirects(const std::string& source, RedirectTopics topics) {
+    redirect_book_.set(source, std::move(topics));
+  }
+  /// The source is no longer read. Its partitions that are still assigned keep their redirections.
+  void on_dropped(const std::string& source) { redirect_book_.drop(source); }
+  /// The assigned partitions of sources.
+  [[nodiscard]] std::vector<TopicPartition> assignment_of_sources() const;
 
   // The assignment. Each assignment of a partition has a number of its own, so that events of an
   // earlier one have no effect.
@@ -265,6 +282,10 @@ class SubscriptionState {
     std::uint64_t times_told = 0;
     /// 0 for the source, otherwise the number of the retry topic.
     std::size_t level = 0;
+    /// Where its failed messages go.
+    std::shared_ptr<const RedirectTopics> redirects = {};
+    /// Whether ledger.due() has a value, as counted in due_.
+    bool is_due = false;
     /// Redirections whose outcome is awaited, and those whose last attempt failed.
     std::size_t redirecting = 0;
     std::size_t failing_redirects = 0;
@@ -314,6 +335,11 @@ class SubscriptionState {
   [[nodiscard]] Partitions::value_type* assigned(std::uint64_t assignment) const;
   [[nodiscard]] Partition* owned(const messaging::EventState& event) const;
   void assign(Partitions::value_type& entry);
+  void set_paused(Partition& partition, bool is_paused);
+  /// After each change of its ledger.
+  void count_due(Partition& partition);
+  /// Takes it out of the counts.
+  void uncount(Partition& partition);
   /// The number of the partition's assignment ends, and its member keeps it. Pauses stay.
   void begin_again(Partitions::value_type& entry);
   [[nodiscard]] bool on_record(const ConsumerRecord& record, FetchedBytes* buffer, Now now);
@@ -323,7 +349,6 @@ class SubscriptionState {
   [[nodiscard]] bool is_full(const Partition& partition) const;
   [[nodiscard]] bool is_waiting(const Partition& partition, TimePoint now) const;
   [[nodiscard]] std::size_t lane_of(const ConsumerRecord& record);
-  [[nodiscard]] std::size_t level_of(std::string_view topic) const;
   /// The rest of `wait` that a record of a retry topic has to wait, rounded up a little so that
   /// records that follow one another closely are read together.
   [[nodiscard]] Duration rest_of_delay(std::size_t level, Timestamp stored, Now now) const;
@@ -340,6 +365,9 @@ class SubscriptionState {
   void drop_redirects(std::uint64_t assignment);
   static Report dead_letter_report(const PendingRedirect& pending, const Receipt& receipt);
   void check_redirects() const;
+  void check_counts() const;
+  [[nodiscard]] static PartitionOffset offset_of(const TopicPartition& name,
+                                                 const Partition& partition);
   void settle(messaging::EventState& event, Partition& partition);
   void hand_out(Partition& partition, EventPointer event);
   void start(EventPointer event, TimePoint now);
@@ -389,7 +417,11 @@ class SubscriptionState {
   /// The retries of the batch whose handler has ended, until all of its events are looked at.
   std::vector<std::pair<EventPointer, TimePoint>> batch_retries_;
   bool is_ending_batch_ = false;
+  RedirectBook redirect_book_;
   Partitions partitions_;
+  /// Numbers of partitions, so that none is looked for per message.
+  std::size_t paused_ = 0;
+  std::size_t due_ = 0;
   std::unordered_map<std::uint64_t, Partitions::value_type*> by_assignment_;
   Ring<AwaitedAck> awaited_;
   /// The size of `awaited_` at which acknowledged entries are removed.

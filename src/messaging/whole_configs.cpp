@@ -168,8 +168,7 @@ Result<void> check_reading(const ReaderConfig& config) {
   if (config.group_topics) {
     return refuse(name, "group_topics",
                   joined(*config.group_topics) +
-                      "; a subscription reads one topic: subscribe to "
-                      "each");
+                      "; subscribe takes several topics: give them to it");
   }
   if (config.group_balancers && *config.group_balancers != std::vector<std::string>{"range"}) {
     return refuse(name, "group_balancers",

@@ -72,7 +72,7 @@ LIBRARY_FOLDERS = {
     "httplib.h": ("src/web/", "tests/"),
     "nlohmann/": ("src/server/", "src/tools/", "include/dohle/codec/", "tests/", "examples/"),
     "openssl/": ("src/auth/", "src/net/tls/", "tests/"),
-    "re2/": ("src/node/security/",),
+    "re2/": ("src/messaging/topic_matcher.cpp", "src/node/security/"),
     "spdlog/": ("include/dohle/spdlog.hpp", "tests/", "examples/"),
     "toml++/": ("src/tools/",),
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <utility>
 
 #include "messaging/source.hpp"
 #include "messaging/trace/tracing.hpp"
@@ -15,6 +16,9 @@ class TracedSource final : public Source {
   TracedSource(std::unique_ptr<Source> source, Tracing tracing, std::string topic)
       : source_(std::move(source)), tracing_(std::move(tracing)), topic_(std::move(topic)) {}
 
+  void listen_to_topics(TopicListener listener) override {
+    source_->listen_to_topics(std::move(listener));
+  }
   Result<void> start(RebalanceListener listener) override;
   Result<PolledRecords> poll(std::chrono::milliseconds timeout) override;
   void wakeup() override;

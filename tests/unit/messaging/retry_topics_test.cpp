@@ -76,6 +76,18 @@ TEST(RedirectTopics, are_not_the_topic_that_is_read) {
   EXPECT_EQ(refused("orders.billing.retry.10s"), "");
 }
 
+TEST(RedirectTopics, are_known_by_their_names) {
+  EXPECT_TRUE(is_redirect_topic("orders.g.retry.5s", "g", ""));
+  EXPECT_TRUE(is_redirect_topic("orders.g.dlt", "g", ""));
+  EXPECT_FALSE(is_redirect_topic("orders.h.retry.5s", "g", ""));
+  EXPECT_FALSE(is_redirect_topic("orders.bag.dlt", "g", ""));
+  EXPECT_FALSE(is_redirect_topic("orders.g", "g", ""));
+  EXPECT_TRUE(is_redirect_topic("team.retry.5s", "g", "team"));
+  EXPECT_TRUE(is_redirect_topic("team.dlt", "g", "team"));
+  EXPECT_FALSE(is_redirect_topic("team.x.dlt", "g", "team"));
+  EXPECT_FALSE(is_redirect_topic("orders.g.dlt", "g", "team"));
+}
+
 TEST(RedirectTopics, need_a_group) {
   EXPECT_THAT(refusal("orders", "", {.retry_topics = {5s}}), HasSubstr("retry_topics"));
   EXPECT_THAT(refusal("orders", "", {}, FailurePolicy::dead_letter), HasSubstr("dead_letter"));

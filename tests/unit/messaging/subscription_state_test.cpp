@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
 #include "base/broker_errors.hpp"
 
@@ -744,6 +745,116 @@ TEST_F(RedirectingState, does_what_the_program_decides) {
   ASSERT_TRUE(report.has_value());
   EXPECT_EQ(due(), 1);
   EXPECT_FALSE(state().take_redirect(start).has_value());
+}
+
+RedirectTopics redirects_of(const std::string& source) {
+  return {.retries = {{.name = source + ".g.retry.1s", .delay = 1s, .partitions = 2}},
+          .dead_letters = RedirectTopic{.name = source + ".g.dlt", .partitions = 2}};
+}
+
+/// A subscription to several topics.
+struct SeveralSources : testing::Test {
+  SubscriptionSettings settings;
+  std::optional<SubscriptionState> made;
+
+  SeveralSources() {
+    settings.max_retries = 0;
+    settings.failure_policy = FailurePolicy::dead_letter;
+    settings.redirects = redirects_of("");
+  }
+  SubscriptionState& state() {
+    if (!made) made.emplace(settings);
+    return *made;
+  }
+  void assign(const std::string& topic) {
+    const TopicPartition name{topic, PartitionId{0}};
+    state().on_assigned({&name, 1});
+  }
+  void give_up(const std::string& topic) {
+    const TopicPartition name{topic, PartitionId{0}};
+    state().on_given_up({&name, 1});
+  }
+  void deliver(std::string_view topic, std::int64_t offset) {
+    ConsumerRecord record;
+    record.topic = topic;
+    record.partition = PartitionId{0};
+    record.offset = Offset{offset};
+    // Older than any delay.
+    record.timestamp = Timestamp{0};
+    state().on_records({&record, 1}, nullptr, {start, wall});
+  }
+  /// The topic that the next message goes to after it failed.
+  std::string redirected() {
+    const EventPointer event = state().take_work(start);
+    if (!event) return "no message";
+    (void)state().on_handled(event, fail(broken()), start);
+    const auto redirect = state().take_redirect(start);
+    if (!redirect) return "nowhere";
+    // Its lane goes on.
+    state().on_redirected(redirect->id, Receipt{}, start);
+    state().check_invariants();
+    return redirect->to->name;
+  }
+  /// The partitions with something to commit.
+  std::vector<std::string> due() {
+    std::vector<std::string> topics;
+    for (const PartitionOffset& each : state().start_commit(start)) {
+      topics.push_back(each.partition.topic);
+    }
+    state().check_invariants();
+    return topics;
+  }
+};
+
+TEST_F(SeveralSources, send_failed_messages_to_topics_of_their_own) {
+  settings.redirects_of = {{"a", redirects_of("a")}, {"b", redirects_of("b")}};
+  for (const char* topic : {"a", "b", "b.g.retry.1s"}) assign(topic);
+  deliver("a", 0);
+  EXPECT_EQ(redirected(), "a.g.retry.1s");
+  deliver("b", 0);
+  EXPECT_EQ(redirected(), "b.g.retry.1s");
+  deliver("b.g.retry.1s", 0);
+  EXPECT_EQ(redirected(), "b.g.dlt");
+}
+
+TEST_F(SeveralSources, may_come_later_and_go) {
+  state().on_redirects("a", redirects_of("a"));
+  assign("a");
+  state().on_dropped("a");
+  deliver("a", 5);
+  EXPECT_EQ(redirected(), "a.g.retry.1s") << "its partition is still assigned";
+  // It was deleted and created again.
+  deliver("a", 0);
+  EXPECT_EQ(redirected(), "a.g.retry.1s");
+  give_up("a");
+  state().on_redirects("a", redirects_of("a"));
+  assign("a");
+  deliver("a", 0);
+  EXPECT_EQ(redirected(), "a.g.retry.1s");
+}
+
+TEST_F(SeveralSources, are_told_from_their_retry_topics) {
+  settings.redirects_of = {{"a", redirects_of("a")}, {"b", redirects_of("b")}};
+  for (const char* topic : {"b", "a.g.retry.1s", "a"}) assign(topic);
+  const std::vector<TopicPartition> sources{{"a", PartitionId{0}}, {"b", PartitionId{0}}};
+  EXPECT_EQ(state().assignment_of_sources(), sources);
+  EXPECT_EQ(state().assignment().size(), 3u);
+}
+
+TEST_F(SeveralSources, are_committed_if_they_have_something_to_commit) {
+  settings.redirects = {};
+  for (const char* topic : {"a", "b", "c"}) assign(topic);
+  EXPECT_FALSE(state().is_commit_due(start));
+  for (const char* topic : {"a", "c"}) {
+    deliver(topic, 7);
+    (void)state().on_handled(state().take_work(start), {}, start);
+  }
+  EXPECT_TRUE(state().is_commit_due(start));
+  give_up("c");
+  EXPECT_EQ(due(), (std::vector<std::string>{"a"}));
+  EXPECT_FALSE(state().is_commit_due(start)) << "one commit at a time";
+  state().on_commit_done({{{"a", PartitionId{0}}, {.offset = Offset{8}}}}, true, start);
+  EXPECT_FALSE(state().is_commit_due(start));
 }
 
 }  // namespace

@@ -32,6 +32,10 @@ class ScriptedSource final : public Source {
     std::optional<std::vector<TopicPartition>> revoke, lose;
     std::optional<Error> commit_error;
     std::deque<Error> poll_errors;
+    /// What it has to say of its topics when it starts.
+    std::optional<RedirectTopics> redirects;
+    std::optional<Error> trouble;
+    std::vector<TopicPartition> assigned = both;
     bool is_woken = false, is_closed = false, has_left = false;
 
     void put(std::int64_t first, std::int64_t count, std::int32_t partition = 0) {
@@ -56,9 +60,12 @@ class ScriptedSource final : public Source {
 
   explicit ScriptedSource(Script& script) : script_(script) {}
 
+  void listen_to_topics(TopicListener listener) override { topics_ = std::move(listener); }
   Result<void> start(RebalanceListener listener) override {
     listener_ = std::move(listener);
-    listener_.on_assigned(both);
+    if (script_.redirects) topics_.on_redirects("t", *script_.redirects);
+    if (script_.trouble) topics_.on_trouble(*script_.trouble);
+    listener_.on_assigned(script_.assigned);
     return {};
   }
   Result<PolledRecords> poll(std::chrono::milliseconds timeout) override {
@@ -150,6 +157,7 @@ class ScriptedSource final : public Source {
  private:
   Script& script_;
   RebalanceListener listener_;
+  TopicListener topics_;
 };
 
 /// An outbox whose outcomes the test gives.
@@ -823,6 +831,41 @@ TEST_F(SubscriptionEngine, calls_on_lost_without_a_commit_once_acks_are_refused)
   EXPECT_TRUE(subscription->unsubscribe(patience).has_value());
   EXPECT_EQ(script.committed[both[0]], 0);
   kept.clear();
+}
+
+TEST_F(SubscriptionEngine, sends_failed_messages_where_its_source_says) {
+  redirect_failures(0ms);
+  setup.settings.redirects.dead_letters->name.clear();
+  script.redirects =
+      RedirectTopics{.retries = {},
+                     .dead_letters = RedirectTopic{.name = "t.found.dlt"}};
+  const auto running = start([](RawEvent&) -> Result<void> {
+    return fail(permanent(Error::client(Errc::handler_failed, "broken")));
+  });
+  script.put(0, 1);
+  auto sent = outbox.next();
+  EXPECT_EQ(sent.topic, "t.found.dlt");
+  sent.done(Receipt{});
+  EXPECT_TRUE(script.wait_for_commit(0, 1));
+}
+
+TEST_F(SubscriptionEngine, reports_trouble_with_a_topic_and_is_ready_without_any) {
+  script.assigned = {};
+  script.trouble = Error::client(Errc::no_such_topic, "no topic matches");
+  const auto running = start([](RawEvent&) -> Result<void> { return {}; });
+  EXPECT_TRUE(subscription->wait_ready(patience).has_value());
+  EXPECT_EQ(failures, 1);
+  EXPECT_TRUE(subscription->assignment().empty());
+}
+
+TEST_F(SubscriptionEngine, of_several_topics_wants_the_topic_beside_the_partition) {
+  setup.has_one_topic = false;
+  const auto running = start([](RawEvent&) -> Result<void> { return {}; });
+  ASSERT_TRUE(subscription->wait_ready(patience).has_value());
+  const auto refused = subscription->of_only_topic(PartitionId{0}, "seek");
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_TRUE(refused.error().is(Errc::invalid_argument));
+  EXPECT_TRUE(subscription->seek({"t", PartitionId{0}}, Offset{0}).has_value());
 }
 
 }  // namespace

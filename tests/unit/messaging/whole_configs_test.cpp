@@ -207,8 +207,8 @@ TEST(ReaderConfig, IsRefusedWithFieldsThatNothingMeans) {
        {&subscription_refusal, static_cast<std::string (*)(const ReaderConfig&)>(&refusal)}) {
     EXPECT_THAT(refused({.brokers = Texts{"h:1"}}), HasSubstr("reader_config.brokers is h:1"));
     EXPECT_EQ(refused({.group_topics = Texts{"a", "b"}}),
-              "reader_config.group_topics is a,b; a subscription reads one topic: subscribe to "
-              "each");
+              "reader_config.group_topics is a,b; subscribe takes several topics: give them to "
+              "it");
     EXPECT_EQ(refused({.group_balancers = Texts{"range"}}), "");
     EXPECT_EQ(refused({.group_balancers = Texts{"range", "roundrobin"}}),
               "reader_config.group_balancers is range,roundrobin; the members of a group use range "

@@ -149,6 +149,33 @@ void watching(dohle::Broker& broker) {
       dohle::with_on_idle([] { std::puts("idle"); }, 5s));
 }
 
+void subscribing_to_several(dohle::Broker& broker) {
+  const std::vector<std::string> names{"orders", "payments"};
+  auto listed = broker.subscribe<Order>({"orders", "payments"}, [](const Order&) {});
+  auto one_listed = broker.subscribe<Order>({"orders"}, [](const Order&) {}, {.group_id = "a"});
+  auto vector = broker.subscribe<Order>(names, [](Event<Order>) {}, dohle::with_group_id("b"));
+  auto pattern = broker.subscribe<Order>(dohle::kafka::pattern("orders\\..*"), [](Event<Order>) {});
+  auto raw = broker.subscribe(dohle::kafka::pattern(".*", {.include_internal = true}),
+                              [](RawEvent event) { (void)event.topic(); }, {.group_id = "c"});
+  auto raw_listed = broker.subscribe({"orders", "payments"}, [](RawEvent) {},
+                                     dohle::with_group_id("d"), dohle::with_concurrency(2));
+  auto by_view = broker.subscribe(std::string_view("orders"), [](RawEvent) {});
+  auto batches = broker.subscribe_batch<Order>(
+      {"orders", "payments"}, [](std::span<Event<Order>>) {}, {.group_id = "e"});
+  auto raw_batches = broker.subscribe_batch(dohle::kafka::pattern("orders\\..*"),
+                                            [](std::span<RawEvent>) {},
+                                            dohle::with_subscribe_batch_size(10));
+  auto replies = broker.reply<Order>({"prices", "offers"}, [](const Order& order) { return order; });
+  if (!listed) return;
+  for (const dohle::TopicPartition& each : listed->assignment()) {
+    (void)listed->pause(each);
+    (void)listed->resume(each);
+    (void)listed->seek(each, dohle::Offset{0});
+    (void)listed->position(each);
+    (void)listed->committed({"orders", each.partition});
+  }
+}
+
 dohle::SubscribeMiddleware counting(int& count) {
   return [&count](dohle::SubscribeHandler next) {
     return [&count, next = std::move(next)](RawEvent& event) {
@@ -189,6 +216,7 @@ int main() {
   subscribing_in_batches(*broker);
   pulling(*broker);
   watching(*broker);
+  subscribing_to_several(*broker);
   topics(*broker);
   return broker->disconnect() ? 0 : 1;
 }

@@ -1,0 +1,132 @@
+#include "messaging/topic_watch.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/assert.hpp"
+
+namespace dohle::messaging {
+
+bool TopicWatch::is_wanted(const TopicListing& listed) const {
+  // While a topic is being created, its partitions are not listed yet.
+  if (listed.partitions <= 0) return false;
+  if (!settings_.matcher.matches(listed.name, listed.is_internal)) return false;
+  return !settings_.is_own || !settings_.is_own(listed.name);
+}
+
+void TopicWatch::take(Topic& known, const TopicListing& listed) {
+  known.misses = 0;
+  if (listed.id == known.id) {
+    known.partitions = std::max(known.partitions, listed.partitions);
+    return;
+  }
+  if (!known.replaced_id.is_none() && listed.id == known.replaced_id) return;
+  known.replaced_id = std::exchange(known.id, listed.id);
+  known.partitions = listed.partitions;
+  known.is_late = true;
+}
+
+TopicWatch::Change TopicWatch::on_list(std::span<const TopicListing> all) {
+  Change change;
+  for (auto& [_, topic] : topics_) ++topic.misses;
+  std::size_t left_out = 0;
+  std::string first_left_out;
+  for (const TopicListing& listed : all) {
+    const auto known = topics_.find(listed.name);
+    if (known != topics_.end()) {
+      if (listed.partitions > 0) take(known->second, listed);
+      if (std::exchange(known->second.is_refused, false)) change.added.push_back(listed.name);
+      continue;
+    }
+    if (!is_wanted(listed)) continue;
+    if (topics_.size() >= settings_.max_topics) {
+      if (left_out++ == 0) first_left_out = listed.name;
+      continue;
+    }
+    topics_.emplace(
+        listed.name,
+        Topic{.id = listed.id, .replaced_id = {}, .partitions = listed.partitions, .is_late = has_list_});
+    change.added.push_back(listed.name);
+  }
+  has_list_ = true;
+  note_missing(change);
+  note_troubles(left_out, first_left_out, change);
+  return change;
+}
+
+void TopicWatch::note_missing(Change& change) {
+  std::erase_if(topics_, [](const auto& entry) {
+    return entry.second.is_refused && entry.second.misses >= misses_of_a_gone_topic;
+  });
+  for (const auto& [name, topic] : topics_) {
+    if (topic.misses >= misses_of_a_gone_topic) change.missing.push_back(name);
+  }
+}
+
+void TopicWatch::note_troubles(std::size_t left_out, const std::string& first, Change& change) {
+  const std::string& expression = settings_.matcher.expression();
+  if (left_out > 0 && !was_told_left_out_) {
+    change.troubles.push_back(Error::client(
+        Errc::limit_reached, "the pattern \"" + expression + "\" matches " +
+                                 std::to_string(topics_.size() + left_out) +
+                                 " topics; a subscription reads at most " +
+                                 std::to_string(settings_.max_topics) +
+                                 " (Topics::max_topics), so " + first + " and " +
+                                 std::to_string(left_out - 1) + " others are not read"));
+  }
+  was_told_left_out_ = left_out > 0;
+  if (topics_.empty() && !was_told_none_) {
+    change.troubles.push_back(Error::client(
+        Errc::no_such_topic, "no topic matches the pattern \"" + expression +
+                                 "\" yet; the subscription waits for one"));
+  }
+  was_told_none_ = topics_.empty();
+}
+
+bool TopicWatch::on_refused(const std::string& topic) {
+  const auto found = topics_.find(topic);
+  DOHLE_ASSERT(found != topics_.end(), "a topic is refused that is not watched");
+  found->second.is_refused = true;
+  return !std::exchange(found->second.was_told_refused, true);
+}
+
+void TopicWatch::on_gone(const std::string& topic) {
+  topics_.erase(topic);
+}
+
+void TopicWatch::on_still_there(const std::string& topic) {
+  const auto found = topics_.find(topic);
+  DOHLE_ASSERT(found != topics_.end(), "a topic is there that is not watched");
+  found->second.misses = 0;
+}
+
+bool TopicWatch::reads(std::string_view topic) const {
+  const auto found = topics_.find(topic);
+  return found != topics_.end() && !found->second.is_refused;
+}
+
+bool TopicWatch::is_late(std::string_view topic) const {
+  const auto found = topics_.find(topic);
+  return found != topics_.end() && found->second.is_late;
+}
+
+std::vector<std::string> TopicWatch::topics() const {
+  std::vector<std::string> all;
+  for (const auto& [name, topic] : topics_) {
+    if (!topic.is_refused) all.push_back(name);
+  }
+  return all;
+}
+
+std::vector<TopicPartition> TopicWatch::partitions() const {
+  std::vector<TopicPartition> all;
+  for (const auto& [name, topic] : topics_) {
+    if (topic.is_refused) continue;
+    for (std::int32_t index = 0; index < topic.partitions; ++index) {
+      all.push_back({name, PartitionId{index}});
+    }
+  }
+  return all;
+}
+
+}  // namespace dohle::messaging

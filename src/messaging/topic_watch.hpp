@@ -1,0 +1,86 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "dohle/admin.hpp"
+#include "dohle/error.hpp"
+#include "dohle/ids.hpp"
+#include "dohle/topics.hpp"
+#include "messaging/topic_matcher.hpp"
+
+namespace dohle::messaging {
+
+/// Decides which topics a subscription with a pattern reads, from the lists of the cluster's topics
+/// that its source asks for. Reads no clock. Not thread safe.
+class TopicWatch {
+ public:
+  /// In how many lists in a row a topic has to be missing until it is gone: one server of a cluster
+  /// may know of a new topic later than another.
+  static constexpr int misses_of_a_gone_topic = 2;
+
+  struct Settings {
+    TopicMatcher matcher;
+    /// True for the names of the subscription's own retry topics and dead letters, which would come
+    /// back for ever. Null: it has none.
+    std::function<bool(std::string_view topic)> is_own = nullptr;
+    std::size_t max_topics = Topics::max_topics;
+  };
+  /// What a list has changed.
+  struct Change {
+    /// Topics to read. Call on_refused for one that cannot be read yet.
+    std::vector<std::string> added;
+    /// Topics that the cluster no longer lists. Call on_gone or on_still_there for each.
+    std::vector<std::string> missing;
+    /// What to report; each once, until it has passed.
+    std::vector<Error> troubles;
+  };
+
+  explicit TopicWatch(Settings settings) : settings_(std::move(settings)) {}
+
+  [[nodiscard]] Change on_list(std::span<const TopicListing> all);
+  /// The topic is not read; the next list adds it again. False if it was refused before, which need
+  /// not be reported again.
+  [[nodiscard]] bool on_refused(const std::string& topic);
+  void on_gone(const std::string& topic);
+  void on_still_there(const std::string& topic);
+
+  [[nodiscard]] bool reads(std::string_view topic) const;
+  /// True for a topic that appeared after the first list: all of its records are new.
+  [[nodiscard]] bool is_late(std::string_view topic) const;
+  /// Those that are read, in order.
+  [[nodiscard]] std::vector<std::string> topics() const;
+  /// All partitions of them, in order.
+  [[nodiscard]] std::vector<TopicPartition> partitions() const;
+
+ private:
+  struct Topic {
+    TopicId id;
+    /// Of the topic of this name that was there before. A server with old metadata may name it.
+    TopicId replaced_id;
+    std::int32_t partitions = 0;
+    int misses = 0;
+    bool is_late = false;
+    bool is_refused = false;
+    bool was_told_refused = false;
+  };
+
+  [[nodiscard]] bool is_wanted(const TopicListing& listed) const;
+  static void take(Topic& known, const TopicListing& listed);
+  void note_missing(Change& change);
+  void note_troubles(std::size_t left_out, const std::string& first, Change& change);
+
+  const Settings settings_;
+  std::map<std::string, Topic, std::less<>> topics_;
+  bool has_list_ = false;
+  bool was_told_left_out_ = false;
+  bool was_told_none_ = false;
+};
+
+}  // namespace dohle::messaging
