@@ -236,8 +236,10 @@ class DOHLE_API Consumer {
 
   /// Commits the positions after all records that poll has returned. A subscribed consumer may
   /// commit only while it is a member of its group: after it left (max_poll_interval), commits are
-  /// refused with not_owner until it has joined again. Errors: not_owner; invalid_argument without
-  /// a group; timed_out; fenced; the error that the coordinator answered.
+  /// refused with not_owner until it has joined again. An offset of a topic that no longer exists
+  /// is refused at once (UNKNOWN_TOPIC_OR_PARTITION); those beside it are committed. Errors:
+  /// not_owner; invalid_argument without a group; timed_out; fenced; the error that the coordinator
+  /// answered.
   Result<void> commit_sync();
   /// Commits these offsets. As commit_sync(); an error names the first refused partition. Waits at
   /// most default_api_timeout, as do `committed` and `unsubscribe`; inside a listener that close or

@@ -24,6 +24,12 @@ bool is_worth_retrying(const Error& why) {
   return why.is_retriable() || is_coordinator_lost(why);
 }
 
+/// A topic that was deleted would hold back all later commits until the deadline, so its commit
+/// fails at once, as in the Java consumer.
+bool is_worth_committing_again(const Error& why) {
+  return is_worth_retrying(why) && !why.is_broker(broker_error::unknown_topic_or_partition);
+}
+
 wire::OffsetCommitRequest commit_request(const GroupMembership& by,
                                          const std::vector<PartitionOffset>& offsets,
                                          GroupOffsets::Retention retention) {
@@ -73,7 +79,9 @@ Result<void> outcome_of(const wire::OffsetCommitResponse& answer) {
       const Error why = Error::broker(
           partition.error_code, "commit " + partition_name(topic.name, partition.partition_index));
       // An error that a retry cannot cure takes precedence.
-      if (!first || (is_worth_retrying(*first) && !is_worth_retrying(why))) first = why;
+      if (!first || (is_worth_committing_again(*first) && !is_worth_committing_again(why))) {
+        first = why;
+      }
     }
   }
   if (first) return fail(*first);
@@ -221,7 +229,7 @@ void GroupOffsets::on_committed(const GroupMembership& by,
   DOHLE_ASSERT(is_committing_ && !commits_.empty(), "an answer to a commit that was not sent");
   const Result<void> outcome = answer ? outcome_of(*answer) : Result<void>(fail(answer.error()));
   if (!outcome) group_.on_offsets_error(by.coordinator, by.generation, outcome.error());
-  if (!outcome && is_worth_retrying(outcome.error())) return retry_commit(outcome.error());
+  if (!outcome && is_worth_committing_again(outcome.error())) return retry_commit(outcome.error());
   is_committing_ = false;
   end_commit(outcome);
 }

@@ -241,6 +241,20 @@ TEST_F(OffsetsOnCluster, ReportsThePartitionThatWasRefused) {
   EXPECT_NE(outcomes_[0].error().message().find("orders-1"), std::string_view::npos);
 }
 
+TEST_F(OffsetsOnCluster, DoesNotLetADeletedTopicHoldBackLaterCommits) {
+  refused_partition_ = 1;
+  errors_ = {code::unknown_topic_or_partition};
+  commit(70, 10s, {0, 1});
+  commit(71);
+  world.run_for(1s);
+  ASSERT_EQ(outcomes_.size(), 2U);
+  ASSERT_FALSE(outcomes_[0]);
+  EXPECT_TRUE(outcomes_[0].error().is_broker(code::unknown_topic_or_partition));
+  EXPECT_NE(outcomes_[0].error().message().find("orders-1"), std::string_view::npos);
+  EXPECT_TRUE(outcomes_[1]);
+  EXPECT_EQ(commits_.size(), 2U);
+}
+
 TEST_F(OffsetsOnCluster, CommitsInTheOrderOfTheCalls) {
   errors_ = {code::coordinator_load_in_progress};
   for (const std::int64_t offset : {1, 2, 3}) commit(offset);
