@@ -346,7 +346,8 @@ struct SubscribeOptions {
   /// Default: 1 s. 0 to 1 h. See retry_delay; a value below it counts as equal.
   std::chrono::milliseconds max_retry_delay{1'000};
   /// Default: none. At most 20 delays of 1 ms to 30 days, each longer than the one before. A
-  /// message whose retries in place failed is stored in the topic TOPIC.GROUP.retry.DELAY of the
+  /// message whose retries in place failed is stored in the topic TOPIC.GROUP.retry.DELAY (each
+  /// topic of a subscription to several has its own) of the
   /// first delay, with acks=all, and then counts as done; DELAY is as 500ms, 5s or 10m. This
   /// subscription handles it again once the delay has passed, at most a second and max_wait later,
   /// without retries in place. The next delay is for the next failure; failure_policy is for the
@@ -354,11 +355,13 @@ struct SubscribeOptions {
   ///
   /// subscribe creates the topics unless they exist, with the partitions of the subscription's
   /// topic, the cluster's replication, and a retention of a week or twice the delay. It refuses an
-  /// existing one whose retention is shorter than its delay, or that compacts.
+  /// existing one whose retention is shorter than its delay, or that compacts. With a pattern that
+  /// is done before each topic is read, and a failure is one of the subscription: the topic is not
+  /// read, and tried again with each look for topics.
   std::vector<std::chrono::milliseconds> retry_topics = {};
   /// Default: empty, TOPIC.GROUP. The beginning of the names of retry topics and of the one for
   /// dead letters, which is TOPIC.GROUP.dlt. Subscriptions with other topics or groups must not
-  /// have the same.
+  /// have the same; the topics of one subscription then share them.
   std::string retry_prefix = {};
   /// Default: none. Decides what becomes of each failure. With a group, the topic for dead letters
   /// is created as under FailurePolicy::dead_letter.
@@ -414,7 +417,7 @@ struct SubscribeOptions {
   /// Default: none. Created before the subscription starts, unless it exists.
   std::optional<AutoCreateTopic> auto_create_topic = {};
   /// Default: none, all partitions or the group's share. A value reads this partition alone,
-  /// without a group.
+  /// without a group, and only of one topic that is given by its name.
   PartitionId partition = {};
   /// As `BrokerOptions::start_offset`. If absent, the broker's.
   std::optional<StartOffset> start_offset = {};
@@ -546,11 +549,11 @@ class DOHLE_API Subscriber {
   /// would have to make it ready.
   Result<void> wait_ready(std::chrono::milliseconds timeout);
 
-  /// The messages that hold their partitions, ordered by topic, partition and offset: messages that failed
-  /// under FailurePolicy::hold, and messages that were not acknowledged within ack_timeout. To skip
-  /// one, acknowledge Failure::event in the error handler, subscribe with FailurePolicy::skip, or
-  /// end the subscription and move the group's offset past it. Empty once the subscription has
-  /// ended. At most max_unacknowledged per partition.
+  /// The messages that hold their partitions, ordered by topic, partition and offset: messages that
+  /// failed under FailurePolicy::hold, and messages that were not acknowledged within ack_timeout.
+  /// To skip one, acknowledge Failure::event in the error handler, subscribe with
+  /// FailurePolicy::skip, or end the subscription and move the group's offset past it. Empty once
+  /// the subscription has ended. At most max_unacknowledged per partition.
   [[nodiscard]] std::vector<HeldMessage> held() const;
 
   /// How far reading is behind, as the answers to fetches said; sends no request. Without
@@ -720,15 +723,14 @@ class DOHLE_API Broker {
     }
   }
 
-  /// Calls `handler` with every message of the topic, of several topics, or of the topics that match
-  /// a pattern (see Topics), decoded to a T. The handler takes an
-  /// `Event<T>`, a `T` (or `const T&`), or a `T` and a `RawEvent`; it returns void or
-  /// `Result<void>`. With concurrency above 1 it runs on several threads at a time. A tombstone is
-  /// an Event<T> without a value; for a handler that takes a T it is a decode failure. Errors:
-  /// not_connected; closed; configuration; handler_failed (a middleware threw or returned no
-  /// handler); the error of creating auto_create_topic, retry topics and the one for dead letters.
-  /// A connection failure is otherwise no error of subscribe: the subscription retries and reports
-  /// it to the error handler.
+  /// Calls `handler` with every message of the topic, of several topics, or of the topics that
+  /// match a pattern (see Topics), decoded to a T. The handler takes an `Event<T>`, a `T` (or
+  /// `const T&`), or a `T` and a `RawEvent`; it returns void or `Result<void>`. With concurrency
+  /// above 1 it runs on several threads at a time. A tombstone is an Event<T> without a value; for
+  /// a handler that takes a T it is a decode failure. Errors: not_connected; closed; configuration;
+  /// handler_failed (a middleware threw or returned no handler); the error of creating
+  /// auto_create_topic, retry topics and the one for dead letters. A connection failure is
+  /// otherwise no error of subscribe: the subscription retries and reports it to the error handler.
   template <class T, class Handler>
   [[nodiscard]] Result<Subscriber> subscribe(Topics topics, Handler handler,
                                              SubscribeOptions options = {}) {
@@ -821,8 +823,8 @@ class DOHLE_API Broker {
   /// The same with options in the other style: `with_subscribe_batch_size(500)`.
   template <class T, class Handler, messaging::FirstOption<SubscribeOptions> First,
             class... Options>
-  [[nodiscard]] Result<Subscriber> subscribe_batch(Topics topics, Handler handler,
-                                                   First&& first, Options&&... options) {
+  [[nodiscard]] Result<Subscriber> subscribe_batch(Topics topics, Handler handler, First&& first,
+                                                   Options&&... options) {
     check_subscribe_options<First, Options...>();
     if constexpr (messaging::are_options<SubscribeOptions, First, Options...>) {
       return subscribe_batch<T>(std::move(topics), std::move(handler),
@@ -846,8 +848,8 @@ class DOHLE_API Broker {
   }
   template <class Handler, messaging::FirstOption<SubscribeOptions> First, class... Options>
     requires(messaging::RawBatchHandler<Handler> || !Decodable<Handler>)
-  [[nodiscard]] Result<Subscriber> subscribe_batch(Topics topics, Handler handler,
-                                                   First&& first, Options&&... options) {
+  [[nodiscard]] Result<Subscriber> subscribe_batch(Topics topics, Handler handler, First&& first,
+                                                   Options&&... options) {
     check_subscribe_options<First, Options...>();
     if constexpr (messaging::are_options<SubscribeOptions, First, Options...>) {
       return subscribe_batch(std::move(topics), std::move(handler),

@@ -193,9 +193,12 @@ struct BrokerOptions {
   /// 1 ms to 365 days. As `ConsumerOptions::offset_retention`: how long after its commit the server
   /// may drop an offset of a group without members. Not allowed with group_instance_id.
   std::optional<std::chrono::milliseconds> retention_time = {};
-  /// Default: true, subscriptions read partitions that are added to their topic while they run.
+  /// Default: true, subscriptions read partitions that are added to their topics while they run,
+  /// and topics that come to match their patterns. If false, a pattern reads what matches when
+  /// reading starts; only while nothing matches it is tried again.
   bool watch_partition_changes = true;
-  /// Default: 5 s. 100 ms to 1 day. How often subscriptions look for new partitions of their topic.
+  /// Default: 5 s. 100 ms to 1 day. How often subscriptions look for new partitions of their
+  /// topics, and for the topics that match their patterns.
   std::chrono::milliseconds partition_watch_interval{5'000};
   /// Default: read_timeout. 1 ms to 10 min. How much longer than max_wait the answer to a fetch may
   /// take.

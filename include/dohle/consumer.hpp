@@ -214,7 +214,7 @@ class DOHLE_API Consumer {
 
   /// Joins the group for these topics; replaces an earlier subscription. Needs a group id. It waits
   /// for topics that do not exist, and logs this after 5 s. Errors: invalid_argument without a
-  /// group or a topic, and for an invalid topic name (there are no patterns).
+  /// group or a topic, and for an invalid topic name (patterns are messaging's, see Topics).
   Result<void> subscribe(std::vector<std::string> topics, RebalanceListener listener = {});
   /// Leaves the group, or drops the assignment. Waits at most default_api_timeout. Errors:
   /// timed_out; the error of the last commit. The assignment is dropped in any case.

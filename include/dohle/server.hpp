@@ -125,8 +125,7 @@ class DOHLE_API Server {
   /// subscribers of one topic are independent. Errors: limit_reached; while the Server runs, also
   /// those of Broker::subscribe, and the subscriber is then not kept.
   template <class T, class Handler>
-  Result<void> register_subscriber(Topics topics, Handler handler,
-                                   SubscribeOptions options = {}) {
+  Result<void> register_subscriber(Topics topics, Handler handler, SubscribeOptions options = {}) {
     return add(topics.to_string(),
                [topics, handler = messaging::SharedHandler(std::move(handler)),
                 options = std::move(options)](Broker& broker, const std::string& /*name*/) {
@@ -145,8 +144,7 @@ class DOHLE_API Server {
   }
   /// The same without decoding: the handler takes a RawEvent.
   template <messaging::RawHandler Handler>
-  Result<void> register_subscriber(Topics topics, Handler handler,
-                                   SubscribeOptions options = {}) {
+  Result<void> register_subscriber(Topics topics, Handler handler, SubscribeOptions options = {}) {
     return add(topics.to_string(),
                [topics, handler = messaging::SharedHandler(std::move(handler)),
                 options = std::move(options)](Broker& broker, const std::string& /*name*/) {
@@ -184,8 +182,7 @@ class DOHLE_API Server {
   /// Registers a subscriber that answers requests: handler and options as for Broker::reply.
   /// Errors: as register_subscriber.
   template <class Request, class Handler>
-  Result<void> register_responder(Topics topics, Handler handler,
-                                  SubscribeOptions options = {}) {
+  Result<void> register_responder(Topics topics, Handler handler, SubscribeOptions options = {}) {
     return add(topics.to_string(),
                [topics, handler = messaging::SharedHandler(std::move(handler)),
                 options = std::move(options)](Broker& broker, const std::string& /*name*/) {

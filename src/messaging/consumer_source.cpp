@@ -141,10 +141,10 @@ Result<void> ConsumerSource::look_up(std::vector<std::string> topics,
   if (!described) return fail(described.error());
   for (const Named<TopicDescription>& topic : *described) {
     if (!topic.result) {
-      const Error why = is_missing_topic(topic.result.error())
-                            ? Error::client(Errc::no_such_topic,
-                                            "topic " + topic.name + " does not exist")
-                            : topic.result.error();
+      const Error why =
+          is_missing_topic(topic.result.error())
+              ? Error::client(Errc::no_such_topic, "topic " + topic.name + " does not exist")
+              : topic.result.error();
       if (missing_.insert_or_assign(topic.name, why).second) lost.push_back(why);
       continue;
     }

@@ -36,8 +36,8 @@ struct RedirectTopics {
                                                      const SubscribeOptions& options,
                                                      FailurePolicy policy);
 
-/// True for the name of a retry topic, or of a topic for dead letters, of a subscription in `group`;
-/// `prefix` is its retry_prefix, empty for the default.
+/// True for the name of a retry topic, or of a topic for dead letters, of a subscription in
+/// `group`; `prefix` is its retry_prefix, empty for the default.
 [[nodiscard]] bool is_redirect_topic(std::string_view name, std::string_view group,
                                      std::string_view prefix);
 

@@ -41,8 +41,7 @@ struct ReadSettings {
   std::chrono::milliseconds max_backoff;
 };
 /// Errors: configuration, also for options that exclude each other.
-[[nodiscard]] Result<ReadSettings> read_settings(const Topics& topics,
-                                                 const SubscribeOptions& own,
+[[nodiscard]] Result<ReadSettings> read_settings(const Topics& topics, const SubscribeOptions& own,
                                                  const kafka::BrokerOptions& broker,
                                                  Handing handing = Handing::events);
 

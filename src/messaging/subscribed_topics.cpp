@@ -69,8 +69,8 @@ Result<void> choose_pattern(const TopicPattern& pattern, const SubscribeOptions&
   made.plan.pattern->is_own = [group, prefix = own.retry_prefix](std::string_view topic) {
     return is_redirect_topic(topic, group, prefix);
   };
-  made.plan.make_redirects = [own, group, policy](Admin& admin,
-                                                  const std::string& topic) -> Result<RedirectTopics> {
+  made.plan.make_redirects = [own, group, policy](
+                                 Admin& admin, const std::string& topic) -> Result<RedirectTopics> {
     auto redirects = redirect_topics(topic, group, own, policy);
     if (!redirects) return fail(redirects.error());
     if (auto prepared = prepare(admin, topic, *redirects); !prepared) {
@@ -88,8 +88,8 @@ Result<void> choose_pattern(const TopicPattern& pattern, const SubscribeOptions&
 
 Result<void> check_topics(const Topics& topics, PartitionId partition) {
   if (topics.pattern()) return check_partition(topics, partition);
-  auto count = check_options(
-      {{"topics (their number)", as_value(topics.names().size()), 1, as_value(Topics::max_topics)}});
+  auto count = check_options({{"topics (their number)", as_value(topics.names().size()), 1,
+                               as_value(Topics::max_topics)}});
   if (!count) return count;
   for (const std::string& name : topics.names()) {
     if (auto named = check_topic_name(name); !named) {
@@ -112,8 +112,7 @@ Result<void> choose_topics(const Topics& topics, const SubscribeOptions& own, Fa
 
 Result<void> prepare_redirects(Admin& admin, ReadSettings& read) {
   std::vector<std::string>& retries = read.plan.retry_topics;
-  const auto prepare_one = [&](const std::string& source,
-                               RedirectTopics& topics) -> Result<void> {
+  const auto prepare_one = [&](const std::string& source, RedirectTopics& topics) -> Result<void> {
     if (auto prepared = prepare(admin, source, topics); !prepared) return prepared;
     std::ranges::transform(topics.retries, std::back_inserter(retries), &RedirectTopic::name);
     return {};

@@ -40,20 +40,18 @@ Result<TopicMatcher> TopicMatcher::compile(const TopicPattern& pattern) {
     return fail(Error::configuration("the pattern of topics is empty; no topic has an empty name"));
   }
   if (size > TopicPattern::max_expression_bytes) {
-    return fail(Error::configuration("the pattern of topics has " + std::to_string(size) +
-                                     " bytes; allowed are 1 to " +
-                                     std::to_string(TopicPattern::max_expression_bytes) +
-                                     " (max_expression_bytes)"));
+    return fail(Error::configuration(
+        "the pattern of topics has " + std::to_string(size) + " bytes; allowed are 1 to " +
+        std::to_string(TopicPattern::max_expression_bytes) + " (max_expression_bytes)"));
   }
   auto compiled = std::make_shared<const Compiled>(pattern);
   switch (compiled->compiled.error_code()) {
     case RE2::NoError:
       return TopicMatcher(std::move(compiled));
     case RE2::ErrorPatternTooLarge:
-      return fail(refused(pattern, "needs more than " +
-                                       std::to_string(TopicPattern::max_memory_bytes) +
-                                       " bytes (max_memory_bytes); RE2 says: " +
-                                       compiled->compiled.error()));
+      return fail(refused(
+          pattern, "needs more than " + std::to_string(TopicPattern::max_memory_bytes) +
+                       " bytes (max_memory_bytes); RE2 says: " + compiled->compiled.error()));
     default:
       break;
   }

@@ -43,9 +43,10 @@ TopicWatch::Change TopicWatch::on_list(std::span<const TopicListing> all) {
       if (left_out++ == 0) first_left_out = listed.name;
       continue;
     }
-    topics_.emplace(
-        listed.name,
-        Topic{.id = listed.id, .replaced_id = {}, .partitions = listed.partitions, .is_late = has_list_});
+    topics_.emplace(listed.name, Topic{.id = listed.id,
+                                       .replaced_id = {},
+                                       .partitions = listed.partitions,
+                                       .is_late = has_list_});
     change.added.push_back(listed.name);
   }
   has_list_ = true;
@@ -67,18 +68,17 @@ void TopicWatch::note_troubles(std::size_t left_out, const std::string& first, C
   const std::string& expression = settings_.matcher.expression();
   if (left_out > 0 && !was_told_left_out_) {
     change.troubles.push_back(Error::client(
-        Errc::limit_reached, "the pattern \"" + expression + "\" matches " +
-                                 std::to_string(topics_.size() + left_out) +
-                                 " topics; a subscription reads at most " +
-                                 std::to_string(settings_.max_topics) +
-                                 " (Topics::max_topics), so " + first + " and " +
-                                 std::to_string(left_out - 1) + " others are not read"));
+        Errc::limit_reached,
+        "the pattern \"" + expression + "\" matches " + std::to_string(topics_.size() + left_out) +
+            " topics; a subscription reads at most " + std::to_string(settings_.max_topics) +
+            " (Topics::max_topics), so " + first + " and " + std::to_string(left_out - 1) +
+            " others are not read"));
   }
   was_told_left_out_ = left_out > 0;
   if (topics_.empty() && !was_told_none_) {
     change.troubles.push_back(Error::client(
-        Errc::no_such_topic, "no topic matches the pattern \"" + expression +
-                                 "\" yet; the subscription waits for one"));
+        Errc::no_such_topic,
+        "no topic matches the pattern \"" + expression + "\" yet; the subscription waits for one"));
   }
   was_told_none_ = topics_.empty();
 }

@@ -166,9 +166,9 @@ Result<void> check_dialer(const Dialer& dialer) {
 Result<void> check_reading(const ReaderConfig& config) {
   constexpr std::string_view name = "reader_config";
   if (config.group_topics) {
-    return refuse(name, "group_topics",
-                  joined(*config.group_topics) +
-                      "; subscribe takes several topics: give them to it");
+    return refuse(
+        name, "group_topics",
+        joined(*config.group_topics) + "; subscribe takes several topics: give them to it");
   }
   if (config.group_balancers && *config.group_balancers != std::vector<std::string>{"range"}) {
     return refuse(name, "group_balancers",

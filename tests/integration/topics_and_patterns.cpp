@@ -236,8 +236,7 @@ TEST_P(Subscriptions, to_a_pattern_drop_deleted_topics_and_read_on) {
   EXPECT_TRUE(texts_.wait_for("s.a: early"));
   remove("s.a");
   EXPECT_TRUE(eventually([&] {
-    return reader->assignment() ==
-           std::vector<TopicPartition>{{topic("s.b"), PartitionId{0}}};
+    return reader->assignment() == std::vector<TopicPartition>{{topic("s.b"), PartitionId{0}}};
   }));
   publish("s.b", "late");
   EXPECT_TRUE(texts_.wait_for("s.b: late"));
@@ -275,12 +274,12 @@ TEST_P(Subscriptions, in_batches_read_the_topics_of_a_pattern_and_one_that_was_m
   create("s.a");
   auto broker = watching_broker();
   ASSERT_TRUE(broker);
-  auto reader = broker->subscribe_batch(dotted(),
-                                        [this](std::span<RawEvent> events) {
-                                          for (const RawEvent& event : events) add(event);
-                                        },
-                                        maybe_group(), from_first,
-                                        with_subscribe_batch_interval(20ms));
+  auto reader = broker->subscribe_batch(
+      dotted(),
+      [this](std::span<RawEvent> events) {
+        for (const RawEvent& event : events) add(event);
+      },
+      maybe_group(), from_first, with_subscribe_batch_interval(20ms));
   ASSERT_TRUE(reader && reader->wait_ready(patience));
   publish("s.a", "one");
   create("s.b");
@@ -356,9 +355,8 @@ TEST_F(Group, shares_new_topics_among_its_members) {
   const auto two = read(*second, dotted(), with_group_id(group()));
   ASSERT_TRUE(one && two);
   create("s.b", 4);
-  EXPECT_TRUE(eventually([&] {
-    return one->assignment().size() == 3 && two->assignment().size() == 3;
-  }));
+  EXPECT_TRUE(
+      eventually([&] { return one->assignment().size() == 3 && two->assignment().size() == 3; }));
   for (int partition = 0; partition < 4; ++partition) {
     publish("s.b", std::to_string(partition), {.partition = PartitionId{partition}});
   }
@@ -372,13 +370,14 @@ class FailingHandler : public TopicsOfATest {
  protected:
   template <class... Given>
   std::optional<Subscriber> fail_bad(Broker& broker, Topics topics, const Given&... given) {
-    auto reader = broker.subscribe(std::move(topics),
-                                   [this](const RawEvent& event) -> Result<void> {
-                                     add(event);
-                                     if (is_mended_ || !event.body()->starts_with("bad")) return {};
-                                     return fail(Error::client(Errc::handler_failed, "no ink"));
-                                   },
-                                   with_group_id(group()), with_subscribe_retry(0, 1ms), given...);
+    auto reader = broker.subscribe(
+        std::move(topics),
+        [this](const RawEvent& event) -> Result<void> {
+          add(event);
+          if (is_mended_ || !event.body()->starts_with("bad")) return {};
+          return fail(Error::client(Errc::handler_failed, "no ink"));
+        },
+        with_group_id(group()), with_subscribe_retry(0, 1ms), given...);
     if (!reader || !reader->wait_ready(patience)) {
       ADD_FAILURE() << (reader ? "the subscription is not ready" : reader.error().to_string());
       return std::nullopt;
@@ -445,9 +444,9 @@ TEST_F(FailingHandler, that_shares_a_prefix_shares_retry_topics) {
   for (const char* name : {"a", "b"}) create(name);
   auto broker = watching_broker();
   ASSERT_TRUE(broker);
-  const auto reader = fail_bad(*broker, {topic("a"), topic("b")}, with_retry_topics({50ms}),
-                               with_retry_prefix(topic("team")),
-                               with_failure_policy(FailurePolicy::dead_letter));
+  const auto reader =
+      fail_bad(*broker, {topic("a"), topic("b")}, with_retry_topics({50ms}),
+               with_retry_prefix(topic("team")), with_failure_policy(FailurePolicy::dead_letter));
   ASSERT_TRUE(reader);
   publish("a", "bad of a");
   publish("b", "bad of b");
@@ -522,9 +521,8 @@ TEST_F(StartByTime, is_that_of_the_topics_of_a_pattern_but_not_of_later_ones) {
   publish_at("s.a", "new", 1'000);
   auto broker = watching_broker();
   ASSERT_TRUE(broker);
-  const auto reader =
-      fail_bad(*broker, dotted(), with_retry_topics({50ms}),
-               kafka::with_start_offset(StartOffset::at(Timestamp{time + 1'000})));
+  const auto reader = fail_bad(*broker, dotted(), with_retry_topics({50ms}),
+                               kafka::with_start_offset(StartOffset::at(Timestamp{time + 1'000})));
   ASSERT_TRUE(reader);
   EXPECT_TRUE(texts_.wait_for("s.a: new"));
   create("s.b");

@@ -48,9 +48,9 @@ TEST(SubscribedTopics, of_a_bad_pattern_are_refused_with_the_words_of_re2) {
 }
 
 TEST(SubscribedTopics, have_redirections_of_their_own) {
-  const auto made = read({"a", "b"}, {.group_id = "g",
-                                      .retry_topics = {5s},
-                                      .failure_policy = FailurePolicy::dead_letter});
+  const auto made =
+      read({"a", "b"},
+           {.group_id = "g", .retry_topics = {5s}, .failure_policy = FailurePolicy::dead_letter});
   ASSERT_TRUE(made) << made.error().to_string();
   EXPECT_THAT(made->plan.topics, ElementsAre("a", "b"));
   ASSERT_EQ(made->state.redirects_of.size(), 2u);
@@ -60,14 +60,14 @@ TEST(SubscribedTopics, have_redirections_of_their_own) {
 }
 
 TEST(SubscribedTopics, must_not_be_where_their_own_failed_messages_go) {
-  EXPECT_THAT(refusal({"a", "a.g.dlt"},
-                      {.group_id = "g", .failure_policy = FailurePolicy::dead_letter}),
-              AllOf(HasSubstr("a.g.dlt"), HasSubstr("come back for ever")));
+  EXPECT_THAT(
+      refusal({"a", "a.g.dlt"}, {.group_id = "g", .failure_policy = FailurePolicy::dead_letter}),
+      AllOf(HasSubstr("a.g.dlt"), HasSubstr("come back for ever")));
   EXPECT_THAT(refusal({"a.g.retry.5s", "a"}, {.group_id = "g", .retry_topics = {5s}}),
               HasSubstr("come back for ever"));
-  EXPECT_EQ(refusal({"a", "a.h.dlt"},
-                    {.group_id = "g", .failure_policy = FailurePolicy::dead_letter}),
-            "");
+  EXPECT_EQ(
+      refusal({"a", "a.h.dlt"}, {.group_id = "g", .failure_policy = FailurePolicy::dead_letter}),
+      "");
 }
 
 TEST(SubscribedTopics, of_a_pattern_start_where_they_are_told_and_later_ones_at_their_beginning) {

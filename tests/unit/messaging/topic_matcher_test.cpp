@@ -42,7 +42,8 @@ TEST(TopicMatcher, leaves_out_retry_topics_dead_letters_and_internal_topics_unle
   }
   EXPECT_FALSE(matches(all, "of-the-server", true));
   EXPECT_TRUE(matches(really_all, "of-the-server", true));
-  for (const char* topic : {"orders", "_orders", "orders.retry", "retry.orders", "dlt", "a.dlt.b"}) {
+  for (const char* topic :
+       {"orders", "_orders", "orders.retry", "retry.orders", "dlt", "a.dlt.b"}) {
     EXPECT_TRUE(matches(all, topic)) << topic;
   }
 }

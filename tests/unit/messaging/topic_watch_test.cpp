@@ -119,8 +119,8 @@ TEST_F(TopicWatchTest, takes_the_partitions_of_a_topic_that_was_made_again) {
   EXPECT_FALSE(watch().is_late("s.a"));
   const auto change = watch().on_list(std::vector{topic("s.a", 2, 2)});
   EXPECT_THAT(change.added, IsEmpty());
-  EXPECT_THAT(watch().partitions(),
-              ElementsAre(TopicPartition{"s.a", PartitionId{0}}, TopicPartition{"s.a", PartitionId{1}}));
+  EXPECT_THAT(watch().partitions(), ElementsAre(TopicPartition{"s.a", PartitionId{0}},
+                                                TopicPartition{"s.a", PartitionId{1}}));
   EXPECT_TRUE(watch().is_late("s.a")) << "all of its records are new";
   (void)watch().on_list(std::vector{topic("s.a", 4, 1)});
   EXPECT_THAT(watch().partitions(), SizeIs(2)) << "a server with older metadata changes nothing";

@@ -157,15 +157,17 @@ void subscribing_to_several(dohle::Broker& broker) {
   auto pattern = broker.subscribe<Order>(dohle::kafka::pattern("orders\\..*"), [](Event<Order>) {});
   auto raw = broker.subscribe(dohle::kafka::pattern(".*", {.include_internal = true}),
                               [](RawEvent event) { (void)event.topic(); }, {.group_id = "c"});
-  auto raw_listed = broker.subscribe({"orders", "payments"}, [](RawEvent) {},
-                                     dohle::with_group_id("d"), dohle::with_concurrency(2));
+  auto raw_listed = broker.subscribe(
+      {"orders", "payments"}, [](RawEvent) {}, dohle::with_group_id("d"),
+      dohle::with_concurrency(2));
   auto by_view = broker.subscribe(std::string_view("orders"), [](RawEvent) {});
-  auto batches = broker.subscribe_batch<Order>(
-      {"orders", "payments"}, [](std::span<Event<Order>>) {}, {.group_id = "e"});
-  auto raw_batches = broker.subscribe_batch(dohle::kafka::pattern("orders\\..*"),
-                                            [](std::span<RawEvent>) {},
-                                            dohle::with_subscribe_batch_size(10));
-  auto replies = broker.reply<Order>({"prices", "offers"}, [](const Order& order) { return order; });
+  auto batches = broker.subscribe_batch<Order>({"orders", "payments"},
+                                               [](std::span<Event<Order>>) {}, {.group_id = "e"});
+  auto raw_batches = broker.subscribe_batch(
+      dohle::kafka::pattern("orders\\..*"), [](std::span<RawEvent>) {},
+      dohle::with_subscribe_batch_size(10));
+  auto replies =
+      broker.reply<Order>({"prices", "offers"}, [](const Order& order) { return order; });
   if (!listed) return;
   for (const dohle::TopicPartition& each : listed->assignment()) {
     (void)listed->pause(each);

@@ -62,6 +62,14 @@ void subscribe(dohle::Broker& broker) {
   if (auto ready = subscriber->wait_ready(10s); !ready) return;
 }
 
+void subscribe_to_several(dohle::Broker& broker) {
+  auto both =
+      broker.subscribe<Order>({"orders", "offers"}, [](const Order& order) { bill(order); });
+  auto all = broker.subscribe<Order>(kafka::pattern("orders\\..*"), [](dohle::Event<Order> order) {
+    std::printf("%s from %s\n", order->item.c_str(), std::string(order.topic()).c_str());
+  });
+}
+
 void handle_failures(dohle::Broker& broker) {
   auto subscriber = broker.subscribe<Order>(
       "orders",
