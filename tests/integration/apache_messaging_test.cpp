@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -484,6 +485,58 @@ TEST_F(ApacheAcls, ThatDenyARetryTopicLeaveTheSourceUncommitted) {
   EXPECT_TRUE(wait([&] { return topics == std::vector<std::string>{"t", retry}; }));
   ASSERT_TRUE(reader->unsubscribe(patience));
   EXPECT_EQ(committed(), 1);
+}
+
+TEST_F(ApacheAcls, ThatDenyTopicsOfAPatternAreReportedAndTheOthersAreRead) {
+  Texts failures;
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::set<std::string> read;
+  auto broker = kafka::new_broker(
+      with_address(server_.address()), kafka::with_partition_watch_interval(100ms),
+      with_error_handler(
+          [&](const Failure& failure) { failures.add(failure.error.to_string()); }));
+  ASSERT_TRUE(broker && broker->connect(patience));
+  const auto publish = [&](const std::string& topic, const std::string& text) {
+    ASSERT_TRUE(broker->publish(topic, text, {.async = false}));
+  };
+  const auto is_read = [&](const std::string& text) {
+    std::unique_lock lock(mutex);
+    return changed.wait_for(lock, patience, [&] { return read.contains(text); });
+  };
+  const auto is_reported = [&](const std::string& topic, const std::string& why) {
+    std::unique_lock lock(failures.mutex);
+    return failures.grown.wait_for(lock, patience, [&] {
+      return std::ranges::any_of(failures.all, [&](const std::string& text) {
+        return text.find(topic) != std::string::npos && text.find(why) != std::string::npos;
+      });
+    });
+  };
+  for (const char* topic : {"s.a", "s.b", "s.c"}) {
+    ASSERT_TRUE(kafka::create_topic(*broker, topic, 1, 1));
+    publish(topic, topic);
+  }
+  auto reader = broker->subscribe(kafka::pattern("s\\..*"),
+                                  [&](const RawEvent& event) {
+                                    const std::lock_guard lock(mutex);
+                                    read.emplace(*event.body());
+                                    changed.notify_all();
+                                  },
+                                  {.group_id = "g"});
+  ASSERT_TRUE(reader) << reader.error().to_string();
+  for (const char* topic : {"s.a", "s.b", "s.c"}) EXPECT_TRUE(is_read(topic)) << topic;
+  // Write brings Describe: the topic is listed and cannot be read.
+  allow("Write", "s.b");
+  EXPECT_TRUE(is_reported("s.b", "TOPIC_AUTHORIZATION_FAILED"));
+  publish("s.a", "later");
+  EXPECT_TRUE(is_read("later"));
+  // This does not bring Describe: the topic is listed no more.
+  allow("AlterConfigs", "s.c");
+  EXPECT_TRUE(is_reported("s.c", "no longer read"));
+  publish("s.a", "last");
+  EXPECT_TRUE(is_read("last"));
+  for (const TopicPartition& each : reader->assignment()) EXPECT_NE(each.topic, "s.c");
+  EXPECT_TRUE(reader->unsubscribe(patience));
 }
 
 class ApacheRetention : public testing::Test {
