@@ -494,8 +494,7 @@ TEST_F(ApacheAcls, ThatDenyTopicsOfAPatternAreReportedAndTheOthersAreRead) {
   std::set<std::string> read;
   auto broker = kafka::new_broker(
       with_address(server_.address()), kafka::with_partition_watch_interval(100ms),
-      with_error_handler(
-          [&](const Failure& failure) { failures.add(failure.error.to_string()); }));
+      with_error_handler([&](const Failure& failure) { failures.add(failure.error.to_string()); }));
   ASSERT_TRUE(broker && broker->connect(patience));
   const auto publish = [&](const std::string& topic, const std::string& text) {
     ASSERT_TRUE(broker->publish(topic, text, {.async = false}));

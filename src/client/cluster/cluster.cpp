@@ -456,6 +456,15 @@ void Cluster::need(std::string_view topic, bool may_create) {
   plan_metadata();
 }
 
+void Cluster::hold(std::string_view topic) {
+  view_.hold(topic);
+  plan_metadata();
+}
+
+void Cluster::release(const std::string& topic) {
+  if (view_.release(topic)) let_go(topic);
+}
+
 void Cluster::doubt() {
   view_.doubt();
   plan_metadata();
@@ -569,6 +578,15 @@ void Cluster::when_topic(std::string_view topic, bool may_create, TimePoint dead
   settle_waiters(false);
 }
 
+void Cluster::when_held_topic(std::string_view topic, TimePoint deadline,
+                              std::move_only_function<void(Result<void>)> then) {
+  if (closed_) return then(fail(*closed_));
+  waiters_.push_back({std::string(topic), deadline, std::move(then), false});
+  view_.want(topic, false);
+  plan_metadata();
+  settle_waiters(false);
+}
+
 void Cluster::when_connected(TimePoint deadline, std::move_only_function<void(Result<void>)> then) {
   if (closed_) return then(fail(*closed_));
   waiters_.push_back({std::nullopt, deadline, std::move(then)});
@@ -650,7 +668,7 @@ void Cluster::settle_waiters(bool answered) {
   TimePoint next = never;
   for (auto each = waiters_.begin(); each != waiters_.end();) {
     if (auto outcome = outcome_for(*each, answered)) {
-      if (each->topic && *outcome) view_.need(*each->topic, false);
+      if (each->topic && *outcome && each->needs_it) view_.need(*each->topic, false);
       if (each->topic && !*outcome) left.push_back(*each->topic);
       settled.emplace_back(std::move(each->then), std::move(*outcome));
       each = waiters_.erase(each);

@@ -138,6 +138,9 @@ class Cluster final : public LinkOwner {
   [[nodiscard]] const ClusterView& view() const { return view_; }
   /// Keeps the topic in view, see ClusterView.
   void need(std::string_view topic, bool may_create);
+  /// The same for a reader, until it calls release as often. Nothing may create the topic.
+  void hold(std::string_view topic);
+  void release(const std::string& topic);
   void doubt();
   /// A server named a partition's leader together with an error (KIP-951).
   bool on_leader(std::string_view topic, PartitionId partition, PartitionLeader leader);
@@ -151,6 +154,9 @@ class Cluster final : public LinkOwner {
   /// the last reason.
   void when_topic(std::string_view topic, bool may_create, TimePoint deadline,
                   std::move_only_function<void(Result<void>)> then);
+  /// The same of a topic that the caller holds.
+  void when_held_topic(std::string_view topic, TimePoint deadline,
+                       std::move_only_function<void(Result<void>)> then);
   /// Waits for the first metadata. Errors name the failure of each address tried: timed_out;
   /// name_not_resolved with fail_on_unknown_hosts.
   void when_connected(TimePoint deadline, std::move_only_function<void(Result<void>)> then);
@@ -208,6 +214,8 @@ class Cluster final : public LinkOwner {
     std::optional<std::string> topic;
     TimePoint deadline;
     std::move_only_function<void(Result<void>)> then;
+    /// Whether the topic is needed once it is known.
+    bool needs_it = true;
     int unknown_answers = 0;
   };
   struct Observer {

@@ -41,6 +41,17 @@ void ClusterView::need(std::string_view topic, bool may_create) {
   look_for(topic, may_create).is_needed = true;
 }
 
+void ClusterView::hold(std::string_view topic) {
+  ++look_for(topic, false).holds;
+}
+
+bool ClusterView::release(std::string_view topic) {
+  const auto found = interests_.find(topic);
+  DOHLE_ASSERT(found != interests_.end() && found->second.holds > 0,
+               "a topic is released that is not held");
+  return --found->second.holds == 0 && !found->second.is_needed;
+}
+
 void ClusterView::want(std::string_view topic, bool may_create) {
   look_for(topic, may_create);
   if (topic_error(topic) != broker_error::none) ask_at_once();
@@ -64,7 +75,7 @@ void ClusterView::let_go(std::string_view topic) {
   const auto found = interests_.find(topic);
   if (found == interests_.end()) return;
   found->second.may_create = false;
-  if (found->second.is_needed) return;
+  if (found->second.is_needed || found->second.holds > 0) return;
   interests_.erase(found);
   if (const auto known = topics_.find(topic); known != topics_.end()) {
     names_.erase(known->second.id);

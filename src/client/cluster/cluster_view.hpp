@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -54,8 +55,13 @@ class ClusterView {
   /// The same until let_go, for a caller that waits for the topic. Also requests it at once if the
   /// last answer had an error for it.
   void want(std::string_view topic, bool may_create);
-  /// No caller waits for the topic any more. It leaves the view unless it is needed. The server may
-  /// no longer create it.
+  /// The same until release, for a reader. Holds are counted.
+  void hold(std::string_view topic);
+  /// Ends one hold. True if the topic is neither needed nor held any more: call let_go unless a
+  /// caller waits for it.
+  [[nodiscard]] bool release(std::string_view topic);
+  /// No caller waits for the topic any more. It leaves the view unless it is needed or held. The
+  /// server may no longer create it.
   void let_go(std::string_view topic);
   /// The next request need not wait for the backoff.
   void ask_at_once();
@@ -93,6 +99,7 @@ class ClusterView {
     /// The server may create it.
     bool may_create = false;
     bool is_needed = false;
+    std::size_t holds = 0;
   };
   Interest& look_for(std::string_view topic, bool may_create);
   [[nodiscard]] bool must_create(std::string_view name, bool may_create) const;

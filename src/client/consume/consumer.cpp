@@ -256,6 +256,7 @@ Result<void> ConsumerCalls::unsubscribe() {
   Result<void> outcome;
   if (is_subscribed_) outcome = leave(moment() + consume_->options.default_api_timeout);
   consume_->desk().with([](PollTable& table) { table.fetch.assign({}, false); });
+  post([](ConsumerLoop& consume) { consume.hold_topics(); });
   return outcome;
 }
 

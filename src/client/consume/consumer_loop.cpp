@@ -162,19 +162,37 @@ void ConsumerLoop::start() {
 void ConsumerLoop::subscribe(std::vector<std::string> topics) {
   if (is_closing_) return;
   topics_ = std::move(topics);
-  // A consumer never creates a topic.
-  for (const std::string& topic : topics_) cluster().need(topic, false);
+  hold_topics();
   tell_group(&GroupMember::subscribe, topics_);
 }
 
 void ConsumerLoop::unsubscribe() {
   topics_.clear();
   tell_group(&GroupMember::unsubscribe);
+  hold_topics();
+}
+
+void ConsumerLoop::hold_topics() {
+  if (is_closed_) return;
+  std::set<std::string> wanted(topics_.begin(), topics_.end());
+  if (group_ && group_->is_leader()) wanted.insert(led_topics_.begin(), led_topics_.end());
+  for (const auto& each : desk_.with([](PollTable& table) { return table.fetch.assignment(); })) {
+    wanted.insert(each.topic);
+  }
+  const std::set<std::string> before = std::exchange(held_topics_, wanted);
+  for (const std::string& topic : wanted) {
+    if (!before.contains(topic)) cluster().hold(topic);
+  }
+  for (const std::string& topic : before) {
+    if (wanted.contains(topic)) continue;
+    cluster().release(topic);
+    topic_troubles_.erase(topic);
+  }
 }
 
 void ConsumerLoop::assign(std::vector<TopicPartition> partitions) {
-  for (const auto& each : partitions) cluster().need(each.topic, false);
   desk_.with([&](PollTable& table) { table.fetch.assign(partitions, false); });
+  hold_topics();
   topics_changed_ = true;
   pump();
 }
@@ -187,6 +205,7 @@ void ConsumerLoop::on_told_assigned() {
 void ConsumerLoop::on_told_released(const std::vector<TopicPartition>& partitions) {
   desk_.with([&](PollTable& table) { table.fetch.remove(partitions); });
   for (const TopicPartition& each : partitions) last_committed_.erase(each);
+  hold_topics();
   if (group_) tell_group(&GroupMember::on_released);
 }
 
@@ -590,6 +609,7 @@ void ConsumerLoop::finish_close() {
     client_->loop().cancel(std::exchange(*timer, 0));
   }
   cluster().forget(observer_);
+  for (const std::string& topic : std::exchange(held_topics_, {})) cluster().release(topic);
   offsets_->close(closed());
   for (const ConnectionLane lane : {fetch_lane_, join_lane_, coordinator_lane_}) {
     cluster().close_lane(lane, closed());
@@ -714,8 +734,8 @@ void ConsumerLoop::apply_one(MakeAssignments& action) {
 }
 
 void ConsumerLoop::apply_one(Assigned& action) {
-  for (const auto& each : action.partitions) cluster().need(each.topic, false);
   desk_.with([&](PollTable& table) { table.fetch.assign(action.partitions, true); });
+  hold_topics();
   topics_changed_ = true;
   tell(std::move(action));
 }
@@ -786,11 +806,12 @@ void ConsumerLoop::make_assignments(client::GroupTicket ticket,
                                     const std::vector<client::SubscribedMember>& members) {
   std::set<std::string> topics;
   for (const auto& member : members) topics.insert(member.topics.begin(), member.topics.end());
+  led_topics_ = topics;
+  hold_topics();
   auto left = std::make_shared<std::size_t>(topics.size() + 1);
   auto one_known = while_open([ticket, members, topics, left](ConsumerLoop& asking) {
     if (--*left != 0) return;
     asking.post([ticket, members, topics](ConsumerLoop& self) {
-      self.led_topics_ = topics;
       self.led_counts_ = self.counts_of(topics);
       self.tell_group(&GroupMember::on_assignments, ticket,
                       client::assign_range(members, self.led_counts_));
@@ -799,9 +820,7 @@ void ConsumerLoop::make_assignments(client::GroupTicket ticket,
   // Topics that stay unknown are left out; once they appear, the leader rejoins.
   const TimePoint deadline = now() + options.session_timeout / 2;
   for (const std::string& topic : topics) {
-    cluster().need(topic, false);
-    cluster().when_topic(topic, false, deadline,
-                         [one_known](Result<void>) mutable { one_known(); });
+    cluster().when_held_topic(topic, deadline, [one_known](Result<void>) mutable { one_known(); });
   }
   one_known();
 }

@@ -44,6 +44,9 @@ class ConsumerLoop final : public Client::Shared::Part,
   void unsubscribe();
   void assign(std::vector<TopicPartition> partitions);
   /// The caller has taken the news at the desk.
+  /// Keeps in view what is subscribed, led or assigned, and nothing else. A consumer never creates
+  /// a topic. Also after a change of the assignment at the desk.
+  void hold_topics();
   void on_told_assigned();
   void on_told_released(const std::vector<TopicPartition>& partitions);
   /// Ends at the earlier of default_api_timeout and `deadline`.
@@ -185,8 +188,10 @@ class ConsumerLoop final : public Client::Shared::Part,
   bool pump_again_ = false;
   std::vector<std::string> topics_;
   std::map<std::string, TopicTrouble> topic_troubles_;
-  /// The topics of the last assignments that this leader made.
+  /// The topics of the last assignments that this leader made, or is making.
   std::set<std::string> led_topics_;
+  /// Those that the cluster keeps in view for this consumer.
+  std::set<std::string> held_topics_;
   client::PartitionCounts led_counts_;
   /// A commit before partitions are given up is in flight. News wait for it.
   bool is_committing_revoked_ = false;

@@ -129,6 +129,27 @@ TEST_F(Cluster, LetsGoOfATopicThatWasWantedOnly) {
   EXPECT_EQ(request.topics->front().name, "orders");
 }
 
+TEST_F(Cluster, LetsGoOfATopicOnceItsLastReaderHasReleasedIt) {
+  view_.hold("read");
+  view_.hold("read");
+  EXPECT_EQ(view_.ask(start).topics->size(), 2u);
+  view_.on_failed(start);
+  EXPECT_FALSE(view_.release("read"));
+  view_.let_go("read");
+  EXPECT_EQ(view_.ask(start + 1s).topics->size(), 2u) << "the other reader holds it";
+  view_.on_failed(start + 1s);
+  EXPECT_TRUE(view_.release("read"));
+  view_.let_go("read");
+  EXPECT_EQ(view_.ask(start + 2s).topics->size(), 1u);
+}
+
+TEST_F(Cluster, KeepsAReleasedTopicThatIsNeeded) {
+  hear(answer_with(first_id, NodeId{1}, LeaderEpoch{4}));
+  view_.hold("orders");
+  EXPECT_FALSE(view_.release("orders"));
+  EXPECT_NE(view_.topic("orders"), nullptr);
+}
+
 TEST_F(Cluster, CreatesNoTopicThatOnlyReadersNeedOnceTheWriterHasGivenUp) {
   hear(answer_with(first_id, NodeId{1}, LeaderEpoch{4}));
   view_.need("read", false);
