@@ -428,6 +428,31 @@ TEST_F(ConsumerOnCluster, NeverCreatesATopicByReadingIt) {
   EXPECT_EQ(*creating, 0);
 }
 
+TEST_F(ConsumerOnCluster, AsksNoMoreForADeletedTopicThatItHasGivenUp) {
+  int named = 0;
+  script.on<wire::MetadataRequest>([&named](NodeId, const wire::MetadataRequest& request) {
+    wire::MetadataResponse answer;
+    answer.brokers.push_back({NodeId{1}, "broker-1", 9092, {}});
+    if (!request.topics) return answer;
+    for (const auto& each : *request.topics) {
+      if (each.name == "orders") ++named;
+      auto& topic = answer.topics.emplace_back();
+      topic.name = each.name;
+      topic.error_code = code::unknown_topic_or_partition;
+    }
+    return answer;
+  });
+  start();
+  assign({orders(0)});
+  world.run_for(10s);
+  EXPECT_GT(named, 3);
+  assign({});
+  world.run_for(2s);
+  named = 0;
+  world.run_for(1min);
+  EXPECT_EQ(named, 0);
+}
+
 TEST_F(ConsumerOnCluster, RefusesNamesThatNoTopicHasAtTheCall) {
   start({.group_id = "g"});
   Consumer consumer = make_consumer(client, {.group_id = "g"}).value();
