@@ -433,8 +433,8 @@ TEST_F(FailingHandler, of_a_pattern_has_retry_topics_and_dead_letters_of_each_to
   create("s.a");
   publish("s.a", "bad again");
   EXPECT_TRUE(texts_.wait_for(retry("s.a", ".retry.50ms") + ": bad again"));
-  is_mended_ = true;
   EXPECT_TRUE(failures_.wait_for(3));
+  is_mended_ = true;
   const auto back = kafka::redrive(*broker, topic(retry("s.b", ".dlt")), topic("s.b"));
   ASSERT_TRUE(back) << back.error().to_string();
   EXPECT_TRUE(eventually([&] { return times("s.b: bad of b") == 2; }));
@@ -472,8 +472,10 @@ TEST_F(FailingHandler, of_a_pattern_goes_on_without_a_topic_whose_retry_topics_c
 /// A start by time of a subscription with retry topics.
 class StartByTime : public FailingHandler {
  protected:
-  static constexpr std::int64_t time = 1'700'000'000'000;
-  static void publish_at(const std::string& name, const std::string& text, std::int64_t after) {
+  /// Within any retention.
+  const std::int64_t time =
+      to_timestamp(std::chrono::system_clock::now() - std::chrono::hours(1)).value;
+  void publish_at(const std::string& name, const std::string& text, std::int64_t after) {
     publish(name, text, {.timestamp = Timestamp{time + after}});
   }
 };
@@ -487,7 +489,7 @@ TEST_F(StartByTime, is_that_of_each_topic_and_not_of_retry_topics) {
   }
   auto broker = watching_broker();
   ASSERT_TRUE(broker);
-  const auto options = [](std::int64_t after) {
+  const auto options = [this](std::int64_t after) {
     return kafka::with_start_offset(StartOffset::at(Timestamp{time + after}));
   };
   const Topics both{topic("a"), topic("b")};
