@@ -63,10 +63,11 @@ Result<void> ConsumerSource::subscribe() {
 RebalanceListener ConsumerSource::group_listener() {
   return {.on_assigned =
               [this](std::span<const TopicPartition> partitions) {
-                unplaced_.insert(unplaced_.end(), partitions.begin(), partitions.end());
+                const std::vector<TopicPartition> taken = without_dropped(partitions);
+                unplaced_.insert(unplaced_.end(), taken.begin(), taken.end());
                 // The next poll retries a failure and reports it.
                 (void)place_unless_committed();
-                listener_.on_assigned(partitions);
+                listener_.on_assigned(taken);
               },
           .on_revoked =
               [this](std::span<const TopicPartition> partitions) {

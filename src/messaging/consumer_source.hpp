@@ -103,6 +103,9 @@ class ConsumerSource final : public Source {
   Result<void> follow_in_group();
   Result<void> follow_by_hand();
   void lose(const std::vector<std::string>& topics);
+  /// A rebalance may still assign partitions of a topic that was dropped while it was under way.
+  [[nodiscard]] std::vector<TopicPartition> without_dropped(
+      std::span<const TopicPartition> partitions) const;
 
   const Plan plan_;
   Consumer consumer_;

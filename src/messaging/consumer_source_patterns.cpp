@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <iterator>
 #include <set>
+#include <string_view>
 #include <utility>
 
 #include "messaging/consumer_source.hpp"
@@ -112,6 +113,18 @@ void ConsumerSource::lose(const std::vector<std::string>& topics) {
   if (lost.empty()) return;
   forget_unplaced(lost);
   listener_.on_lost(lost);
+}
+
+std::vector<TopicPartition> ConsumerSource::without_dropped(
+    std::span<const TopicPartition> partitions) const {
+  std::vector<TopicPartition> taken(partitions.begin(), partitions.end());
+  if (!watch_) return taken;
+  std::set<std::string_view> retries;
+  for (const auto& [_, names] : retry_topics_) retries.insert(names.begin(), names.end());
+  std::erase_if(taken, [&](const TopicPartition& each) {
+    return !watch_->reads(each.topic) && !retries.contains(each.topic);
+  });
+  return taken;
 }
 
 Result<void> ConsumerSource::follow_topics() {
