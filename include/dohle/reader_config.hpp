@@ -32,7 +32,7 @@ struct ReaderConfig {
   std::optional<std::vector<std::string>> brokers = {};
   /// `group_id`.
   std::optional<std::string> group_id = {};
-  /// Refused: a subscription reads one topic.
+  /// Refused: subscribe takes several topics.
   std::optional<std::vector<std::string>> group_topics = {};
   /// The topic of the subscription; another one is refused, and any by a Broker.
   std::optional<std::string> topic = {};

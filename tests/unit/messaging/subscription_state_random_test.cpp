@@ -2,9 +2,11 @@
 // tracks the records that are done.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <map>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -17,11 +19,28 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr int partition_count = 3;
-const std::string retry_topic = "strikes.g.retry.100ms";
+/// The sources, and their retry topics.
+const std::array<std::string, 2> sources{"strikes", "gulls"};
+const std::array<std::string, 2> retry_topics{"strikes.g.retry.100ms", "gulls.g.retry.100ms"};
 constexpr auto retry_delay = 100ms;
 
 Error broken() {
   return Error::client(Errc::handler_failed, "broken");
+}
+
+RedirectTopics redirects_of(std::size_t source, bool retries, bool dead_letters) {
+  RedirectTopics made;
+  if (retries) {
+    made.retries = {{.name = retry_topics.at(source), .delay = retry_delay}};
+  }
+  if (dead_letters) {
+    made.dead_letters = RedirectTopic{.name = sources.at(source) + ".g.dlt"};
+  }
+  return made;
+}
+
+bool is_of(std::string_view topic, std::size_t source) {
+  return topic.starts_with(sources.at(source));
 }
 
 SubscriptionSettings some_settings(Random& random) {
@@ -31,12 +50,8 @@ SubscriptionSettings some_settings(Random& random) {
   settings.orders_partitions = random.below(4) == 0;
   settings.max_retries = static_cast<int>(random.below(3));
   settings.failure_policy = static_cast<FailurePolicy>(random.below(3));
-  if (random.below(2) == 0) {
-    settings.redirects.retries = {{.name = retry_topic, .delay = retry_delay}};
-  }
-  if (settings.failure_policy == FailurePolicy::dead_letter) {
-    settings.redirects.dead_letters = RedirectTopic{.name = "strikes.g.dlt"};
-  }
+  settings.redirects =
+      redirects_of(0, random.below(2) == 0, settings.failure_policy == FailurePolicy::dead_letter);
   settings.retry_delay = std::chrono::milliseconds(random.below(50));
   settings.ack_timeout = std::chrono::milliseconds(100 + random.below(500));
   settings.max_unacknowledged = 20;
@@ -54,7 +69,7 @@ class World {
       : random_(random), settings_(some_settings(random)), state_(settings_) {}
 
   void step() {
-    switch (random_.below(15)) {
+    switch (random_.below(16)) {
       case 0:
         assign();
         break;
@@ -87,10 +102,13 @@ class World {
         (void)state_.take_redirect_reports();
         break;
       case 12:
-        if (auto redirect = state_.take_redirect(now_)) redirects_.push_back(std::move(*redirect));
+        take_redirect();
         break;
       case 13:
         end_redirect();
+        break;
+      case 14:
+        turn_to_gulls();
         break;
       default:
         now_ += std::chrono::milliseconds(random_.below(80));
@@ -125,12 +143,36 @@ class World {
     return Timestamp{now_.time_since_epoch() / std::chrono::milliseconds(1)};
   }
   [[nodiscard]] TopicPartition any() {
-    return {random_.below(3) == 0 ? retry_topic : "strikes",
+    const std::size_t source = random_.below(3) == 0 ? 1 : 0;
+    return {random_.below(3) == 0 ? retry_topics.at(source) : sources.at(source),
             PartitionId{static_cast<std::int32_t>(random_.below(partition_count))}};
+  }
+  /// The second source is found, or dropped while its partitions are still assigned.
+  void turn_to_gulls() {
+    if (random_.below(4) == 0) {
+      state_.on_dropped(sources[1]);
+      has_gulls_ = false;
+      return;
+    }
+    const auto& common = settings_.redirects;
+    state_.on_redirects(sources[1],
+                        redirects_of(1, !common.retries.empty(), common.dead_letters.has_value()));
+    has_gulls_ = true;
+  }
+  void take_redirect() {
+    auto redirect = state_.take_redirect(now_);
+    if (!redirect) return;
+    for (const std::size_t source : {0U, 1U}) {
+      EXPECT_EQ(is_of(redirect->to->name, source), is_of(redirect->event->topic, source))
+          << redirect->to->name << " gets a message of " << redirect->event->topic;
+    }
+    redirects_.push_back(std::move(*redirect));
   }
   void assign() {
     const TopicPartition name = any();
-    if (owned_.contains(name)) return;
+    if (owned_.contains(name) || (is_of(name.topic, 1) && !has_gulls_)) return;
+    // Without retries it would be a source of its own.
+    if (settings_.redirects.retries.empty() && name.topic == retry_topics[1]) return;
     const auto first = static_cast<std::int64_t>(random_.below(40));
     state_.on_assigned({&name, 1});
     owned_[name] = {first, first};
@@ -150,7 +192,8 @@ class World {
     if (owned.next > owned.first && random_.below(60) == 0) owned = Owned{};
     const std::string& key = *keys_.insert("key " + std::to_string(random_.below(4))).first;
     ConsumerRecord record;
-    record.topic = name.topic == retry_topic ? std::string_view(retry_topic) : "strikes";
+    // An event keeps the view.
+    record.topic = *topics_.insert(name.topic).first;
     const std::int64_t time = wall().value - static_cast<std::int64_t>(random_.below(150));
     record.timestamp = Timestamp{owned.times.emplace(owned.next, time).first->second};
     record.partition = name.partition;
@@ -159,7 +202,7 @@ class World {
     state_.on_records({&record, 1}, nullptr, {now_, wall()});
     ++owned.next;
     for (const auto& [rewound, offset] : state_.take_rewinds()) {
-      EXPECT_EQ(rewound.topic, retry_topic);
+      EXPECT_TRUE(rewound.topic.ends_with(".retry.100ms")) << rewound.topic;
       owned_.at(rewound).next = offset.value;
     }
   }
@@ -292,6 +335,8 @@ class World {
   TimePoint now_{1h};
   std::map<TopicPartition, Owned> owned_;
   std::set<std::string> keys_;
+  std::set<std::string> topics_;
+  bool has_gulls_ = false;
   std::vector<EventPointer> running_;
   std::vector<std::vector<EventPointer>> batches_;
   std::vector<EventPointer> kept_;

@@ -836,8 +836,8 @@ TEST_F(SubscriptionEngine, calls_on_lost_without_a_commit_once_acks_are_refused)
 TEST_F(SubscriptionEngine, sends_failed_messages_where_its_source_says) {
   redirect_failures(0ms);
   setup.settings.redirects.dead_letters->name.clear();
-  script.redirects = RedirectTopics{
-      .retries = {}, .dead_letters = RedirectTopic{.name = "t.found.dlt"}};
+  script.redirects =
+      RedirectTopics{.retries = {}, .dead_letters = RedirectTopic{.name = "t.found.dlt"}};
   const auto running = start([](RawEvent&) -> Result<void> {
     return fail(permanent(Error::client(Errc::handler_failed, "broken")));
   });
