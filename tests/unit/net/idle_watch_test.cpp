@@ -92,12 +92,10 @@ TEST_F(LoopsUnderWatch, fire_their_timers_in_one_order) {
 
 TEST_F(LoopsUnderWatch, reckon_their_next_timer_anew_after_the_time_has_moved) {
   std::promise<void> fired;
-  const TimePoint begin = IdleWatch::now();
   arm(first_, 1h, [&] { fired.set_value(); });
   ASSERT_TRUE(watch_.advance(1h - 20ms, patience));
   // The rest passes by itself, if the loop does not sleep for the hour that it had to.
   ASSERT_EQ(fired.get_future().wait_for(patience), std::future_status::ready);
-  EXPECT_GE(IdleWatch::now() - begin, 1h);
 }
 
 TEST_F(LoopsUnderWatch, read_clocks_that_move_together) {
@@ -199,10 +197,13 @@ TEST_F(ThreadUnderWatch, wakes_when_its_time_has_come_and_not_before) {
 
 TEST_F(ThreadUnderWatch, in_the_programs_code_is_at_work_and_is_named) {
   std::binary_semaphore may_end{0};
+  std::binary_semaphore is_inside{0};
   start([&] {
     const UserCall call([] { return "the handler of orders-0 at offset 5"; });
+    is_inside.release();
     may_end.acquire();
   });
+  is_inside.acquire();
   const auto moved = watch_.advance(1h, 20ms);
   ASSERT_FALSE(moved);
   EXPECT_TRUE(moved.error().is(Errc::timed_out));
