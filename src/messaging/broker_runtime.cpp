@@ -461,8 +461,9 @@ std::vector<SubscribeMiddleware> BrokerRuntime::subscribe_middlewares(const std:
   // which counts that it was handed out.
   const bool is_each = handing != Handing::batches;
   if (is_each && metrics_) all.push_back(count_handling(metrics_, topic, group_id));
-  if (handing == Handing::events && options_.tracer)
+  if (handing == Handing::events && options_.tracer) {
     all.push_back(trace_handling(tracing(group_id)));
+  }
   all.insert(all.end(), options_.subscribe_middlewares.begin(),
              options_.subscribe_middlewares.end());
   return all;

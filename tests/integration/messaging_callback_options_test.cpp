@@ -53,7 +53,7 @@ class SubscriptionCallback : public Options {
     const auto offsets = broker_->client()->admin().group_offsets("g");
     EXPECT_TRUE(offsets) << offsets.error().to_string();
     for (const auto& each : *offsets) {
-      if (each.partition.partition == PartitionId{partition}) return each.offset.value;
+      if (each.partition == TopicPartition{"t", PartitionId{partition}}) return each.offset.value;
     }
     return std::nullopt;
   }

