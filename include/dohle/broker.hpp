@@ -865,18 +865,18 @@ class DOHLE_API Broker {
   /// nack; its retry in place comes out of next again. `concurrency` and the options of batches are
   /// not allowed: any number of threads may call next. Errors: those of subscribe.
   template <class T = RawEvent>
-  [[nodiscard]] Result<PullSubscriber<T>> subscribe_pull(std::string topic,
+  [[nodiscard]] Result<PullSubscriber<T>> subscribe_pull(Topics topics,
                                                          SubscribeOptions options = {});
   /// The same with options in the other style: `with_group_id("g")`.
   template <class T = RawEvent, messaging::FirstOption<SubscribeOptions> First, class... Options>
-  [[nodiscard]] Result<PullSubscriber<T>> subscribe_pull(std::string topic, First&& first,
+  [[nodiscard]] Result<PullSubscriber<T>> subscribe_pull(Topics topics, First&& first,
                                                          Options&&... options) {
     static_assert(messaging::are_options<SubscribeOptions, First, Options...>,
                   "dohle: subscribe_pull: what follows the topic are options of a subscription: "
                   "with_* functions that set a member of SubscribeOptions; a handler is for "
                   "subscribe");
     if constexpr (messaging::are_options<SubscribeOptions, First, Options...>) {
-      return subscribe_pull<T>(std::move(topic),
+      return subscribe_pull<T>(std::move(topics),
                                messaging::options_of<SubscribeOptions>(
                                    std::forward<First>(first), std::forward<Options>(options)...));
     }
@@ -1037,7 +1037,7 @@ class DOHLE_API Broker {
                                    SubscribeOptions options);
   Result<Subscriber> subscribe_raw_batch(Topics topics, messaging::BatchHandler handler,
                                          SubscribeOptions options);
-  Result<Subscriber> subscribe_pull_raw(std::string topic, SubscribeOptions options);
+  Result<Subscriber> subscribe_pull_raw(Topics topics, SubscribeOptions options);
   template <class... Options>
   static constexpr void check_subscribe_options() {
     static_assert(messaging::are_options<SubscribeOptions, Options...>,

@@ -74,7 +74,7 @@ class PullSubscriber : public Subscriber {
 
 /// As the declaration in Broker says.
 template <class T>
-Result<PullSubscriber<T>> Broker::subscribe_pull(std::string topic, SubscribeOptions options) {
+Result<PullSubscriber<T>> Broker::subscribe_pull(Topics topics, SubscribeOptions options) {
   constexpr bool is_raw = std::same_as<T, RawEvent>;
   static_assert(is_raw || Decodable<T>,
                 "dohle: subscribe_pull: the type of the messages has no dohle::Codec that decodes; "
@@ -87,7 +87,7 @@ Result<PullSubscriber<T>> Broker::subscribe_pull(std::string topic, SubscribeOpt
       if (!decoding) return fail(decoding.error());
       choice = *decoding;
     }
-    auto started = subscribe_pull_raw(std::move(topic), std::move(options));
+    auto started = subscribe_pull_raw(std::move(topics), std::move(options));
     if (!started) return fail(started.error());
     return PullSubscriber<T>(*std::move(started), choice);
   }

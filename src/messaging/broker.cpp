@@ -305,10 +305,10 @@ Result<Subscriber> Broker::subscribe_raw_batch(Topics topics, messaging::BatchHa
   return messaging::BrokerAccess::make(std::move(*started));
 }
 
-Result<Subscriber> Broker::subscribe_pull_raw(std::string topic, SubscribeOptions options) {
+Result<Subscriber> Broker::subscribe_pull_raw(Topics topics, SubscribeOptions options) {
   if (auto usable = check(inside_.get()); !usable) return fail(usable.error());
   messaging::skip_option(options);
-  auto started = inside_->subscribe_pull(std::move(topic), std::move(options));
+  auto started = inside_->subscribe_pull(std::move(topics), std::move(options));
   if (!started) return fail(started.error());
   return messaging::BrokerAccess::make(std::move(*started));
 }

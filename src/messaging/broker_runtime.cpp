@@ -513,9 +513,9 @@ Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe_batch(Topics topi
                    std::move(handler));
 }
 
-Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe_pull(std::string topic,
+Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe_pull(Topics topics,
                                                                     SubscribeOptions options) {
-  return subscribe(std::move(topic), PullCall::handler(), std::move(options), Middlewares::all,
+  return subscribe(std::move(topics), PullCall::handler(), std::move(options), Middlewares::all,
                    nullptr, Handing::pulls);
 }
 

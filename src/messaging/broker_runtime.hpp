@@ -52,7 +52,7 @@ class BrokerRuntime : public std::enable_shared_from_this<BrokerRuntime> {
   Result<std::shared_ptr<Subscription>> subscribe_batch(Topics topics, BatchHandler handler,
                                                         SubscribeOptions options);
   /// The program takes the messages by Subscription::next.
-  Result<std::shared_ptr<Subscription>> subscribe_pull(std::string topic, SubscribeOptions options);
+  Result<std::shared_ptr<Subscription>> subscribe_pull(Topics topics, SubscribeOptions options);
   [[nodiscard]] MetricsSnapshot metrics();
   /// Sends a request; `receiver` is called exactly once if this succeeds. `waits` says that the
   /// caller then waits for it.

@@ -1,10 +1,13 @@
 // What a subscription tells the program of its partitions: assigned, revoked, lost, idle.
 #include <algorithm>
 #include <exception>
+#include <iterator>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "base/watched_thread.hpp"
 #include "messaging/publish_chain.hpp"
 #include "messaging/subscription.hpp"
 
@@ -13,6 +16,7 @@ namespace dohle::messaging {
 void Subscription::call_back(std::string_view name, const PartitionsHandler& callback,
                              std::span<const TopicPartition> partitions) {
   if (!callback || partitions.empty()) return;
+  const UserCall call([&] { return std::string(name) + " of " + setup_.topic; });
   try {
     callback(partitions);
   } catch (...) {
@@ -23,10 +27,11 @@ void Subscription::call_back(std::string_view name, const PartitionsHandler& cal
 void Subscription::tell_assigned(std::span<const TopicPartition> partitions) {
   std::vector<TopicPartition> own = take_told(partitions);
   own.clear();
-  const auto& retries = setup_.settings.redirects.retries;
-  std::ranges::copy_if(partitions, std::back_inserter(own), [&](const TopicPartition& each) {
-    return std::ranges::find(retries, each.topic, &RedirectTopic::name) == retries.end();
-  });
+  {
+    const std::lock_guard lock(mutex_);
+    std::ranges::copy_if(partitions, std::back_inserter(own),
+                         [&](const TopicPartition& each) { return state_.is_source(each.topic); });
+  }
   told_.insert(told_.end(), own.begin(), own.end());
   call_back("on_assigned", setup_.options.on_assigned, own);
 }
@@ -57,6 +62,7 @@ void Subscription::report_idle() {
     if (state_.is_busy()) idle_.on_message(now);
     if (!idle_.take_due(now)) return;
   }
+  const UserCall call([&] { return "on_idle of " + setup_.topic; });
   try {
     setup_.options.on_idle();
   } catch (...) {

@@ -114,6 +114,10 @@ class SubscriptionState {
   }
   /// The source is no longer read. Its partitions that are still assigned keep their redirections.
   void on_dropped(const std::string& source) { redirect_book_.drop(source); }
+  /// Whether it is none of the retry topics.
+  [[nodiscard]] bool is_source(std::string_view topic) const {
+    return redirect_book_.find(topic).level == 0;
+  }
   /// The assigned partitions of sources.
   [[nodiscard]] std::vector<TopicPartition> assignment_of_sources() const;
 
