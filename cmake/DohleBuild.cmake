@@ -5,9 +5,10 @@ set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_CXX_VISIBILITY_PRESET hidden)
 set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
-if(BUILD_SHARED_LIBS)
-  add_compile_definitions(DOHLE_SHARED)
-endif()
+# The objects are the same in static and in shared libraries, so that a compiler cache has them for both. A
+# static library hides its functions in programs' own libraries by a linker option.
+add_compile_definitions(DOHLE_SHARED)
+add_compile_options(-fno-semantic-interposition)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 

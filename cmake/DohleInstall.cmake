@@ -43,6 +43,8 @@ target_include_directories(dohle_library PUBLIC $<BUILD_INTERFACE:${PROJECT_SOUR
                                                 $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 if(BUILD_SHARED_LIBS)
   target_compile_definitions(dohle_library PUBLIC DOHLE_SHARED)
+else()
+  target_link_options(dohle_library INTERFACE LINKER:--exclude-libs,libdohle.a)
 endif()
 set(DOHLE_INSTALLED dohle_library)
 
@@ -106,10 +108,12 @@ configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/dohleConfig.cmake.in
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/dohleConfigVersion.cmake
   COMPATIBILITY SameMinorVersion)
 set(DOHLE_PKG_CONFIG_CFLAGS)
+set(DOHLE_PKG_CONFIG_LIBS " -Wl,--exclude-libs,libdohle.a")
 if(BUILD_SHARED_LIBS)
   # A program links what it calls.
   set(DOHLE_PKG_CONFIG_REQUIRES)
   set(DOHLE_PKG_CONFIG_CFLAGS " -DDOHLE_SHARED")
+  set(DOHLE_PKG_CONFIG_LIBS)
 endif()
 # Relative to the file itself, so that the installed tree may be moved.
 file(RELATIVE_PATH DOHLE_PREFIX_FROM_PC /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
