@@ -346,12 +346,12 @@ struct SubscribeOptions {
   /// Default: 1 s. 0 to 1 h. See retry_delay; a value below it counts as equal.
   std::chrono::milliseconds max_retry_delay{1'000};
   /// Default: none. At most 20 delays of 1 ms to 30 days, each longer than the one before. A
-  /// message whose retries in place failed is stored in the topic TOPIC.GROUP.retry.DELAY (each
-  /// topic of a subscription to several has its own) of the
-  /// first delay, with acks=all, and then counts as done; DELAY is as 500ms, 5s or 10m. This
-  /// subscription handles it again once the delay has passed, at most a second and max_wait later,
-  /// without retries in place. The next delay is for the next failure; failure_policy is for the
-  /// last. Handling is at least once, and not in the order of keys. Needs a group.
+  /// message whose retries in place failed is stored in the topic TOPIC.GROUP.retry.DELAY of the
+  /// first delay, with acks=all, and then counts as done; DELAY is as 500ms, 5s or 10m, and each
+  /// topic of a subscription to several has retry topics of its own. This subscription handles it
+  /// again once the delay has passed, at most a second and max_wait later, without retries in
+  /// place. The next delay is for the next failure; failure_policy is for the last. Handling is at
+  /// least once, and not in the order of keys. Needs a group.
   ///
   /// subscribe creates the topics unless they exist, with the partitions of the subscription's
   /// topic, the cluster's replication, and a retention of a week or twice the delay. It refuses an
@@ -543,10 +543,9 @@ class DOHLE_API Subscriber {
   /// The options in effect. Valid while it lives.
   [[nodiscard]] const SubscribeOptions& options() const;
 
-  /// Waits until the assignment is known, which may be empty, also since no topic matches a pattern
-  /// yet, and the position of each assigned
-  /// partition. Errors: timed_out, with the last failure; closed; would_deadlock on the thread that
-  /// would have to make it ready.
+  /// Waits until the assignment is known, and the position of each assigned partition. It may be
+  /// empty, as that of a pattern which no topic matches yet. Errors: timed_out, with the last
+  /// failure; closed; would_deadlock on the thread that would have to make it ready.
   Result<void> wait_ready(std::chrono::milliseconds timeout);
 
   /// The messages that hold their partitions, ordered by topic, partition and offset: messages that
