@@ -251,16 +251,16 @@ void Subscribing::settle_kept(const Subscriber& subscriber) {
 }
 
 void Subscribing::control(Subscriber& subscriber) {
-  const std::vector<PartitionId> own = subscriber.assignment();
+  const std::vector<TopicPartition> own = subscriber.assignment();
   if (application_.stage().is_healed || application_.one_in(3)) {
     (void)subscriber.resume();
-    for (const PartitionId each : own) (void)subscriber.resume(each);
+    for (const TopicPartition& each : own) (void)subscriber.resume(each);
   }
   if (own.empty()) return;
-  const PartitionId partition = own[application_.draw(own.size())];
+  const TopicPartition& partition = own[application_.draw(own.size())];
   // Without one it has begun or was given up just now.
   if (const auto committed = subscriber.committed(partition)) {
-    handlings_.told(partition, *committed);
+    handlings_.told(partition.partition, *committed);
   }
   if (application_.stage().is_healed || !application_.one_in(15)) return;
   if (application_.one_in(2)) {
