@@ -72,7 +72,7 @@ bool Subscription::pass(Lock& lock, EventPointer event, PullReceiver& receiver) 
   const PullCall call(receiver);
   Result<void> result = [&] {
     RawEvent passing = EventAccess::make(event);
-    return call_handler(passing);
+    return call_handler(*event, passing);
   }();
   const bool is_taken = result && call.has_taken();
   const FailureAction asked = result ? FailureAction::retry : decide(result.error(), event);

@@ -30,7 +30,7 @@ void Sending::run() {
                                      [&] { return producer_->topic("orders"); });
     if (found) topic_ = std::move(*found);
   }
-  Thread other([this] { send_all(2); });
+  Thread other("other", [this] { send_all(2); });
   send_all(1);
   other.join();
   const auto timeout = application_.one_in(2) ? 1s : 15s;

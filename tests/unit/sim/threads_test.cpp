@@ -144,7 +144,7 @@ TEST_F(ThreadsOfAProcess, a_thread_is_not_the_loops_own) {
 TEST_F(ThreadsOfAProcess, a_thread_that_it_starts_is_joined_in_virtual_time) {
   std::vector<std::string> ended;
   start("outer", [&] {
-    Thread inner([&] {
+    Thread inner("inner", [&] {
       wait_for(2s);
       ended.emplace_back("inner");
     });
