@@ -36,7 +36,7 @@ class ConsumerLoop final : public Client::Shared::Part,
   using News = client::ConsumerNews;
 
   ConsumerLoop(std::shared_ptr<Client::Shared> client, ConsumerOptions options,
-               std::function<bool(std::string_view topic)> is_read_from_first);
+               std::function<bool(std::string_view topic)> is_read_from_first = nullptr);
 
   void start();
   void subscribe(std::vector<std::string> topics);

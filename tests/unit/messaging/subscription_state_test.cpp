@@ -748,8 +748,8 @@ TEST_F(RedirectingState, does_what_the_program_decides) {
 }
 
 RedirectTopics redirects_of(const std::string& source) {
-  return {.retries = {{.name = source + ".g.retry.1s", .delay = 1s, .partitions = 2}},
-          .dead_letters = RedirectTopic{.name = source + ".g.dlt", .partitions = 2}};
+  return {.retries = {{.name = source + ".g.retry.1s", .delay = 1s}},
+          .dead_letters = RedirectTopic{.name = source + ".g.dlt"}};
 }
 
 /// A subscription to several topics.
