@@ -123,8 +123,8 @@ TEST_F(RunningSubscription, reads_again_from_the_offset_that_it_seeks) {
 }
 
 TEST_F(RunningSubscription, knows_its_partitions_and_refuses_others) {
-  EXPECT_THAT(reader_->assignment(), ElementsAre(TopicPartition{"t", PartitionId{0}},
-                                                 TopicPartition{"t", PartitionId{1}}));
+  EXPECT_THAT(reader_->assignment(), ElementsAre(TopicPartition{topic(), PartitionId{0}},
+                                                 TopicPartition{topic(), PartitionId{1}}));
   EXPECT_TRUE(reader_->position(PartitionId{7}).error().is(Errc::not_owner));
   EXPECT_TRUE(reader_->committed(PartitionId{7}).error().is(Errc::not_owner));
   EXPECT_TRUE(reader_->pause(PartitionId{7}).error().is(Errc::not_owner));

@@ -350,7 +350,7 @@ TEST_F(PullSubscription, rebalance_waits_for_a_message_that_a_thread_holds) {
 
 TEST_F(PullSubscription, leaves_its_group_while_no_thread_calls_next_and_joins_again) {
   auto reader =
-      pull(kafka::with_max_poll_interval(1s),
+      pull(kafka::with_max_poll_interval(1s), kafka::with_rebalance_timeout(500ms),
            kafka::with_on_lost([this](std::span<const TopicPartition>) { lines_.add("lost"); }));
   ASSERT_TRUE(lines_.wait_for(2));
   EXPECT_THAT(lines_.all(),

@@ -91,7 +91,7 @@ TEST(Defaults, are_those_of_the_seed) {
   EXPECT_EQ(options.failure_policy, FailurePolicy::hold);
 }
 
-TEST(Publishing, before_connect_is_an_error) {
+TEST_F(Publishing, before_connect_is_an_error) {
   auto broker = kafka::new_broker(with_address("embedded:memory"));
   ASSERT_TRUE(broker);
   for (const bool async : {true, false}) {
