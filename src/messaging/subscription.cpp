@@ -379,8 +379,14 @@ void Subscription::handle(Lock& lock, EventPointer event) {
   lock.lock();
 }
 
-void Subscription::go_on(Lock& lock, TimePoint now) {
+void Subscription::tell_reader() {
+  if (reader_wait_ == ReaderWait::nothing) return;
+  if (reader_wait_ == ReaderWait::room && !state_.has_room()) return;
   change_.notify_all();
+}
+
+void Subscription::go_on(Lock& lock, TimePoint now) {
+  tell_reader();
   // The freed lane may have another item, and a retry a new wake-up time.
   wake_worker();
   end_by_policy(lock);
@@ -402,7 +408,7 @@ bool Subscription::handle_next(Lock& lock, TimePoint now) {
 
 void Subscription::handle_batch(Lock& lock, std::span<const EventPointer> batch) {
   // The queue has room again.
-  change_.notify_all();
+  tell_reader();
   lock.unlock();
   const BatchOutcome outcome = [&] {
     const UserCall call([&] {
@@ -539,7 +545,8 @@ void Subscription::on_revoked(std::span<const TopicPartition> partitions) {
     state_.on_revoking(partitions);
     const TimePoint deadline =
         std::min(stop_by_, monotonic_now() + Duration(setup_.rebalance_timeout));
-    change_.wait_until(lock, deadline, [&] { return !state_.is_running_in(partitions); });
+    wait_until(lock, deadline, ReaderWait::handlers,
+               [&] { return !state_.is_running_in(partitions); });
   }
   tell_revoked(partitions);
   {
@@ -590,7 +597,7 @@ void Subscription::commit_now(std::vector<PartitionOffset> offsets) {
 void Subscription::wait_for_room(Lock& lock) {
   if (state_.has_room()) return;
   const auto deadline = monotonic_now() + Duration(room_wait);
-  change_.wait_until(lock, deadline, [&] { return state_.has_room() || is_stopping_; });
+  wait_until(lock, deadline, ReaderWait::room, [&] { return state_.has_room() || is_stopping_; });
 }
 
 void Subscription::apply_pauses() {
@@ -785,8 +792,8 @@ std::string Subscription::overdue_text() const {
 
 bool Subscription::wait_for_overdue() {
   Lock lock(mutex_);
-  change_.wait_until(lock, monotonic_now() + Duration(max_poll),
-                     [&] { return is_free_to_join() || is_stopping_; });
+  wait_until(lock, monotonic_now() + Duration(max_poll), ReaderWait::handlers,
+             [&] { return is_free_to_join() || is_stopping_; });
   return is_free_to_join() && !is_stopping_;
 }
 
@@ -814,8 +821,8 @@ void Subscription::finish() {
   std::vector<PartitionOffset> offsets;
   {
     Lock lock(mutex_);
-    change_.wait_until(lock, stop_by_,
-                       [&] { return state_.running() == 0 && state_.redirecting() == 0; });
+    wait_until(lock, stop_by_, ReaderWait::handlers,
+               [&] { return state_.running() == 0 && state_.redirecting() == 0; });
     (void)tell_waiting(lock, monotonic_now());
     owned = state_.assignment();
   }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -9,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/fork_watch.hpp"
@@ -159,6 +161,15 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   [[nodiscard]] std::vector<TopicPartition> take_told(std::span<const TopicPartition> partitions);
 
   void wait_for_room(Lock& lock);
+  /// What the end of a handler may bring to the polling thread, which waits for it.
+  enum class ReaderWait : std::uint8_t { nothing, room, handlers };
+  /// On the polling thread.
+  template <class Ready>
+  void wait_until(Lock& lock, TimePoint deadline, ReaderWait for_what, Ready ready) {
+    reader_wait_ = for_what;
+    change_.wait_until(lock, deadline, std::move(ready));
+    reader_wait_ = ReaderWait::nothing;
+  }
   void apply_pauses();
   void rewind(std::span<const std::pair<TopicPartition, Offset>> rewinds);
   void report_subscription(const Error& why);
@@ -193,6 +204,9 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   void handle_batch(Lock& lock, std::span<const EventPointer> batch);
   /// After a handler.
   void go_on(Lock& lock, TimePoint now);
+  /// Wakes the polling thread if it waits for something that may have come with an event that was
+  /// taken or handled. A wake-up for each event costs more than the event.
+  void tell_reader();
   void tell(const messaging::Report& report);
   /// True if there are any; the lock was free meanwhile.
   bool tell(Lock& lock, std::vector<Report> reports);
@@ -254,6 +268,7 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   std::size_t alive_ = 0;
   bool is_polling_ = false;
   bool is_nudged_ = false;
+  ReaderWait reader_wait_ = ReaderWait::nothing;
   /// A pause, a resume or a seek is to be carried out.
   bool is_asked_ = false;
   bool is_stopping_ = false;

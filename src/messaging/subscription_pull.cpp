@@ -67,7 +67,7 @@ bool Subscription::gave_up() {
 
 bool Subscription::pass(Lock& lock, EventPointer event, PullReceiver& receiver) {
   // The queue has room again.
-  change_.notify_all();
+  tell_reader();
   lock.unlock();
   const PullCall call(receiver);
   Result<void> result = [&] {
@@ -89,7 +89,7 @@ bool Subscription::pass(Lock& lock, EventPointer event, PullReceiver& receiver) 
 void Subscription::keep_pulled(EventPointer event) {
   if (is_stopping_) {
     state_.on_released(event);
-    change_.notify_all();
+    tell_reader();
     return;
   }
   const auto free = std::ranges::find(pulled_, EventPointer(), &Pulled::event);
@@ -127,7 +127,7 @@ std::optional<Report> Subscription::end_if_pulled(const EventState& event) {
   if (found == pulled_.end()) return std::nullopt;
   const EventPointer ended = std::exchange(found->event, nullptr);
   auto report = state_.on_handled(ended, {}, monotonic_now());
-  change_.notify_all();
+  tell_reader();
   return report;
 }
 
