@@ -275,22 +275,22 @@ void Subscription::log_end(const Error& why) {
 
 void Subscription::work() {
   Lock lock(mutex_);
+  TimePoint now = monotonic_now();
+  // While the lock was free, the subscription may have been asked to end.
   while (!is_stopping_) {
-    const TimePoint now = monotonic_now();
-    // While the lock was free, the subscription may have been asked to end.
-    if (tell_waiting(lock, now)) continue;
-    if (const auto redirect = state_.take_redirect(now)) {
-      send(lock, *redirect);
-      continue;
+    if (!tell_waiting(lock, now)) {
+      if (const auto redirect = state_.take_redirect(now)) {
+        send(lock, *redirect);
+      } else if (setup_.pulls) {
+        attends_at_ = state_.next_attendance();
+        attend_.wait_until(lock, attends_at_);
+      } else if (handle_next(lock, now)) {
+        continue;
+      } else {
+        work_.wait_until(lock, state_.next_time());
+      }
     }
-    if (setup_.pulls) {
-      attends_at_ = state_.next_attendance();
-      attend_.wait_until(lock, attends_at_);
-      continue;
-    }
-    if (handle_next(lock, now)) continue;
-    const TimePoint next = state_.next_time();
-    work_.wait_until(lock, next);
+    now = monotonic_now();
   }
 }
 
@@ -361,7 +361,7 @@ FailureAction Subscription::decide(const Error& why, const EventPointer& event) 
   return FailureAction::retry;
 }
 
-void Subscription::handle(Lock& lock, EventPointer event) {
+void Subscription::handle(Lock& lock, EventPointer event, TimePoint& now) {
   lock.unlock();
   Result<void> result = [&] {
     RawEvent raw = EventAccess::make(event);
@@ -369,7 +369,7 @@ void Subscription::handle(Lock& lock, EventPointer event) {
   }();
   const FailureAction asked = result ? FailureAction::retry : decide(result.error(), event);
   lock.lock();
-  const TimePoint now = monotonic_now();
+  now = monotonic_now();
   const auto report = state_.on_handled(event, std::move(result), now, asked);
   event.reset();
   go_on(lock, now);
@@ -377,6 +377,7 @@ void Subscription::handle(Lock& lock, EventPointer event) {
   lock.unlock();
   tell(*report);
   lock.lock();
+  now = monotonic_now();
 }
 
 void Subscription::tell_reader() {
@@ -393,20 +394,20 @@ void Subscription::go_on(Lock& lock, TimePoint now) {
   nudge(lock, now);
 }
 
-bool Subscription::handle_next(Lock& lock, TimePoint now) {
+bool Subscription::handle_next(Lock& lock, TimePoint& now) {
   if (setup_.batch_handler) {
     const std::vector<EventPointer> batch = state_.take_batch(now);
     if (batch.empty()) return false;
-    handle_batch(lock, batch);
+    handle_batch(lock, batch, now);
     return true;
   }
   EventPointer event = state_.take_work(now);
   if (!event) return false;
-  handle(lock, std::move(event));
+  handle(lock, std::move(event), now);
   return true;
 }
 
-void Subscription::handle_batch(Lock& lock, std::span<const EventPointer> batch) {
+void Subscription::handle_batch(Lock& lock, std::span<const EventPointer> batch, TimePoint& now) {
   // The queue has room again.
   tell_reader();
   lock.unlock();
@@ -425,10 +426,10 @@ void Subscription::handle_batch(Lock& lock, std::span<const EventPointer> batch)
     if (failures[i] != nullptr) asked[i] = decide(*failures[i], batch[i]);
   }
   lock.lock();
-  const TimePoint now = monotonic_now();
+  now = monotonic_now();
   std::vector<Report> reports = state_.on_batch_handled(batch, outcome, now, asked);
   go_on(lock, now);
-  (void)tell(lock, std::move(reports));
+  if (tell(lock, std::move(reports))) now = monotonic_now();
 }
 
 Result<void> Subscription::call_handler(const EventState& place, RawEvent& event) {

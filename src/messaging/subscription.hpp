@@ -198,10 +198,11 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
 
   // The workers.
   void work();
-  void handle(Lock& lock, messaging::EventPointer event);
-  /// Takes the next due event or batch and handles it. False if there is none.
-  bool handle_next(Lock& lock, TimePoint now);
-  void handle_batch(Lock& lock, std::span<const EventPointer> batch);
+  void handle(Lock& lock, messaging::EventPointer event, TimePoint& now);
+  /// Takes the next due event or batch and handles it. False if there is none. `now` becomes the
+  /// time at which that ended.
+  bool handle_next(Lock& lock, TimePoint& now);
+  void handle_batch(Lock& lock, std::span<const EventPointer> batch, TimePoint& now);
   /// After a handler.
   void go_on(Lock& lock, TimePoint now);
   /// Wakes the polling thread if it waits for something that may have come with an event that was
