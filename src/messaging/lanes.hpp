@@ -76,6 +76,9 @@ class Lanes {
     }
   }
 
+  /// True if `take` may return an item.
+  [[nodiscard]] bool has_ready() const { return !ready_.empty(); }
+
   /// The next item of a free lane. The lane is busy until `finish`.
   std::optional<Item> take() {
     while (!ready_.empty()) {

@@ -194,7 +194,7 @@ Result<void> Subscription::ack(EventState& event) {
     // Without a report, since it did not fail.
     (void)end_if_pulled(event);
     // There may be room for messages beyond max_unacknowledged.
-    work_.notify_all();
+    wake_workers();
     nudge(lock);
   }
   return acked;
@@ -287,11 +287,33 @@ void Subscription::work() {
       } else if (handle_next(lock, now)) {
         continue;
       } else {
-        work_.wait_until(lock, state_.next_time());
+        wait_for_work(lock);
       }
     }
     now = monotonic_now();
   }
+}
+
+void Subscription::wait_for_work(Lock& lock) {
+  const TimePoint next = state_.next_time();
+  watched_until_ = std::min(watched_until_, next);
+  ++idle_workers_;
+  work_.wait_until(lock, next);
+  --idle_workers_;
+  is_worker_woken_ = false;
+  // The others may wait for longer.
+  watched_until_ = never;
+}
+
+void Subscription::wake_workers() {
+  has_event_workers() ? share_work() : work_.notify_all();
+}
+
+void Subscription::share_work() {
+  if (idle_workers_ == 0 || is_worker_woken_) return;
+  if (!state_.has_ready_work() && state_.next_time() >= watched_until_) return;
+  is_worker_woken_ = true;
+  work_.notify_one();
 }
 
 void Subscription::wake_worker() {
@@ -307,6 +329,7 @@ bool Subscription::tell_waiting(Lock& lock, TimePoint now) {
 
 bool Subscription::tell(Lock& lock, std::vector<Report> reports) {
   if (reports.empty()) return false;
+  share_work();
   lock.unlock();
   for (const Report& report : reports) tell(report);
   // The events that the error handler did not keep end without the lock.
@@ -317,6 +340,7 @@ bool Subscription::tell(Lock& lock, std::vector<Report> reports) {
 
 void Subscription::send(Lock& lock, const Redirect& redirect) {
   DOHLE_ASSERT(setup_.outbox != nullptr, "a message is redirected without an outbox");
+  share_work();
   lock.unlock();
   const EventState& event = *redirect.event;
   const RedirectHeaders headers(event, setup_.group_id, redirect.why);
@@ -362,6 +386,7 @@ FailureAction Subscription::decide(const Error& why, const EventPointer& event) 
 }
 
 void Subscription::handle(Lock& lock, EventPointer event, TimePoint& now) {
+  share_work();
   lock.unlock();
   Result<void> result = [&] {
     RawEvent raw = EventAccess::make(event);
@@ -374,6 +399,7 @@ void Subscription::handle(Lock& lock, EventPointer event, TimePoint& now) {
   event.reset();
   go_on(lock, now);
   if (!report) return;
+  share_work();
   lock.unlock();
   tell(*report);
   lock.lock();
@@ -388,8 +414,9 @@ void Subscription::tell_reader() {
 
 void Subscription::go_on(Lock& lock, TimePoint now) {
   tell_reader();
-  // The freed lane may have another item, and a retry a new wake-up time.
-  wake_worker();
+  // The freed lane may have another item, and a retry a new wake-up time. A worker that takes
+  // single events looks for them itself.
+  if (!has_event_workers()) wake_worker();
   end_by_policy(lock);
   nudge(lock, now);
 }
@@ -713,11 +740,7 @@ void Subscription::take(messaging::PolledRecords fetched) {
                       {monotonic_now(), setup_.outbox ? setup_.wall() : Timestamp{}});
     rewinds = state_.take_rewinds();
     idle_.on_message(monotonic_now());
-    if (setup_.workers > 1 || setup_.pulls) {
-      work_.notify_all();
-    } else {
-      work_.notify_one();
-    }
+    wake_workers();
   }
   rewind(rewinds);
 }

@@ -198,6 +198,15 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
 
   // The workers.
   void work();
+  /// Waits until there may be work.
+  void wait_for_work(Lock& lock);
+  /// After events were handed out.
+  void wake_workers();
+  /// Wakes a waiting worker if there is an event for it, or a time at which no waiting worker would
+  /// wake. It wakes one at a time: that one calls it before it leaves for a handler.
+  void share_work();
+  /// Whether workers take single events, and no other thread does.
+  [[nodiscard]] bool has_event_workers() const { return !setup_.batch_handler && !setup_.pulls; }
   void handle(Lock& lock, messaging::EventPointer event, TimePoint& now);
   /// Takes the next due event or batch and handles it. False if there is none. `now` becomes the
   /// time at which that ended.
@@ -270,6 +279,11 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   bool is_polling_ = false;
   bool is_nudged_ = false;
   ReaderWait reader_wait_ = ReaderWait::nothing;
+  std::size_t idle_workers_ = 0;
+  /// A worker was woken by share_work and has not looked for work yet.
+  bool is_worker_woken_ = false;
+  /// A waiting worker wakes by itself at this time at the latest.
+  TimePoint watched_until_ = never;
   /// A pause, a resume or a seek is to be carried out.
   bool is_asked_ = false;
   bool is_stopping_ = false;

@@ -162,6 +162,8 @@ class SubscriptionState {
   void on_position(const TopicPartition& partition, Offset position);
   /// The next event to handle; it is running until on_handled. Not with batches.
   [[nodiscard]] EventPointer take_work(TimePoint now);
+  /// True if take_work may return an event now. Not with batches.
+  [[nodiscard]] bool has_ready_work() const { return lanes_.has_ready(); }
   /// `result` is the handler's result; a decode failure has the code codec_failed. `asked` is the
   /// program's decision about a failed one.
   std::optional<Report> on_handled(const EventPointer& event, Result<void> result, TimePoint now,
