@@ -387,6 +387,38 @@ TEST_F(SubscriptionEngine, handles_and_commits_everything) {
   EXPECT_EQ(handled, 1'050);
 }
 
+TEST_F(SubscriptionEngine, wakes_a_worker_for_each_message_that_may_be_handled) {
+  constexpr int workers = 8;
+  std::atomic<int> running_handlers{0};
+  std::atomic<bool> were_together{true};
+  setup.workers = workers;
+  setup.settings.unordered = true;
+  const Running running = start([&](RawEvent&) {
+    ++running_handlers;
+    if (!wait_until([&] { return running_handlers == workers; })) were_together = false;
+    return Result<void>{};
+  });
+  ASSERT_TRUE(subscription->wait_ready(patience).has_value());
+  script.put(0, workers);
+  EXPECT_TRUE(script.wait_for_commit(0, workers));
+  EXPECT_TRUE(were_together);
+}
+
+TEST_F(SubscriptionEngine, reports_a_missing_acknowledgement_while_the_next_handler_runs) {
+  setup.workers = 2;
+  setup.settings.auto_ack = false;
+  setup.settings.ack_timeout = 1ms;
+  std::promise<bool> reported;
+  const Running running = start([&](RawEvent& event) -> Result<void> {
+    if (event.offset() == Offset{0}) return {};
+    reported.set_value(wait_until([&] { return failures == 1; }));
+    return event.ack();
+  });
+  ASSERT_TRUE(subscription->wait_ready(patience).has_value());
+  script.put(0, 2);
+  EXPECT_TRUE(reported.get_future().get());
+}
+
 TEST_F(SubscriptionEngine, unsubscribe_waits_for_the_running_handler_and_commits_it) {
   std::promise<void> entered, leave;
   const Running running = start([&](RawEvent&) {
