@@ -79,8 +79,10 @@ template <class Codecs>
 Result<std::size_t> choose_encoding(Codecs codecs, PublishOptions& options,
                                     const kafka::BrokerOptions& broker) {
   const bool is_own = !options.body_codec.empty();
-  const auto place = messaging::choose_codec(codecs, is_own ? options.body_codec : broker.codec,
-                                             is_own ? "body_codec" : "codec");
+  const std::string& name = is_own ? options.body_codec : broker.codec;
+  // Without a name, the first one.
+  Result<std::size_t> place{0};
+  if (!name.empty()) place = messaging::choose_codec(codecs, name, is_own ? "body_codec" : "codec");
   if (!place) return place;
   if (options.content_type.value_or(broker.content_type) && !has_content_type(options.headers)) {
     options.headers.push_back({std::string(messaging::content_type_header),

@@ -395,6 +395,7 @@ std::vector<Result<Delivery>> BrokerRuntime::publish(std::string_view topic,
 
 Result<Delivery> BrokerRuntime::pass_on(std::string_view topic, const Record& record,
                                         const PublishOptions& options) {
+  if (!PublishObserver::is_any()) return pass_on(topic, record, options, nullptr);
   auto observers = PublishObserver::all();
   if (!observers) return pass_on(topic, record, options, nullptr);
   auto sent =

@@ -12,7 +12,6 @@ namespace dohle::messaging {
 
 namespace {
 
-struct Publishing {};
 struct Handling {};
 
 /// The series of one topic.
@@ -126,16 +125,6 @@ PublishCounters::PublishCounters(std::shared_ptr<telemetry::Registry> registry)
            "Time of a call of publish; one in 64 on each thread is measured.", "seconds"})),
       refused_(registry_->counter(
           {"dohle_refused_publishes_total", "Calls of publish that returned an error."})) {}
-
-std::optional<TimePoint> PublishCounters::begin() {
-  if (!telemetry::is_sampled<Publishing>()) return std::nullopt;
-  return thread_now();
-}
-
-void PublishCounters::end(std::optional<TimePoint> started, bool is_sent) {
-  if (started) time_.add(thread_now() - *started);
-  if (!is_sent) refused_.add();
-}
 
 PublishMiddleware count_publishes(std::shared_ptr<telemetry::Registry> registry) {
   const auto counters = std::make_shared<PublishCounters>(std::move(registry));
