@@ -1,6 +1,7 @@
 #include "messaging/ack_ledger.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <ranges>
 
 #include "base/assert.hpp"
@@ -37,6 +38,10 @@ void AckLedger::on_position(Offset position) {
 }
 
 const AckLedger::Entry* AckLedger::find(Offset offset) const {
+  if (entries_.empty() || offset < entries_.front().offset) return nullptr;
+  // Its place unless offsets are missing.
+  const auto place = static_cast<std::uint64_t>(offset.value - entries_.front().offset.value);
+  if (place < entries_.size() && entries_[place].offset == offset) return &entries_[place];
   const auto indices = std::views::iota(std::size_t{0}, entries_.size());
   const auto at = std::ranges::lower_bound(
       indices, offset, {}, [this](std::size_t index) { return entries_[index].offset; });
