@@ -166,6 +166,8 @@ void SubscriptionState::assign(Partitions::value_type& entry) {
   uncount(entry.second);
   entry.second = Partition{};
   entry.second.assignment = ++assignments_;
+  entry.second.hash = std::hash<std::string_view>{}(entry.first.topic) * 31 +
+                      static_cast<std::size_t>(entry.first.partition.value);
   auto place = redirect_book_.find(entry.first.topic);
   entry.second.level = place.level;
   entry.second.redirects = std::move(place.topics);
@@ -261,10 +263,9 @@ void SubscriptionState::drop_waiting(Partition& partition) {
   drop_redirects(partition.assignment);
 }
 
-std::size_t SubscriptionState::lane_of(const ConsumerRecord& record) {
+std::size_t SubscriptionState::lane_of(const Partition& partition, const ConsumerRecord& record) {
   if (!record.key && settings_.unordered) return unordered_++ % lanes_.count();
-  std::size_t hash = std::hash<std::string_view>{}(record.topic);
-  hash = hash * 31 + static_cast<std::size_t>(record.partition.value);
+  std::size_t hash = partition.hash;
   const bool goes_by_key = record.key && !settings_.orders_partitions;
   if (goes_by_key) hash = hash * 31 + std::hash<std::string_view>{}(as_text(*record.key));
   return hash % lanes_.count();
@@ -277,15 +278,28 @@ void SubscriptionState::on_records(std::span<const ConsumerRecord> records,
   FetchedBytes* const held =
       buffer ? new FetchedBytes(std::move(buffer), records.size() + 1) : nullptr;
   std::size_t unused = 1;
+  Partitions::value_type* found = nullptr;
   for (const ConsumerRecord& record : records) {
-    if (!on_record(record, held, now)) ++unused;
+    found = find(record, found);
+    if (!on_record(found, record, held, now)) ++unused;
   }
   if (held != nullptr) held->drop(unused);
 }
 
-bool SubscriptionState::on_record(const ConsumerRecord& record, FetchedBytes* buffer, Now now) {
+SubscriptionState::Partitions::value_type* SubscriptionState::find(const ConsumerRecord& record,
+                                                                   Partitions::value_type* last) {
+  // The records of a poll are in runs of one partition.
+  if (last != nullptr && last->first.partition == record.partition &&
+      last->first.topic == record.topic) {
+    return last;
+  }
   const auto found = partitions_.find(Place{record.topic, record.partition});
-  if (is_stopped_ || found == partitions_.end() || found->second.is_closing) return false;
+  return found == partitions_.end() ? nullptr : &*found;
+}
+
+bool SubscriptionState::on_record(Partitions::value_type* found, const ConsumerRecord& record,
+                                  FetchedBytes* buffer, Now now) {
+  if (is_stopped_ || found == nullptr || found->second.is_closing) return false;
   // It was read before the partition is placed at the offset of its rewind.
   if (found->second.rewind) return false;
   // Reading has started anew after the topic was created again or the offset was out of range, so
@@ -306,7 +320,7 @@ bool SubscriptionState::on_record(const ConsumerRecord& record, FetchedBytes* bu
   event->value = record.value;
   event->headers = record.headers;
   event->assignment = found->second.assignment;
-  event->lane = lane_of(record);
+  event->lane = lane_of(found->second, record);
   event->level = found->second.level;
   event->started = now.mono;
   if (event->level > 0) event->earlier_attempts = attempts_of(record.headers);

@@ -274,6 +274,8 @@ class SubscriptionState {
  private:
   struct Partition {
     std::uint64_t assignment = 0;
+    /// Of its name.
+    std::size_t hash = 0;
     AckLedger ledger;
     std::size_t running = 0;
     /// Its events in lanes.
@@ -348,13 +350,17 @@ class SubscriptionState {
   void uncount(Partition& partition);
   /// The number of the partition's assignment ends, and its member keeps it. Pauses stay.
   void begin_again(Partitions::value_type& entry);
-  [[nodiscard]] bool on_record(const ConsumerRecord& record, FetchedBytes* buffer, Now now);
+  /// Null if it is not assigned. `last` is the partition of the record before, or null.
+  [[nodiscard]] Partitions::value_type* find(const ConsumerRecord& record,
+                                             Partitions::value_type* last);
+  [[nodiscard]] bool on_record(Partitions::value_type* found, const ConsumerRecord& record,
+                               FetchedBytes* buffer, Now now);
   [[nodiscard]] bool waits_for_its_delay(Partition& partition, const ConsumerRecord& record,
                                          Now now);
   void forget_acknowledged();
   [[nodiscard]] bool is_full(const Partition& partition) const;
   [[nodiscard]] bool is_waiting(const Partition& partition, TimePoint now) const;
-  [[nodiscard]] std::size_t lane_of(const ConsumerRecord& record);
+  [[nodiscard]] std::size_t lane_of(const Partition& partition, const ConsumerRecord& record);
   /// The rest of `wait` that a record of a retry topic has to wait, rounded up a little so that
   /// records that follow one another closely are read together.
   [[nodiscard]] Duration rest_of_delay(std::size_t level, Timestamp stored, Now now) const;
