@@ -762,6 +762,7 @@ void Subscription::learn_positions(bool all) {
     } else {
       asked.assign(unknown_positions_.begin(), unknown_positions_.end());
     }
+    if (asked.empty() && is_ready_) return;
   }
   std::vector<std::pair<TopicPartition, Offset>> known;
   for (const TopicPartition& partition : asked) {
