@@ -746,8 +746,9 @@ TEST_F(LoopTurns, are_short_when_a_connection_closes_with_many_unread_answers) {
   for (int i = 0; i < 100; ++i) ASSERT_TRUE(offset_at(client, prefix + "0", -1));
   // Half of the bound: before, all of it was freed in one event of 15 ms.
   expect_short_turns("a connection that closes with 64 MB of unread answers", turn_most / 2);
-  wait_until(std::chrono::seconds(60), [&] { return unread_bytes() == 0; });
-  EXPECT_EQ(unread_bytes(), 0u);
+  // The last answer to `client` counts until the next one.
+  wait_until(std::chrono::seconds(60), [&] { return unread_bytes() < 1_KiB; });
+  EXPECT_LT(unread_bytes(), 1_KiB);
 }
 
 }  // namespace
