@@ -180,7 +180,8 @@ void FetchWaits::try_ready() {
       ready_.pop_front();
     }
     const auto wait = waits_.find(*attempted_);
-    if (wait == waits_.end() || attempt(wait)) attempted_.reset();
+    if (wait != waits_.end() && !attempt(wait)) break;
+    attempted_.reset();
     if (is_turn_over(loop_)) break;
   }
   run_after_ready();
