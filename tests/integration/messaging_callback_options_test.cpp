@@ -85,6 +85,7 @@ TEST_F(SubscriptionCallback, on_lost_is_called_when_a_handler_delays_its_member_
   Gate gate;
   SubscribeOptions options = noting("g");
   options.max_poll_interval = 1s;
+  options.rebalance_timeout = 500ms;
   auto reader = read([&gate](RawEvent) { gate.pass(); }, std::move(options));
   const Opens opens{gate};
   store("text");

@@ -249,9 +249,9 @@ TEST_F(RequestReply, answers_with_an_error_if_the_handler_fails_and_reports_it_o
   EXPECT_THAT(lines_.all(), ElementsAre("no bird is named at offset 0",
                                         "the reply handler threw: it fell at offset 1",
                                         HasSubstr("cannot be decoded from JSON")));
-  const RequestCounts counts = answering.request_counts();
-  EXPECT_EQ(counts.answered, 3u);
-  EXPECT_EQ(counts.answered_with_error, 3u);
+  EXPECT_TRUE(wait_for_counts(answering, [](auto counts) {
+    return counts.answered == 3 && counts.answered_with_error == 3;
+  }));
   ASSERT_TRUE(responder.unsubscribe(patience));
   EXPECT_EQ(committed(), 3) << "an answered request is done";
 }

@@ -700,7 +700,7 @@ TEST_F(SubscriptionEngine, commits_a_failed_message_once_it_is_among_the_dead_le
   script.put(5, 1, 1);
   auto sent = outbox.next();
   EXPECT_EQ(sent.topic, "t.g.dlt");
-  EXPECT_EQ(sent.partition, PartitionId{0}) << "of one partition";
+  EXPECT_EQ(sent.partition, PartitionId{1}) << "the outbox knows how many there are";
   EXPECT_EQ(sent.headers["kafka_dlt-original-topic"], "t");
   EXPECT_EQ(sent.headers["kafka_dlt-original-consumer-group"], "g");
   EXPECT_EQ(sent.headers["kafka_dlt-exception-message"], "no");

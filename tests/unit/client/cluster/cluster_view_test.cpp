@@ -130,6 +130,7 @@ TEST_F(Cluster, LetsGoOfATopicThatWasWantedOnly) {
 }
 
 TEST_F(Cluster, LetsGoOfATopicOnceItsLastReaderHasReleasedIt) {
+  hear(answer_with(first_id, NodeId{1}, LeaderEpoch{4}));
   view_.hold("read");
   view_.hold("read");
   EXPECT_EQ(view_.ask(start).topics->size(), 2u);
