@@ -535,7 +535,11 @@ TEST_F(ApacheAcls, ThatDenyTopicsOfAPatternAreReportedAndTheOthersAreRead) {
   publish("s.a", "last");
   EXPECT_TRUE(is_read("last"));
   for (const TopicPartition& each : reader->assignment()) EXPECT_NE(each.topic, "s.c");
-  EXPECT_TRUE(reader->unsubscribe(patience));
+  // The last commit may name the denied topics.
+  const auto ended = reader->unsubscribe(patience);
+  EXPECT_TRUE(ended ||
+              ended.error().to_string().find("TOPIC_AUTHORIZATION_FAILED") != std::string::npos)
+      << ended.error().to_string();
 }
 
 class ApacheRetention : public testing::Test {

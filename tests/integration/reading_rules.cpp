@@ -255,7 +255,7 @@ TEST_F(Handlers, that_take_too_long_leave_the_group_and_join_again) {
         texts_.add(std::string(*event.body()));
         if (calls++ == 0) const std::lock_guard pass(gate);
       },
-      {.group_id = group(), .max_poll_interval = 1s});
+      {.group_id = group(), .rebalance_timeout = 500ms, .max_poll_interval = 1s});
   ASSERT_NE(reader, nullptr);
   store("text");
   ASSERT_TRUE(texts_.wait_for(1));
