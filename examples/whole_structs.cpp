@@ -6,7 +6,7 @@
 //
 //   batches of 500 messages, which wait 10 ms for more
 //   read from the first on: tea
-//   refused: reader_config.group_topics is a,b; a subscription reads one topic: subscribe to each
+//   refused: reader_config.group_topics is a,b; subscribe takes several topics: give them to it
 #include <chrono>
 #include <future>
 #include <iostream>
