@@ -268,11 +268,12 @@ void Subscribing::control(Subscriber& subscriber) {
     if (paused) application_.stage().effects.add(effect::paused);
     return;
   }
-  const auto position = subscriber.position(partition);
-  if (!position) return;
+  // A seek past messages that are not done would leave them out.
+  const auto committed = subscriber.committed(partition);
+  if (!committed) return;
   const auto back = static_cast<std::int64_t>(application_.draw(10));
   application_.note("seeks back by " + std::to_string(back));
-  if (subscriber.seek(partition, Offset{std::max<std::int64_t>(0, position->value - back)})) {
+  if (subscriber.seek(partition, Offset{std::max<std::int64_t>(0, committed->value - back)})) {
     application_.stage().effects.add(effect::sought_back);
   }
 }
