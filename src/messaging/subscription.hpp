@@ -9,7 +9,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -236,7 +235,8 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
 
   class Puller;
   struct Pulled {
-    std::thread::id thread;
+    /// The number of the thread, which no later one has. A std::thread::id is used again.
+    std::uint64_t thread = 0;
     EventPointer event;
   };
   /// `next` ends without a message. False.

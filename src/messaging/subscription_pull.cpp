@@ -1,5 +1,7 @@
 // A subscription whose messages the program's own threads take by Subscription::next.
 #include <algorithm>
+#include <atomic>
+#include <cstdint>
 #include <string>
 #include <utility>
 
@@ -11,6 +13,18 @@
 namespace dohle::messaging {
 
 using std::chrono::milliseconds;
+
+namespace {
+
+std::atomic<std::uint64_t> pulling_threads{0};
+
+/// The number of the calling thread.
+std::uint64_t own_number() {
+  thread_local const std::uint64_t number = ++pulling_threads;
+  return number;
+}
+
+}  // namespace
 
 /// A thread inside `next`. Lives under the lock.
 class Subscription::Puller {
@@ -93,7 +107,7 @@ void Subscription::keep_pulled(EventPointer event) {
     return;
   }
   const auto free = std::ranges::find(pulled_, EventPointer(), &Pulled::event);
-  const std::thread::id own = std::this_thread::get_id();
+  const std::uint64_t own = own_number();
   if (free == pulled_.end()) {
     pulled_.push_back({own, std::move(event)});
   } else {
@@ -113,7 +127,7 @@ void Subscription::end_pulled(Lock& lock, const EventPointer& event, Result<void
 }
 
 void Subscription::end_last_pulled(Lock& lock) {
-  const std::thread::id own = std::this_thread::get_id();
+  const std::uint64_t own = own_number();
   const auto last = std::ranges::find_if(
       pulled_, [&](const Pulled& each) { return each.event && each.thread == own; });
   if (last == pulled_.end()) return;

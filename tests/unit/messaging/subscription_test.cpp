@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "messaging/broker_access.hpp"
+#include "messaging/pull_call.hpp"
 
 namespace dohle::messaging {
 namespace {
@@ -402,6 +403,30 @@ TEST_F(SubscriptionEngine, wakes_a_worker_for_each_message_that_may_be_handled) 
   script.put(0, workers);
   EXPECT_TRUE(script.wait_for_commit(0, workers));
   EXPECT_TRUE(were_together);
+}
+
+TEST_F(SubscriptionEngine, of_pulls_acknowledges_nothing_that_a_thread_took_which_has_ended) {
+  struct Taking final : PullReceiver {
+    Result<void> take(RawEvent&) override { return {}; }
+  };
+  const auto takes = [this](std::chrono::milliseconds timeout) {
+    bool has_taken = false;
+    std::thread([&] {
+      Taking receiver;
+      const auto taken = subscription->next(timeout, receiver);
+      has_taken = taken && *taken;
+    }).join();
+    return has_taken;
+  };
+  setup.pulls = true;
+  setup.settings.orders_partitions = true;
+  const Running running = start(PullCall::handler());
+  script.put(0, 2);
+  ASSERT_TRUE(takes(patience));
+  // The system may give the next thread the same std::thread::id.
+  EXPECT_FALSE(takes(0ms)) << "the second is handed out once the first is acknowledged";
+  EXPECT_TRUE(subscription->unsubscribe(patience).has_value());
+  EXPECT_EQ(script.committed[both[0]], 0);
 }
 
 TEST_F(SubscriptionEngine, reports_a_missing_acknowledgement_while_the_next_handler_runs) {
