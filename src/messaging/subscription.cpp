@@ -571,6 +571,7 @@ void Subscription::on_revoked(std::span<const TopicPartition> partitions) {
   {
     Lock lock(mutex_);
     state_.on_revoking(partitions);
+    wake_workers();
     const TimePoint deadline =
         std::min(stop_by_, monotonic_now() + Duration(setup_.rebalance_timeout));
     wait_until(lock, deadline, ReaderWait::handlers,
@@ -593,6 +594,7 @@ void Subscription::on_lost(std::span<const TopicPartition> partitions) {
 void Subscription::give_up(std::span<const TopicPartition> partitions) {
   const std::lock_guard lock(mutex_);
   state_.on_given_up(partitions);
+  wake_workers();
   for (const TopicPartition& partition : partitions) unknown_positions_.erase(partition);
   idle_.on_partitions(!state_.assignment().empty(), monotonic_now());
 }

@@ -199,7 +199,7 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   void work();
   /// Waits until there may be work.
   void wait_for_work(Lock& lock);
-  /// After events were handed out.
+  /// After events were handed out, or dropped, since others may have waited behind those.
   void wake_workers();
   /// Wakes a waiting worker if there is an event for it, or a time at which no waiting worker would
   /// wake. It wakes one at a time: that one calls it before it leaves for a handler.

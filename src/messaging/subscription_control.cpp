@@ -90,6 +90,7 @@ Result<void> Subscription::seek(const TopicPartition& partition, Offset offset) 
   Lock lock(mutex_);
   if (is_stopping_) return fail(has_ended("seek"));
   if (!state_.seek(partition, offset)) return fail(not_assigned(partition, "seek"));
+  wake_workers();
   ask_reader(lock);
   return {};
 }

@@ -405,6 +405,26 @@ TEST_F(SubscriptionEngine, wakes_a_worker_for_each_message_that_may_be_handled) 
   EXPECT_TRUE(were_together);
 }
 
+TEST_F(SubscriptionEngine, handles_what_waited_behind_the_retry_of_a_partition_that_is_sought) {
+  // The numbers differ by the count of lanes, so that the partitions share one.
+  const TopicPartition failing{"t", PartitionId{0}}, other{"t", PartitionId{256}};
+  script.assigned = {failing, other};
+  setup.settings.retry_delay = setup.settings.max_retry_delay = 1h;
+  std::atomic<int> failed{0}, handled{0};
+  const Running running = start([&](RawEvent& event) -> Result<void> {
+    if (event.partition() == other.partition) return ++handled, Result<void>{};
+    ++failed;
+    return fail(Error::client(Errc::handler_failed, "no"));
+  });
+  ASSERT_TRUE(subscription->wait_ready(patience).has_value());
+  script.put(0, 1, failing.partition.value);
+  ASSERT_TRUE(wait_until([&] { return failed == 1; }));
+  script.put(0, 1, other.partition.value);
+  ASSERT_TRUE(wait_until([&] { return subscription->position(other) == Offset{1}; }));
+  ASSERT_TRUE(subscription->seek(failing, Offset{0}).has_value());
+  EXPECT_TRUE(wait_until([&] { return handled == 1; }));
+}
+
 TEST_F(SubscriptionEngine, of_pulls_acknowledges_nothing_that_a_thread_took_which_has_ended) {
   struct Taking final : PullReceiver {
     Result<void> take(RawEvent&) override { return {}; }
