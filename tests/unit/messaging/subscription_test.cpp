@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <thread>
 
+#include "base/time_shift.hpp"
 #include "messaging/broker_access.hpp"
 #include "messaging/pull_call.hpp"
 
@@ -447,6 +448,23 @@ TEST_F(SubscriptionEngine, of_pulls_acknowledges_nothing_that_a_thread_took_whic
   EXPECT_FALSE(takes(0ms)) << "the second is handed out once the first is acknowledged";
   EXPECT_TRUE(subscription->unsubscribe(patience).has_value());
   EXPECT_EQ(script.committed[both[0]], 0);
+}
+
+TEST_F(SubscriptionEngine, of_pulls_waits_in_real_time_while_a_test_moves_the_time_on) {
+  struct Refusing final : PullReceiver {
+    Result<void> take(RawEvent& event) override {
+      if (event.offset() == Offset{1}) return {};
+      shifted_nanoseconds += std::chrono::nanoseconds(2h).count();
+      return fail(permanent(Error::client(Errc::handler_failed, "no")));
+    }
+  };
+  setup.pulls = true;
+  setup.max_poll_interval = 24h;
+  setup.settings.failure_policy = FailurePolicy::skip;
+  const Running running = start(PullCall::handler());
+  script.put(0, 2);
+  Refusing receiver;
+  EXPECT_EQ(subscription->next(1h, receiver), true);
 }
 
 TEST_F(SubscriptionEngine, reports_a_missing_acknowledgement_while_the_next_handler_runs) {
