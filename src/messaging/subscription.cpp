@@ -190,13 +190,11 @@ Result<void> Subscription::ack(EventState& event) {
   if (auto usable = check_usable(); !usable) return usable;
   Lock lock(mutex_);
   auto acked = state_.ack(event);
-  if (acked) {
-    // Without a report, since it did not fail.
-    (void)end_if_pulled(event);
-    // There may be room for messages beyond max_unacknowledged.
-    wake_workers();
-    nudge(lock);
-  }
+  // Without a report, since it did not fail.
+  (void)end_if_pulled(event, acked);
+  // There may be room for messages beyond max_unacknowledged.
+  wake_workers();
+  if (acked) nudge(lock);
   return acked;
 }
 
@@ -207,9 +205,9 @@ Result<void> Subscription::nack(const EventPointer& event, Error why) {
   {
     Lock lock(mutex_);
     auto nacked = state_.nack(event, std::move(why), monotonic_now(), report, asked);
-    if (!nacked) return nacked;
-    if (auto ended = end_if_pulled(*event)) report = std::move(ended);
+    if (auto ended = end_if_pulled(*event, nacked)) report = std::move(ended);
     wake_worker();
+    if (!nacked) return nacked;
     end_by_policy(lock);
   }
   if (report) tell(*report);
@@ -221,7 +219,7 @@ Result<void> Subscription::retry_after(const EventPointer& event, std::chrono::m
   const Lock lock(mutex_);
   auto asked = state_.retry_after(event, delay, monotonic_now());
   // It goes to a retry topic, without a report.
-  if (asked) (void)end_if_pulled(*event);
+  (void)end_if_pulled(*event, asked);
   wake_worker();
   return asked;
 }

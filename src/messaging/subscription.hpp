@@ -247,8 +247,10 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   void keep_pulled(EventPointer event);
   void end_pulled(Lock& lock, const EventPointer& event, Result<void> result, FailureAction asked);
   void end_last_pulled(Lock& lock);
-  /// After an ack or a nack.
-  [[nodiscard]] std::optional<Report> end_if_pulled(const EventState& event);
+  /// After an ack or a nack. It also ends the handling of an event whose partition was given up,
+  /// which nothing else may do.
+  [[nodiscard]] std::optional<Report> end_if_pulled(const EventState& event,
+                                                    const Result<void>& settled);
   void release_pulled();
   /// Since when a handler runs, or no thread has called `next`.
   [[nodiscard]] std::optional<TimePoint> busy_since() const;

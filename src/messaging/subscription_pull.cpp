@@ -157,7 +157,9 @@ void Subscription::end_last_pulled(Lock& lock) {
   end_pulled(lock, event, {}, FailureAction::retry);
 }
 
-std::optional<Report> Subscription::end_if_pulled(const EventState& event) {
+std::optional<Report> Subscription::end_if_pulled(const EventState& event,
+                                                  const Result<void>& settled) {
+  if (!settled && !settled.error().is(Errc::not_owner)) return std::nullopt;
   const auto found =
       std::ranges::find_if(pulled_, [&](const Pulled& each) { return each.event.get() == &event; });
   if (found == pulled_.end()) return std::nullopt;

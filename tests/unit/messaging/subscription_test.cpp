@@ -450,6 +450,37 @@ TEST_F(SubscriptionEngine, of_pulls_acknowledges_nothing_that_a_thread_took_whic
   EXPECT_EQ(script.committed[both[0]], 0);
 }
 
+TEST_F(SubscriptionEngine, of_pulls_goes_on_after_an_ack_of_a_message_whose_partition_was_lost) {
+  struct Keeping final : PullReceiver {
+    Result<void> take(RawEvent& event) override {
+      kept.push_back(EventAccess::share(event));
+      return {};
+    }
+    std::vector<RawEvent> kept;
+  };
+  // They share a lane.
+  const TopicPartition lost{"t", PartitionId{0}}, other{"t", PartitionId{256}};
+  script.assigned = {lost, other};
+  setup.pulls = true;
+  setup.settings.orders_partitions = true;
+  std::atomic<bool> is_lost{false};
+  setup.options.on_lost = [&](std::span<const TopicPartition>) { is_lost = true; };
+  Keeping receiver;
+  const Running running = start(PullCall::handler());
+  script.put(0, 1, lost.partition.value);
+  ASSERT_EQ(subscription->next(patience, receiver), true);
+  {
+    const std::lock_guard lock(script.mutex);
+    script.lose = {lost};
+    script.changed.notify_all();
+  }
+  ASSERT_TRUE(wait_until([&] { return is_lost.load(); }));
+  EXPECT_TRUE(receiver.kept.front().ack().error().is(Errc::not_owner));
+  script.put(0, 1, other.partition.value);
+  std::thread([&] { EXPECT_EQ(subscription->next(patience, receiver), true); }).join();
+  receiver.kept.clear();
+}
+
 TEST_F(SubscriptionEngine, of_pulls_waits_in_real_time_while_a_test_moves_the_time_on) {
   struct Refusing final : PullReceiver {
     Result<void> take(RawEvent& event) override {
