@@ -49,13 +49,14 @@ class PullSubscriber : public Subscriber {
   /// An Event of the type; for RawEvent a RawEvent.
   using Pulled = std::conditional_t<std::same_as<T, RawEvent>, RawEvent, Event<T>>;
 
-  /// Waits for the next message, at most `timeout`; with 0 it takes one that is there. Without a
-  /// value: none came in time. Middlewares and filter run inside this call, and so does the error
-  /// handler for a message that they refuse or that cannot be decoded, which goes to
-  /// failure_policy, and is not returned. What unsubscribe finds taken and not acknowledged is not
-  /// waited for; it comes again. Errors: closed once the subscription has ended, with the failure
-  /// under FailurePolicy::stop, and at once in threads that wait; would_deadlock on the client's
-  /// thread, and inside the subscription's callbacks and middlewares; forked.
+  /// Waits for the next message, at most `timeout`; with 0 it looks at one that is there. Without
+  /// a value: none came in time that is returned. Middlewares and filter run inside this call. A
+  /// message that the filter does not want is acknowledged. For one that a middleware refuses, or
+  /// that cannot be decoded, failure_policy applies, and the error handler runs inside this call,
+  /// too. Neither is returned. What unsubscribe finds taken and not acknowledged is not waited for;
+  /// it comes again. Errors: closed once the subscription has ended, with the failure under
+  /// FailurePolicy::stop, and at once in threads that wait; would_deadlock on the client's thread,
+  /// and inside the subscription's callbacks and middlewares; forked.
   Result<std::optional<Pulled>> next(std::chrono::milliseconds timeout) {
     messaging::PullInto<T> receiver(decoding_);
     const auto handed = next_event(timeout, receiver);
