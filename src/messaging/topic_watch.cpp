@@ -16,7 +16,9 @@ bool TopicWatch::is_wanted(const TopicListing& listed) const {
 
 void TopicWatch::take(Topic& known, const TopicListing& listed) {
   known.misses = 0;
-  if (listed.id == known.id) {
+  // An old server names no ids, so it does not say whether the topic is another one.
+  if (known.id.is_none()) known.id = listed.id;
+  if (listed.id.is_none() || listed.id == known.id) {
     known.partitions = std::max(known.partitions, listed.partitions);
     return;
   }
@@ -34,7 +36,8 @@ TopicWatch::Change TopicWatch::on_list(std::span<const TopicListing> all) {
   for (const TopicListing& listed : all) {
     const auto known = topics_.find(listed.name);
     if (known != topics_.end()) {
-      if (listed.partitions > 0) take(known->second, listed);
+      if (listed.partitions <= 0) continue;
+      take(known->second, listed);
       if (std::exchange(known->second.is_refused, false)) change.added.push_back(listed.name);
       continue;
     }
@@ -71,8 +74,9 @@ void TopicWatch::note_troubles(std::size_t left_out, const std::string& first, C
         Errc::limit_reached,
         "the pattern \"" + expression + "\" matches " + std::to_string(topics_.size() + left_out) +
             " topics; a subscription reads at most " + std::to_string(settings_.max_topics) +
-            " (Topics::max_topics), so " + first + " and " + std::to_string(left_out - 1) +
-            " others are not read"));
+            " (Topics::max_topics), so " + first +
+            (left_out == 1 ? std::string(" is not read")
+                           : " and " + std::to_string(left_out - 1) + " others are not read")));
   }
   was_told_left_out_ = left_out > 0;
   if (topics_.empty() && !was_told_none_) {

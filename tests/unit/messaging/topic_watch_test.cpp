@@ -147,6 +147,26 @@ TEST_F(TopicWatchTest, forgets_a_refused_topic_that_is_gone) {
   EXPECT_TRUE(watch().is_late("s.a"));
 }
 
+TEST_F(TopicWatchTest, counts_a_refused_topic_without_partitions_as_missing) {
+  (void)see({"s.a"});
+  EXPECT_TRUE(watch().on_refused("s.a"));
+  for (int list = 0; list < TopicWatch::misses_of_a_gone_topic; ++list) {
+    const auto change = watch().on_list(std::vector{topic("s.a", 0)});
+    EXPECT_THAT(change.added, IsEmpty()) << "it could be refused after its end";
+    EXPECT_THAT(change.missing, IsEmpty());
+  }
+  EXPECT_THAT(watch().on_list(std::vector{topic("s.a", 1)}).added, ElementsAre("s.a"));
+}
+
+TEST_F(TopicWatchTest, takes_a_list_without_ids_for_one_of_the_same_topics) {
+  (void)watch().on_list(std::vector{topic("s.a", 2, 0)});
+  (void)watch().on_list(std::vector{topic("s.a", 2, 1)});
+  (void)watch().on_list(std::vector{topic("s.a", 2, 0)});
+  EXPECT_FALSE(watch().is_late("s.a"));
+  (void)watch().on_list(std::vector{topic("s.a", 1, 2)});
+  EXPECT_TRUE(watch().is_late("s.a"));
+}
+
 TEST_F(TopicWatchTest, never_reads_its_own_retry_topics) {
   pattern = kafka::pattern("s\\..*", {.include_internal = true});
   is_own = [](std::string_view name) { return name == "s.a.g.dlt"; };
@@ -176,6 +196,9 @@ TEST_F(TopicWatchTest, reads_at_most_max_topics_and_says_once_which_it_leaves_ou
   EXPECT_THAT(see({"s.a", "s.b", "s.c", "s.d"}).troubles, IsEmpty());
   watch().on_gone("s.a");
   EXPECT_THAT(see({"s.b", "s.c"}).added, ElementsAre("s.c")) << "there is room again";
+  const auto again = see({"s.b", "s.c", "s.d"});
+  ASSERT_THAT(again.troubles, SizeIs(1));
+  EXPECT_THAT(std::string(again.troubles[0].message()), HasSubstr("so s.d is not read"));
 }
 
 }  // namespace
