@@ -669,7 +669,10 @@ void Cluster::settle_waiters(bool answered) {
   for (auto each = waiters_.begin(); each != waiters_.end();) {
     if (auto outcome = outcome_for(*each, answered)) {
       if (each->topic && *outcome && each->needs_it) view_.need(*each->topic, false);
-      if (each->topic && !*outcome) left.push_back(*each->topic);
+      // Its holder may have released it meanwhile.
+      if (each->topic && (!*outcome || !view_.is_needed_or_held(*each->topic))) {
+        left.push_back(*each->topic);
+      }
       settled.emplace_back(std::move(each->then), std::move(*outcome));
       each = waiters_.erase(each);
     } else {

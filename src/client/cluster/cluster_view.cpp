@@ -52,6 +52,11 @@ bool ClusterView::release(std::string_view topic) {
   return --found->second.holds == 0 && !found->second.is_needed;
 }
 
+bool ClusterView::is_needed_or_held(std::string_view topic) const {
+  const auto found = interests_.find(topic);
+  return found != interests_.end() && (found->second.is_needed || found->second.holds > 0);
+}
+
 void ClusterView::want(std::string_view topic, bool may_create) {
   look_for(topic, may_create);
   if (topic_error(topic) != broker_error::none) ask_at_once();

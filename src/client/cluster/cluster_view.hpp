@@ -60,6 +60,7 @@ class ClusterView {
   /// Ends one hold. True if the topic is neither needed nor held any more: call let_go unless a
   /// caller waits for it.
   [[nodiscard]] bool release(std::string_view topic);
+  [[nodiscard]] bool is_needed_or_held(std::string_view topic) const;
   /// No caller waits for the topic any more. It leaves the view unless it is needed or held. The
   /// server may no longer create it.
   void let_go(std::string_view topic);

@@ -215,6 +215,28 @@ TEST_F(ClientOnCluster, DetectsAMissingTopicEachTimeWithin2sAndThenLetsGo) {
   EXPECT_LE(asked, 1u);
 }
 
+TEST_F(ClientOnCluster, AsksNoMoreForATopicThatWasReleasedWhileACallWaitedForIt) {
+  answer_metadata();
+  topic_error = broker_error::leader_not_available;
+  start();
+  ASSERT_EQ(connect(5s), "it was reached");
+  std::optional<Result<void>> outcome;
+  on_loop([&, this] {
+    client->cluster().hold("orders");
+    client->cluster().when_held_topic("orders", world.now() + 10s,
+                                      [&](Result<void> found) { outcome = std::move(found); });
+    client->cluster().release("orders");
+  });
+  world.run_for(1s);
+  EXPECT_FALSE(outcome) << "it is still waited for";
+  topic_error = broker_error::none;
+  world.run_for(2s);
+  ASSERT_TRUE(outcome);
+  EXPECT_TRUE(*outcome) << outcome->error().to_string();
+  on_loop([&, this] { EXPECT_EQ(client->cluster().view().topic("orders"), nullptr); });
+  world.run_for(1ms);
+}
+
 TEST_F(ClientOnCluster, BelievesTheOnlyServerOfAProcessAtOnceThatATopicIsMissing) {
   engine_options.max_unknown_answers = 1;
   script.on<wire::MetadataRequest>([](NodeId, const wire::MetadataRequest&) {
