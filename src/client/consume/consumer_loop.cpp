@@ -186,7 +186,8 @@ void ConsumerLoop::hold_topics() {
   for (const std::string& topic : before) {
     if (wanted.contains(topic)) continue;
     cluster().release(topic);
-    topic_troubles_.erase(topic);
+    if (topic_troubles_.erase(topic) == 0) continue;
+    desk_.with([&](PollTable& table) { table.topic_errors.erase(topic); });
   }
 }
 

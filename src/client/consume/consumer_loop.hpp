@@ -43,10 +43,10 @@ class ConsumerLoop final : public Client::Shared::Part,
   /// Revoke and finally Left follow as news.
   void unsubscribe();
   void assign(std::vector<TopicPartition> partitions);
-  /// The caller has taken the news at the desk.
   /// Keeps in view what is subscribed, led or assigned, and nothing else. A consumer never creates
   /// a topic. Also after a change of the assignment at the desk.
   void hold_topics();
+  /// The caller has taken the news at the desk.
   void on_told_assigned();
   void on_told_released(const std::vector<TopicPartition>& partitions);
   /// Ends at the earlier of default_api_timeout and `deadline`.
