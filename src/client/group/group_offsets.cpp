@@ -25,7 +25,7 @@ bool is_worth_retrying(const Error& why) {
 }
 
 /// A topic that was deleted would hold back all later commits until the deadline, so its commit
-/// fails at once, as in the Java consumer.
+/// fails at once. The Java consumer repeats it in commitSync.
 bool is_worth_committing_again(const Error& why) {
   return is_worth_retrying(why) && !why.is_broker(broker_error::unknown_topic_or_partition);
 }
