@@ -1,7 +1,9 @@
 #include "messaging/broker_runtime.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <ranges>
+#include <set>
 #include <utility>
 
 #include "base/assert.hpp"
@@ -575,9 +577,9 @@ Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe(
   // Messages wait in retry topics, so a start at the end must not pass over them.
   auto consumer =
       client::make_consumer(client::HandleAccess::insides(*client_), read->consumer,
-                            [retries = read->plan.retry_topics](std::string_view topic) {
-                              return std::ranges::find(retries, topic) != retries.end();
-                            });
+                            [retries = std::set<std::string, std::less<>>(
+                                 read->plan.retry_topics.begin(), read->plan.retry_topics.end())](
+                                std::string_view topic) { return retries.contains(topic); });
   if (!consumer) return fail(consumer.error());
   std::unique_ptr<Source> source = std::make_unique<messaging::ConsumerSource>(
       read->plan, std::move(*consumer), std::move(*cluster));

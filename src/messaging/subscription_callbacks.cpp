@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <exception>
 #include <iterator>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -46,8 +47,10 @@ void Subscription::tell_lost(std::span<const TopicPartition> partitions) {
 
 std::vector<TopicPartition> Subscription::take_told(std::span<const TopicPartition> partitions) {
   std::vector<TopicPartition> taken;
+  // There may be thousands of topics.
+  const std::set<TopicPartition> given(partitions.begin(), partitions.end());
   std::erase_if(told_, [&](const TopicPartition& told) {
-    const bool is_one = std::ranges::find(partitions, told) != partitions.end();
+    const bool is_one = given.contains(told);
     if (is_one) taken.push_back(told);
     return is_one;
   });
