@@ -142,10 +142,11 @@ Result<void> ConsumerSource::look_up(std::vector<std::string> topics,
   if (!described) return fail(described.error());
   for (const Named<TopicDescription>& topic : *described) {
     if (!topic.result) {
+      const bool is_absent = is_missing_topic(topic.result.error());
+      if (is_absent) absent_.insert(topic.name);
       const Error why =
-          is_missing_topic(topic.result.error())
-              ? Error::client(Errc::no_such_topic, "topic " + topic.name + " does not exist")
-              : topic.result.error();
+          is_absent ? Error::client(Errc::no_such_topic, "topic " + topic.name + " does not exist")
+                    : topic.result.error();
       if (missing_.insert_or_assign(topic.name, why).second) lost.push_back(why);
       continue;
     }
@@ -220,6 +221,7 @@ void ConsumerSource::watch_again() {
 
 Result<void> ConsumerSource::follow_new_partitions() {
   watch_again();
+  const std::map<std::string, Error> unread = missing_;
   auto now = partitions_of_topics(plan_.look_timeout);
   if (!now) return fail(now.error());
   std::vector<TopicPartition> fresh;
@@ -231,10 +233,13 @@ Result<void> ConsumerSource::follow_new_partitions() {
   all.insert(all.end(), fresh.begin(), fresh.end());
   // Partitions that are assigned already keep their positions.
   if (auto assigned = consumer_.assign(all); !assigned) return assigned;
-  // All records of a new partition are new, so it is read from its beginning, independently of
-  // start_offset.
   for (const TopicPartition& partition : fresh) {
-    if (auto placed = consumer_.seek_to_beginning(partition); !placed) return placed;
+    // All records of a new partition are new, so it is read from its beginning, independently of
+    // start_offset. A topic that could not be looked up, or was not allowed, is not new.
+    const std::string& topic = partition.topic;
+    const bool is_new = !unread.contains(topic) || absent_.contains(topic);
+    const StartOffset start = is_new ? StartOffset::first() : start_of(partition);
+    if (auto placed = place(partition, start); !placed) return placed;
   }
   by_hand_ = std::move(all);
   listener_.on_assigned(fresh);

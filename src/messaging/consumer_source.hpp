@@ -121,6 +121,8 @@ class ConsumerSource final : public Source {
   const std::set<std::string> named_;
   /// Of topics by name: those that could not be looked up at last, with the reasons.
   std::map<std::string, Error> missing_;
+  /// Those that did not exist at some look, so all of their records are new.
+  std::set<std::string> absent_;
 
   /// Absent without a pattern.
   std::optional<TopicWatch> watch_;
