@@ -813,9 +813,11 @@ void ConsumerLoop::make_assignments(client::GroupTicket ticket,
   auto one_known = while_open([ticket, members, topics, left](ConsumerLoop& asking) {
     if (--*left != 0) return;
     asking.post([ticket, members, topics](ConsumerLoop& self) {
-      self.led_counts_ = self.counts_of(topics);
-      self.tell_group(&GroupMember::on_assignments, ticket,
-                      client::assign_range(members, self.led_counts_));
+      client::PartitionCounts counts = self.counts_of(topics);
+      auto assignments = client::assign_range(members, counts);
+      // Later assignments may have begun while these waited for a topic.
+      if (topics == self.led_topics_) self.led_counts_ = std::move(counts);
+      self.tell_group(&GroupMember::on_assignments, ticket, std::move(assignments));
     });
   });
   // Topics that stay unknown are left out; once they appear, the leader rejoins.
