@@ -68,7 +68,7 @@ void FetchWaits::check_invariants() const {
 
 void FetchWaits::add(std::uint64_t connection, std::vector<PartitionRef> partitions,
                      std::size_t bytes_missing, TimePoint deadline,
-                     std::unique_ptr<WaitingFetch> fetch) {
+                     std::unique_ptr<WaitingFetch> fetch, bool is_outdated) {
   DOHLE_ASSERT(!is_full(), "a fetch waits beyond the bound");
   DOHLE_ASSERT(bytes_missing > 0, "a fetch waits that has enough");
   auto wait = std::make_unique<FetchWait>();
@@ -80,6 +80,7 @@ void FetchWaits::add(std::uint64_t connection, std::vector<PartitionRef> partiti
   enlist(*wait);
   const Id id = wait->id;
   wait->timer = loop_.arm(deadline, [this, id] { on_deadline(id); });
+  if (is_outdated) make_ready(*wait);
   waits_.emplace(id, std::move(wait));
 }
 

@@ -24,6 +24,7 @@ class WaitingFetch {
     std::uint64_t visible_bytes = 0;
     /// Calls of FetchWaits::changed.
     std::uint64_t changes = 0;
+    friend bool operator==(const Seen&, const Seen&) = default;
   };
 
   WaitingFetch() = default;
@@ -87,8 +88,10 @@ class FetchWaits {
 
   /// Whether no more fetches may wait. They are then answered with the available records.
   [[nodiscard]] bool is_full() const { return size() >= options_.max_waits; }
+  /// `is_outdated`: its partitions have changed since it read them, so it is tried again at once.
   void add(std::uint64_t connection, std::vector<PartitionRef> partitions,
-           std::size_t bytes_missing, TimePoint deadline, std::unique_ptr<WaitingFetch> fetch);
+           std::size_t bytes_missing, TimePoint deadline, std::unique_ptr<WaitingFetch> fetch,
+           bool is_outdated = false);
   /// `bytes` more bytes of the partition became visible to consumers.
   void advanced(Partition& partition, std::size_t bytes);
   /// There was another change: fetches that wait for the partition are tried again.

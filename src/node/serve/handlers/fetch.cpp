@@ -56,6 +56,7 @@ class Fetching final : public WaitingFetch {
     bytes_ = 0;
     is_due_ = false;
     next_ = 0;
+    looked_at_ = {};
   }
 
   /// Reads some more partitions, as long as the turn has time: this may open files of each. Returns
@@ -66,11 +67,16 @@ class Fetching final : public WaitingFetch {
     bool is_over = false;
     for (; next_ < end && !is_over; ++next_) {
       const std::uint32_t place = session.place(next_);
-      if (begun_.is_incremental && has_nothing_new(place)) continue;
+      const FetchEntry& entry = session.entry(place);
+      if (begun_.is_incremental && has_nothing_new(place)) {
+        count(entry, looked_at_);
+        continue;
+      }
       PartitionData data = read(session.entry(place));
+      count(entry, looked_at_);
       is_over = is_turn_over(loop_);
       if (begun_.is_incremental && !is_news(place, data)) continue;
-      add(session.topic(session.entry(place)), std::move(data));
+      add(session.topic(entry), std::move(data));
       places_.push_back(place);
     }
     return next_ < session.size();
@@ -92,28 +98,33 @@ class Fetching final : public WaitingFetch {
   [[nodiscard]] Seen seen() const override {
     Seen seen;
     const ServedFetchSession& session = *begun_.session;
-    for (std::size_t i = 0; i < session.size(); ++i) {
-      const FetchEntry& entry = session.entry(session.place(i));
-      if (entry.found == nullptr) continue;
-      seen.visible_bytes += entry.found->visible_bytes;
-      seen.changes += entry.found->changes;
-    }
+    for (std::size_t i = 0; i < session.size(); ++i) count(session.entry(session.place(i)), seen);
     return seen;
   }
+  /// As `seen`, but each partition as of when it was read, which may have been in an earlier turn.
+  [[nodiscard]] const Seen& looked_at() const { return looked_at_; }
 
-  [[nodiscard]] std::vector<PartitionRef> partitions() const {
+  /// Also adds up what `seen` returns.
+  [[nodiscard]] std::vector<PartitionRef> partitions(Seen& seen) const {
     std::vector<PartitionRef> refs;
     const ServedFetchSession& session = *begun_.session;
     refs.reserve(session.size());
     for (std::size_t i = 0; i < session.size(); ++i) {
       const FetchEntry& entry = session.entry(session.place(i));
       if (entry.found != nullptr) refs.push_back(entry.found);
+      count(entry, seen);
     }
     return refs;
   }
 
  private:
   using Told = ServedFetchSession::Told;
+
+  static void count(const FetchEntry& entry, Seen& seen) {
+    if (entry.found == nullptr) return;
+    seen.visible_bytes += entry.found->visible_bytes;
+    seen.changes += entry.found->changes;
+  }
 
   void clear() {
     if (places_.size() > limits::max_encoded_at_once) drop_beside(dispatcher_, std::move(topics_));
@@ -245,6 +256,7 @@ class Fetching final : public WaitingFetch {
   std::vector<std::uint32_t> places_;
   std::size_t next_ = 0;
   std::size_t bytes_ = 0;
+  Seen looked_at_;
   /// Waiting would not help: there is an error, or more data than one answer takes.
   bool is_due_ = false;
   /// An attempt goes on in a later turn.
@@ -276,11 +288,13 @@ class Beginning {
     const bool may_wait = request_.max_wait_ms > 0 && !waits.is_full();
     const std::size_t missing = fetching_->end_look(!may_wait);
     if (missing > 0) {
-      auto partitions = fetching_->partitions();
+      WaitingFetch::Seen seen;
+      auto partitions = fetching_->partitions(seen);
+      const bool is_outdated = seen != fetching_->looked_at();
       const auto wait =
           std::min<Duration>(std::chrono::milliseconds(request_.max_wait_ms), max_wait);
       waits.add(responder_.session(), std::move(partitions), missing, now_ + wait,
-                std::move(fetching_));
+                std::move(fetching_), is_outdated);
     }
     return Progress::answered;
   }

@@ -104,6 +104,28 @@ TEST_F(FetchTest, ReturnsTheFirstBatchAtAnySize) {
   EXPECT_THAT(values_in(answer.responses[0].partitions[1].records), IsEmpty());
 }
 
+TEST_F(FetchTest, FindsRecordsThatComeWhileItReadsItsPartitions) {
+  settings.durability = Durability::os;
+  turns_are_short = true;
+  create("t", 100);
+  auto request = fetch_request("t", {.max_wait_ms = 20'000});
+  auto& partitions = request.topics[0].partitions;
+  for (int i = 1; i < 100; ++i) {
+    partitions.push_back(partitions[0]);
+    partitions.back().partition = PartitionId{i};
+  }
+  (void)client("wide");
+  for (int i = 0; i < 40; ++i) {
+    partitions[0].fetch_offset = Offset{i};
+    const auto answer = send(request, 12, "wide");
+    world.run_for(i * 25us);
+    ASSERT_EQ(produce("t", batch_of({"a"})).error_code, 0);
+    const TimePoint before = world.now();
+    (void)wait<wire::FetchRequest>(answer);
+    EXPECT_LT(world.now() - before, 1s) << "after " << i * 25 << " us";
+  }
+}
+
 TEST_F(FetchTest, AboveTheBoundOnPairsLooksNowAndThen) {
   settings.max_fetch_wait_pairs = 3;
   create("t", 4);

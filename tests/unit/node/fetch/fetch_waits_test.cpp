@@ -184,6 +184,16 @@ TEST_F(FetchWaitsTest, GoOnWithAnAttemptInTheNextTurn) {
   EXPECT_EQ(waits.size(), 0u);
 }
 
+TEST_F(FetchWaitsTest, AreTriedAtOnceIfWhatTheyReadIsOutdated) {
+  FetchWaits waits(loop_, {});
+  waits.add(7, {partition_}, 1, TimePoint{std::chrono::hours(1)},
+            std::make_unique<Counted>(partition_, attempts_, false), true);
+  waits.check_invariants();
+  while (loop_.has_posted()) loop_.turn();
+  EXPECT_EQ(attempts_, 1);
+  EXPECT_EQ(waits.size(), 1u);
+}
+
 TEST_F(FetchWaitsTest, RunTasksAfterThemInOrderAndInPieces) {
   FetchWaits waits(loop_, {});
   add(waits, 2);
