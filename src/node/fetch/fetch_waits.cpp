@@ -240,7 +240,9 @@ void FetchWaits::look() {
 void FetchWaits::look_at(FetchWait& wait) {
   const WaitingFetch::Seen seen = wait.fetch->seen();
   const std::uint64_t more = seen.visible_bytes - wait.seen.visible_bytes;
-  if (seen.changes == wait.seen.changes && more < wait.bytes_missing) return;
+  // During an attempt no number is missing: any news makes it ready again.
+  const std::size_t missing = std::max<std::size_t>(wait.bytes_missing, 1);
+  if (seen.changes == wait.seen.changes && more < missing) return;
   make_ready(wait);
 }
 

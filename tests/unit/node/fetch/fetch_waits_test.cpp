@@ -194,6 +194,51 @@ TEST_F(FetchWaitsTest, AreTriedAtOnceIfWhatTheyReadIsOutdated) {
   EXPECT_EQ(waits.size(), 1u);
 }
 
+TEST_F(FetchWaitsTest, AreNotTriedAgainBecauseOfALookDuringAnAttempt) {
+  FetchWaits waits(loop_, {.max_pairs = 0});
+  /// Takes five turns, and never has enough.
+  class Slow final : public WaitingFetch {
+   public:
+    Slow(const PartitionRef& partition, int& begun) : partition_(partition), begun_(begun) {}
+    std::optional<std::size_t> attempt(bool) override {
+      if (left_ == 0) {
+        left_ = 5;
+        ++begun_;
+      }
+      if (--left_ > 0) return std::nullopt;
+      return 10;
+    }
+    [[nodiscard]] Seen seen() const override {
+      return {partition_->visible_bytes, partition_->changes};
+    }
+
+   private:
+    PartitionRef partition_;
+    int& begun_;
+    int left_ = 0;
+  };
+  int begun = 0;
+  waits.add(7, {partition_}, 1, TimePoint{std::chrono::hours(1)},
+            std::make_unique<Slow>(partition_, begun));
+  const auto pass_rounds = [&](int rounds) {
+    for (int i = 0; i < rounds; ++i) {
+      loop_.pass(milliseconds(100));
+      loop_.turn();  // a look
+      loop_.turn();  // a part of the attempt
+      waits.check_invariants();
+    }
+  };
+  show(waits, 1);
+  pass_rounds(10);
+  EXPECT_EQ(begun, 1);
+  show(waits, 10);
+  pass_rounds(2);
+  EXPECT_EQ(begun, 2);
+  show(waits, 1);
+  pass_rounds(10);
+  EXPECT_EQ(begun, 3) << "the attempt may have read past it";
+}
+
 TEST_F(FetchWaitsTest, RunTasksAfterThemInOrderAndInPieces) {
   FetchWaits waits(loop_, {});
   add(waits, 2);
