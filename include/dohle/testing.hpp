@@ -74,7 +74,8 @@ struct ProduceFault {
 ///
 /// Move-only. Thread safety: any thread, but not while it is being moved. Not inside a handler or
 /// callback, whose end `advance` and the waits would wait for. Its Brokers may outlive it. Moved
-/// from, its calls answer Errc::closed, and its address is empty.
+/// from, its calls answer Errc::closed, and its address is empty. In a forked child its calls
+/// answer Errc::forked; the child may start an Environment of its own.
 class DOHLE_API Environment {
  public:
   /// Starts the node. Errors: configuration; limit_reached without descriptors for its loop.
@@ -147,6 +148,7 @@ class DOHLE_API Environment {
   /// answers them with `code`. Errors: invalid_argument; closed.
   Result<void> fail_next_commit(std::int16_t code, std::size_t count = 1);
   /// The failures that were asked for and have not happened: of produces, commits and connections.
+  /// 0 in a forked child.
   [[nodiscard]] std::size_t faults_left() const;
   /// Ends all faults. Errors: closed.
   Result<void> clear_faults();

@@ -1,6 +1,7 @@
 #include "base/idle_watch.hpp"
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 #include "base/assert.hpp"
@@ -13,13 +14,12 @@ using std::chrono::steady_clock;
 constinit std::atomic<IdleWatch*> IdleWatch::current_{nullptr};
 
 IdleWatch& IdleWatch::begin() {
+  IdleWatch* all = current_.load(std::memory_order_acquire);
+  if (all != nullptr && !all->made_in_.is_forked()) return *all;
+  auto made = std::make_unique<IdleWatch>();
   // Never destroyed: threads that are detached may outlive static objects.
-  static IdleWatch& only = *[] {
-    auto* const made = new IdleWatch;
-    current_.store(made, std::memory_order_release);
-    return made;
-  }();
-  return only;
+  if (current_.compare_exchange_strong(all, made.get())) all = made.release();
+  return *all;
 }
 
 TimePoint IdleWatch::now() {

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/fork_watch.hpp"
 #include "base/time.hpp"
 #include "dohle/error.hpp"
 
@@ -27,9 +28,13 @@ namespace dohle {
 /// Thread safety: any thread.
 class IdleWatch {
  public:
-  /// Null unless a test has begun one in this process. One load.
-  [[nodiscard]] static IdleWatch* current() { return current_.load(std::memory_order_acquire); }
-  /// Begins it, unless it has begun. It lasts as long as the process.
+  /// Null unless a test has begun one in this process. One load, outside of tests.
+  [[nodiscard]] static IdleWatch* current() {
+    IdleWatch* const watch = current_.load(std::memory_order_acquire);
+    return watch == nullptr || watch->made_in_.is_forked() ? nullptr : watch;
+  }
+  /// Begins it, unless it has begun. It lasts as long as the process. A forked child has none of
+  /// its parent's, whose threads it does not have.
   static IdleWatch& begin();
 
   /// A thread that takes part. It is at work from its construction on.
@@ -113,6 +118,7 @@ class IdleWatch {
   void rouse(bool all);
 
   static std::atomic<IdleWatch*> current_;
+  const ForkMark made_in_ = {};
   std::mutex advancing_;
   std::mutex mutex_;
   std::condition_variable idle_;

@@ -84,6 +84,7 @@ class Share final : public EmbeddedNode {
 
  private:
   Result<void> give_up(std::chrono::milliseconds timeout) {
+    if (made_in_.is_forked()) return {};  // the node is the parent's
     Nodes& all = nodes();
     const std::lock_guard lock(all.mutex);
     if (std::exchange(is_given_up_, true)) return {};
@@ -99,6 +100,7 @@ class Share final : public EmbeddedNode {
   const std::string key_;
   const std::shared_ptr<Transport> transport_;
   const std::string server_;
+  const ForkMark made_in_ = {};
 };
 
 }  // namespace

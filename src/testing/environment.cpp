@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/broker_errors.hpp"
+#include "base/fork_watch.hpp"
 #include "base/idle_watch.hpp"
 #include "base/option_checks.hpp"
 #include "base/time_shift.hpp"
@@ -152,6 +153,7 @@ struct Environment::Parts {
   std::unique_ptr<messaging::EmbeddedNode> share;
   /// Lives as long as `share`.
   Node* node = nullptr;
+  const ForkMark made_in = {};
 };
 
 Environment::Environment(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -174,8 +176,10 @@ Result<Environment> Environment::start(EnvironmentOptions options) {
 }
 
 Result<void> Environment::check_usable() const {
-  if (parts_) return {};
-  return fail(Error::client(Errc::closed, "the Environment was moved from"));
+  if (!parts_) return fail(Error::client(Errc::closed, "the Environment was moved from"));
+  if (!parts_->made_in.is_forked()) return {};
+  return fail(Error::client(Errc::forked,
+                            "an Environment cannot be used after fork() in the child process"));
 }
 
 const std::string& Environment::address() const {
@@ -310,7 +314,7 @@ Result<void> Environment::fail_next_commit(std::int16_t code, std::size_t count)
 }
 
 std::size_t Environment::faults_left() const {
-  return parts_ ? parts_->faults->left() : 0;
+  return check_usable() ? parts_->faults->left() : 0;
 }
 
 Result<void> Environment::clear_faults() {

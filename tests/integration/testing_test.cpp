@@ -4,6 +4,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
@@ -564,5 +566,38 @@ TEST_F(EnvironmentTest, answers_closed_once_it_was_moved_from) {
   EXPECT_TRUE(environment_->drop_connections().error().is(Errc::closed));
   EXPECT_TRUE(moved.advance(1s));
 }
+
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+#if !defined(__SANITIZE_THREAD__) && !__has_feature(thread_sanitizer)
+// The thread sanitizer allows no threads after a fork.
+TEST_F(EnvironmentTest, answers_forked_in_a_child_which_may_start_its_own) {
+  start();
+  publish("orders", "tea");
+  ASSERT_TRUE(environment_->wait_idle());
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::alarm(20);
+    const auto is_forked = [](const auto& result) {
+      return !result && result.error().is(Errc::forked);
+    };
+    bool is_so = is_forked(environment_->advance(1s)) && is_forked(environment_->connect()) &&
+                 is_forked(environment_->wait_handled("kitchen")) &&
+                 is_forked(environment_->fail_next_produce(10)) && environment_->faults_left() == 0;
+    environment_.reset();
+    broker_.reset();
+    start();
+    const auto subscriber = subscribe("orders", {.group_id = "kitchen"});
+    publish("orders", "coffee");
+    is_so = is_so && environment_->wait_handled(subscriber) && environment_->advance(1min);
+    ::_exit(is_so && bodies_.all() == std::vector<std::string>{"coffee"} ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+  EXPECT_TRUE(environment_->advance(1s));
+}
+#endif
 
 }  // namespace

@@ -3,6 +3,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <functional>
@@ -238,6 +240,34 @@ TEST_F(ThreadUnderWatch, in_the_programs_code_waits_in_real_time) {
   ASSERT_TRUE(watch_.wait_idle(patience));
   EXPECT_TRUE(has_waited);
 }
+
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+#if !defined(__SANITIZE_THREAD__) && !__has_feature(thread_sanitizer)
+// The thread sanitizer allows no threads after a fork.
+TEST_F(LoopsUnderWatch, are_not_the_watchs_in_a_forked_child) {
+  arm(first_, 1h, [] {});
+  ASSERT_TRUE(watch_.wait_idle(patience));
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::alarm(20);
+    const bool has_none = IdleWatch::current() == nullptr;
+    IdleWatch& own = IdleWatch::begin();
+    net::Loop loop;
+    loop.start("in the child");
+    bool has_fired = false;
+    arm(loop, 2h, [&] { has_fired = true; });
+    const bool has_moved = own.advance(3h, patience).has_value();
+    loop.stop();
+    loop.join();
+    ::_exit(has_none && &own != &watch_ && has_moved && has_fired ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+}
+#endif
 
 TEST_F(IdleWatchTest, leaves_deadlines_of_the_programs_own_threads_real) {
   std::mutex mutex;
