@@ -69,8 +69,10 @@ struct ProduceFault {
 /// everything of this library in the process: Environments of one process share their time, which
 /// stays ahead of the system's. Threads that start before the first Environment, the program's own
 /// ones, and sockets take no part: `advance` neither wakes them nor waits for them. Deadlines of
-/// blocking calls (publish, flush, wait_ready, Delivery::wait and others) are in real time on all
-/// threads but the library's own.
+/// blocking calls (wait_ready, Delivery::wait, unsubscribe) are in real time on all threads but the
+/// library's own. Those of publish, request, flush, connect, PullSubscriber::next and an Admin's
+/// calls pass sooner if another thread calls `advance` meanwhile. A thread in PullSubscriber::next
+/// is not woken for a message whose retry becomes due so.
 ///
 /// Move-only. Thread safety: any thread, but not while it is being moved. Not inside a handler or
 /// callback, whose end `advance` and the waits would wait for. Its Brokers may outlive it. Moved
