@@ -194,7 +194,10 @@ TEST_P(TlsStreamTest, a_wire_that_breaks_at_any_byte_of_the_handshake_is_an_erro
   const std::size_t from_client = pair.to_server.passed, from_server = pair.to_client.passed;
   const TlsContext client_context = client_of(trusting(authority.root));
   const TlsContext server_context = server_of(serving(authority.issue()));
-  for (std::size_t cut = 0; cut < from_server; cut += 7) {
+  // Signatures differ in length from handshake to handshake.
+  constexpr std::size_t most_shorter = 16;
+  ASSERT_GT(from_server, most_shorter);
+  for (std::size_t cut = 0; cut < from_server - most_shorter; cut += 7) {
     TlsPair broken;
     broken.to_client.cut_at = cut;
     broken.begin(client_context, server_context);
