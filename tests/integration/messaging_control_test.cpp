@@ -113,7 +113,10 @@ TEST_F(RunningSubscription, reads_again_from_the_offset_that_it_seeks) {
   ASSERT_FALSE(late) << "an event from before the seek is acknowledged";
   EXPECT_TRUE(late.error().is(Errc::not_owner)) << late.error().to_string();
   EXPECT_TRUE(ack(3));
-  EXPECT_TRUE(eventually([&] { return reader_->committed(PartitionId{0}) == Offset{2}; }));
+  EXPECT_TRUE(eventually([&] {
+    const auto committed = reader_->committed(PartitionId{0});
+    return committed && *committed == Offset{2};
+  }));
   ASSERT_TRUE(reader_->unsubscribe(patience));
   const auto offsets = broker_->client()->admin().group_offsets(topic("g")).value();
   const auto found = std::ranges::find(
