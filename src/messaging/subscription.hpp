@@ -18,7 +18,7 @@
 #include "dohle/broker.hpp"
 #include "dohle/detail/pull_receiver.hpp"
 #include "messaging/batch_call.hpp"
-#include "messaging/idle_watch.hpp"
+#include "messaging/idle_phase.hpp"
 #include "messaging/outbox.hpp"
 #include "messaging/reports.hpp"
 #include "messaging/source.hpp"
@@ -300,7 +300,7 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   std::int32_t failed_reads_ = 0;
   std::set<TopicPartition> unknown_positions_;
   TimePoint lag_due_at_ = TimePoint::max();  ///< set once it has started, unless it is off
-  IdleWatch idle_;
+  IdlePhase idle_;
   /// Of the polling thread.
   std::vector<TopicPartition> told_;
   /// At most one for each thread.

@@ -9,10 +9,10 @@ namespace dohle::messaging {
 
 /// Says when a subscription has been idle for long enough: partitions are assigned and no message
 /// comes. Decides only: it reads no clock. Not thread safe.
-class IdleWatch {
+class IdlePhase {
  public:
   /// Absent: never.
-  explicit IdleWatch(std::optional<std::chrono::milliseconds> after) : after_(after) {}
+  explicit IdlePhase(std::optional<std::chrono::milliseconds> after) : after_(after) {}
 
   /// The assignment has changed. Only the first partitions begin an idle phase.
   void on_partitions(bool has_any, TimePoint now) {
