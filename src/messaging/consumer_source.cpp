@@ -17,6 +17,16 @@ constexpr std::chrono::milliseconds max_look_for_missing{200};
 /// How often a pattern without a match is tried if new topics are not watched for.
 constexpr std::chrono::seconds look_for_first_match{5};
 
+/// Those of `all` that are not among `others`, in their order.
+std::vector<TopicPartition> without(const std::vector<TopicPartition>& all,
+                                    const std::vector<TopicPartition>& others) {
+  const std::set<TopicPartition> left_out(others.begin(), others.end());
+  std::vector<TopicPartition> rest;
+  std::ranges::copy_if(all, std::back_inserter(rest),
+                       [&](const TopicPartition& each) { return !left_out.contains(each); });
+  return rest;
+}
+
 }  // namespace
 
 ConsumerSource::ConsumerSource(Plan plan, Consumer consumer, Admin admin)
@@ -224,25 +234,32 @@ Result<void> ConsumerSource::follow_new_partitions() {
   const std::map<std::string, Error> unread = missing_;
   auto now = partitions_of_topics(plan_.look_timeout);
   if (!now) return fail(now.error());
-  std::vector<TopicPartition> fresh;
-  const std::set<TopicPartition> owned(by_hand_.begin(), by_hand_.end());
-  std::ranges::copy_if(*now, std::back_inserter(fresh),
-                       [&](const TopicPartition& each) { return !owned.contains(each); });
-  if (fresh.empty()) return {};
+  // Those of topics that could not be looked up stay.
   std::vector<TopicPartition> all = by_hand_;
-  all.insert(all.end(), fresh.begin(), fresh.end());
-  // Partitions that are assigned already keep their positions.
-  if (auto assigned = consumer_.assign(all); !assigned) return assigned;
-  for (const TopicPartition& partition : fresh) {
+  std::ranges::copy(without(*now, by_hand_), std::back_inserter(all));
+  return take_by_hand(std::move(all), [&](const TopicPartition& partition) {
     // All records of a new partition are new, so it is read from its beginning, independently of
     // start_offset. A topic that could not be looked up, or was not allowed, is not new.
     const std::string& topic = partition.topic;
     const bool is_new = !unread.contains(topic) || absent_.contains(topic);
-    const StartOffset start = is_new ? StartOffset::first() : start_of(partition);
-    if (auto placed = place(partition, start); !placed) return placed;
+    return is_new ? StartOffset::first() : start_of(partition);
+  });
+}
+
+Result<void> ConsumerSource::take_by_hand(
+    std::vector<TopicPartition> now,
+    const std::function<StartOffset(const TopicPartition& partition)>& start_of_new) {
+  const std::vector<TopicPartition> fresh = without(now, by_hand_);
+  const std::vector<TopicPartition> dropped = without(by_hand_, now);
+  if (fresh.empty() && dropped.empty()) return {};
+  // Partitions that are assigned already keep their positions.
+  if (auto assigned = consumer_.assign(now); !assigned) return assigned;
+  for (const TopicPartition& partition : fresh) {
+    if (auto placed = place(partition, start_of_new(partition)); !placed) return placed;
   }
-  by_hand_ = std::move(all);
-  listener_.on_assigned(fresh);
+  by_hand_ = std::move(now);
+  if (!dropped.empty()) listener_.on_lost(dropped);
+  if (!fresh.empty()) listener_.on_assigned(fresh);
   return {};
 }
 

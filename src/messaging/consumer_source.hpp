@@ -72,6 +72,10 @@ class ConsumerSource final : public Source {
   Result<void> assign_by_hand();
   Result<std::vector<TopicPartition>> partitions_by_hand();
   Result<void> follow_new_partitions();
+  /// Assigns these in place of those before, and tells the listener of the difference.
+  Result<void> take_by_hand(
+      std::vector<TopicPartition> now,
+      const std::function<StartOffset(const TopicPartition& partition)>& start_of_new);
   void watch_again();
   [[nodiscard]] bool watches() const;
   /// Of the topics that are named and exist. Errors: no topic is there; of the only topic.
@@ -101,7 +105,6 @@ class ConsumerSource final : public Source {
   void drop(const std::vector<std::string>& topics);
   Result<void> follow_topics();
   Result<void> follow_in_group();
-  Result<void> follow_by_hand();
   void lose(const std::vector<std::string>& topics);
   /// A rebalance may still assign partitions of a topic that was dropped while it was under way.
   [[nodiscard]] std::vector<TopicPartition> without_dropped(

@@ -1,7 +1,6 @@
 // The part of ConsumerSource that reads the topics that match a pattern.
 #include <algorithm>
 #include <cstddef>
-#include <iterator>
 #include <set>
 #include <string_view>
 #include <utility>
@@ -130,7 +129,10 @@ std::vector<TopicPartition> ConsumerSource::without_dropped(
 Result<void> ConsumerSource::follow_topics() {
   const auto changed = look();
   if (!changed) return fail(changed.error());
-  if (plan_.group_id.empty()) return follow_by_hand();
+  if (plan_.group_id.empty()) {
+    return take_by_hand(watch_->partitions(),
+                        [](const TopicPartition& /*new*/) { return StartOffset::first(); });
+  }
   return *changed ? follow_in_group() : Result<void>{};
 }
 
@@ -138,24 +140,6 @@ Result<void> ConsumerSource::follow_in_group() {
   if (!watch_->topics().empty()) return subscribe();
   // A group needs a topic.
   return std::exchange(is_subscribed_, false) ? consumer_.unsubscribe() : Result<void>{};
-}
-
-Result<void> ConsumerSource::follow_by_hand() {
-  std::vector<TopicPartition> now = watch_->partitions();
-  std::vector<TopicPartition> fresh;
-  std::vector<TopicPartition> dropped;
-  std::ranges::set_difference(now, by_hand_, std::back_inserter(fresh));
-  std::ranges::set_difference(by_hand_, now, std::back_inserter(dropped));
-  if (fresh.empty() && dropped.empty()) return {};
-  // Partitions that are assigned already keep their positions.
-  if (auto assigned = consumer_.assign(now); !assigned) return assigned;
-  for (const TopicPartition& partition : fresh) {
-    if (auto placed = consumer_.seek_to_beginning(partition); !placed) return placed;
-  }
-  by_hand_ = std::move(now);
-  if (!dropped.empty()) listener_.on_lost(dropped);
-  if (!fresh.empty()) listener_.on_assigned(fresh);
-  return {};
 }
 
 }  // namespace dohle::messaging
