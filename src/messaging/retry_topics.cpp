@@ -215,6 +215,14 @@ Result<RedirectTopics> redirect_topics(std::string_view topic, std::string_view 
   return made;
 }
 
+bool is_dead_letter_name(std::string_view name) {
+  return name.ends_with(dead_letters_end);
+}
+
+bool is_retry_name(std::string_view name) {
+  return name.contains(retry_middle);
+}
+
 bool is_redirect_topic(std::string_view name, std::string_view group, std::string_view prefix) {
   if (!prefix.empty()) {
     if (!name.starts_with(prefix)) return false;

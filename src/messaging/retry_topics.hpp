@@ -36,6 +36,10 @@ struct RedirectTopics {
                                                      const SubscribeOptions& options,
                                                      FailurePolicy policy);
 
+/// True for each name that ends as those of topics for dead letters.
+[[nodiscard]] bool is_dead_letter_name(std::string_view name);
+/// True for each name that has the middle of those of retry topics.
+[[nodiscard]] bool is_retry_name(std::string_view name);
 /// True for the name of a retry topic, or of a topic for dead letters, of a subscription in
 /// `group`; `prefix` is its retry_prefix, empty for the default.
 [[nodiscard]] bool is_redirect_topic(std::string_view name, std::string_view group,

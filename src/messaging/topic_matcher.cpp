@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "messaging/retry_topics.hpp"
+
 namespace dohle::messaging {
 
 namespace {
@@ -68,8 +70,7 @@ const std::string& TopicMatcher::expression() const {
 }
 
 bool is_internal_name(std::string_view topic) {
-  return topic.starts_with("__") || topic.ends_with(".dlt") ||
-         topic.find(".retry.") != std::string_view::npos;
+  return topic.starts_with("__") || is_dead_letter_name(topic) || is_retry_name(topic);
 }
 
 }  // namespace dohle::messaging

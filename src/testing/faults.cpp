@@ -4,16 +4,9 @@
 #include <utility>
 
 #include "base/broker_errors.hpp"
+#include "messaging/retry_topics.hpp"
 
 namespace dohle::test_environment {
-
-bool is_for_retries(std::string_view topic) {
-  return topic.contains(".retry.");
-}
-
-bool is_for_failures(std::string_view topic) {
-  return is_for_retries(topic) || topic.ends_with(".dlt");
-}
 
 void Faults::refuse_connections(std::size_t count) {
   const std::lock_guard lock(mutex_);
@@ -101,7 +94,9 @@ std::int16_t Faults::refuses_offsets(std::string_view /*group*/) {
 }
 
 std::int32_t Faults::partitions_on_first_use(std::string_view topic) {
-  return is_for_failures(topic) ? 0 : partitions_;
+  const bool is_for_failures =
+      messaging::is_retry_name(topic) || messaging::is_dead_letter_name(topic);
+  return is_for_failures ? 0 : partitions_;
 }
 
 }  // namespace dohle::test_environment

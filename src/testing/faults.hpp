@@ -58,9 +58,4 @@ class Faults final : public node::RequestFaults {
   std::vector<Refusals> commits_;
 };
 
-/// Whether the topic is one that a subscription makes for failed messages.
-[[nodiscard]] bool is_for_failures(std::string_view topic);
-/// Whether the topic is one for retries.
-[[nodiscard]] bool is_for_retries(std::string_view topic);
-
 }  // namespace dohle::test_environment

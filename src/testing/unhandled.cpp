@@ -4,7 +4,7 @@
 #include <set>
 
 #include "base/topic_name.hpp"
-#include "testing/faults.hpp"
+#include "messaging/retry_topics.hpp"
 #include "wire/messages/consumer_protocol.hpp"
 #include "wire/versioned.hpp"
 
@@ -53,7 +53,7 @@ GroupLook look_at_group(node::NodeEngine& engine, const std::string& group,
   const std::set<TopicPartition> assigned = assigned_in(*found);
   if (assigned.empty()) look.why_not = "its members have no partitions";
   for (const TopicPartition& partition : assigned) {
-    if (!with_retry_topics && is_for_retries(partition.topic)) continue;
+    if (!with_retry_topics && messaging::is_retry_name(partition.topic)) continue;
     const log::PartitionLog* const log = log_of(engine, partition);
     if (log == nullptr) continue;
     Offset from = log->log_start();
