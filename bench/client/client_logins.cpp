@@ -1,24 +1,19 @@
 // Measures logins: each is a new client that connects, logs in and has the cluster's metadata.
 // Prints the keys of `dohle bench`; a record is a login. Takes what `rdkafka_peer login` takes.
 //   client_logins --brokers HOST:PORT --records COUNT [-X property=value]…
-#include <cstdlib>
 #include <string>
 #include <string_view>
 
 #include <fmt/format.h>
 
 #include "dohle/client.hpp"
+#include "failing.hpp"
 #include "measured.hpp"
 #include "properties/property_values.hpp"
 
 namespace {
 
 constexpr std::chrono::seconds login_time{30};
-
-[[noreturn]] void fail(std::string_view what) {
-  fmt::print(stderr, "client_logins: {}\n", what);
-  std::exit(1);
-}
 
 struct Arguments {
   dohle::ClientOptions options;

@@ -3,9 +3,8 @@
 //   messaging_bench publish|receive|synchronous [--rounds 9] [--messages COUNT] [--size 100]
 //
 //   publish      Broker::publish of bytes beside Producer::send by name, with the same options of
-//   the
-//                producer. Bursts fit into the producer's memory, so that no call waits; the time
-//                and the CPU of the publishing thread are those of its calls, the CPU of the
+//                the producer. Bursts fit into the producer's memory, so that no call waits; the
+//                time and the CPU of the publishing thread are those of its calls, the CPU of the
 //                process includes the delivery.
 //   receive      a subscription whose handler takes the raw event, with concurrency 1 and 4, beside
 //                Consumer::poll with its default options, and with those of the subscription and
@@ -18,7 +17,6 @@
 // difference to the client's (the median over the rounds), and last one line of JSON.
 #include <algorithm>
 #include <atomic>
-#include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -34,6 +32,7 @@
 #include "dohle/consumer.hpp"
 #include "dohle/kafka.hpp"
 #include "messaging/settings.hpp"
+#include "taken.hpp"
 
 namespace {
 
@@ -45,17 +44,6 @@ constexpr std::int32_t partitions = 6;
 /// turns.
 constexpr std::size_t burst = 20'000;
 constexpr std::size_t max_burst_bytes = std::size_t{4} << 20;
-
-[[noreturn]] void fail(std::string_view what) {
-  fmt::print(stderr, "messaging_bench: {}\n", what);
-  std::exit(1);
-}
-
-template <class T>
-T take(Result<T> result, std::string_view what) {
-  if (!result) fail(fmt::format("{}: {}", what, result.error().to_string()));
-  if constexpr (!std::is_void_v<T>) return *std::move(result);
-}
 
 /// Makes the compiler compute the value.
 void keep(std::size_t value) {

@@ -12,7 +12,6 @@
 // of JSON.
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -29,6 +28,7 @@
 #include "dohle/kafka.hpp"
 #include "dohle/otlp.hpp"
 #include "span_sink.hpp"
+#include "taken.hpp"
 
 namespace {
 
@@ -38,17 +38,6 @@ using dohle::Result;
 /// Below the 2,048 spans of an exporter's queue.
 constexpr std::size_t burst = 1'000;
 constexpr std::string_view address = "embedded:memory/tracing-bench";
-
-[[noreturn]] void fail(std::string_view what) {
-  fmt::print(stderr, "tracing_bench: {}\n", what);
-  std::exit(1);
-}
-
-template <class T>
-T take(Result<T> result, std::string_view what) {
-  if (!result) fail(fmt::format("{}: {}", what, result.error().to_string()));
-  if constexpr (!std::is_void_v<T>) return *std::move(result);
-}
 
 std::set<std::string> threads() {
   std::set<std::string> all;

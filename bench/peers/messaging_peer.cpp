@@ -6,7 +6,6 @@
 // publish: one call for each message, until all are stored. receive: a subscription of a group;
 // time and CPU count from the first message on.
 #include <atomic>
-#include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -18,21 +17,11 @@
 #include "arguments.hpp"
 #include "dohle/kafka.hpp"
 #include "measured.hpp"
+#include "taken.hpp"
 
 namespace {
 
 using namespace std::chrono_literals;
-
-[[noreturn]] void fail(std::string_view what) {
-  fmt::print(stderr, "messaging_peer: {}\n", what);
-  std::exit(1);
-}
-
-template <class T>
-T take(dohle::Result<T> result) {
-  if (!result) fail(result.error().to_string());
-  if constexpr (!std::is_void_v<T>) return *std::move(result);
-}
 
 dohle::Broker connected(const Arguments& arguments) {
   auto broker = take(dohle::kafka::new_broker(dohle::with_address(arguments.text("brokers"))));

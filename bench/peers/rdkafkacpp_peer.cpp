@@ -6,7 +6,6 @@
 // publish: one call for each message, until all are stored, with idempotence and librdkafka's other
 // defaults, linger.ms as the messaging API's. receive: a member of a group that takes one message
 // at a time, as this interface gives them; time and CPU count from the first message on.
-#include <cstdlib>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -17,14 +16,10 @@
 #include <librdkafka/rdkafkacpp.h>
 
 #include "arguments.hpp"
+#include "failing.hpp"
 #include "measured.hpp"
 
 namespace {
-
-[[noreturn]] void fail(std::string_view what) {
-  fmt::print(stderr, "rdkafkacpp_peer: {}\n", what);
-  std::exit(1);
-}
 
 using Properties = std::vector<std::pair<std::string, std::string>>;
 
