@@ -90,7 +90,21 @@ class EndlessSource final : public Source {
   Script& script_;
 };
 
-/// Allocations per poll while 100,000 messages are handled, after 20,000.
+/// Allocations per poll while `pass_to` hands out 100,000 messages, after 20,000.
+template <class PassTo>
+double made_per_poll(EndlessSource::Script& script, Subscription& subscription, PassTo pass_to) {
+  pass_to(20'000);
+  const std::size_t before = allocations.load();
+  const std::size_t polls = script.polls.load();
+  pass_to(120'000);
+  const auto made = static_cast<double>(allocations.load() - before);
+  const auto polled = static_cast<double>(script.polls.load() - polls);
+  EXPECT_TRUE(subscription.unsubscribe(20s).has_value());
+  testing::Test::RecordProperty("allocations_per_poll", std::to_string(made / polled));
+  return made / polled;
+}
+
+/// Of a subscription whose handler takes the messages.
 double allocations_per_poll(std::size_t workers, bool auto_ack) {
   EndlessSource::Script script;
   std::atomic<std::int64_t> handled = 0;
@@ -112,15 +126,7 @@ double allocations_per_poll(std::size_t workers, bool auto_ack) {
     script.read_to(offset);
     for (auto now = handled.load(); now < offset; now = handled.load()) handled.wait(now);
   };
-  handle_to(20'000);
-  const std::size_t before = allocations.load();
-  const std::size_t polls = script.polls.load();
-  handle_to(120'000);
-  const auto made = static_cast<double>(allocations.load() - before);
-  const auto polled = static_cast<double>(script.polls.load() - polls);
-  EXPECT_TRUE(subscription->unsubscribe(20s).has_value());
-  testing::Test::RecordProperty("allocations_per_poll", std::to_string(made / polled));
-  return made / polled;
+  return made_per_poll(script, *subscription, handle_to);
 }
 
 /// Takes each message, and acknowledges it if `acks`.
@@ -154,15 +160,7 @@ double allocations_per_poll_of_pulls(bool auto_ack) {
       if (!subscription->next(20s, taking).value()) std::abort();
     }
   };
-  take_to(20'000);
-  const std::size_t before = allocations.load();
-  const std::size_t polls = script.polls.load();
-  take_to(120'000);
-  const auto made = static_cast<double>(allocations.load() - before);
-  const auto polled = static_cast<double>(script.polls.load() - polls);
-  EXPECT_TRUE(subscription->unsubscribe(20s).has_value());
-  testing::Test::RecordProperty("allocations_per_poll", std::to_string(made / polled));
-  return made / polled;
+  return made_per_poll(script, *subscription, take_to);
 }
 
 // A poll makes the list of its records, their buffer with its two counts, and a cancelled one its
