@@ -2,7 +2,6 @@
 
 #include <stdexcept>
 
-#include "base/topic_name.hpp"
 #include "messaging/event_pool.hpp"
 #include "messaging/received_message.hpp"
 
@@ -20,9 +19,7 @@ Result<std::shared_ptr<messaging::AckSink>> sink_of(const messaging::EventState&
                                                     std::string_view call) {
   if (auto sink = event.pool->sink()) return sink;
   return fail(Error::client(
-      Errc::not_owner, std::string(call) + " of " + partition_name(event.topic, event.partition) +
-                           " at offset " + std::to_string(event.offset.value) +
-                           ": its subscription ended"));
+      Errc::not_owner, std::string(call) + " of " + place_of(event) + ": its subscription ended"));
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "base/time.hpp"
+#include "base/topic_name.hpp"
 #include "dohle/broker.hpp"
 #include "dohle/detail/event_pointer.hpp"
 #include "dohle/error.hpp"
@@ -113,5 +114,14 @@ struct EventState : DeliveredRecord {
     return (key ? key->size() : 0) + (value ? value->size() : 0);
   }
 };
+
+/// "TOPIC-PARTITION at offset OFFSET".
+[[nodiscard]] inline std::string place_of(std::string_view topic, PartitionId partition,
+                                          Offset offset) {
+  return partition_name(topic, partition) + " at offset " + std::to_string(offset.value);
+}
+[[nodiscard]] inline std::string place_of(const EventState& event) {
+  return place_of(event.topic, event.partition, event.offset);
+}
 
 }  // namespace dohle::messaging

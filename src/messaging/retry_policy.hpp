@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <optional>
@@ -75,6 +76,14 @@ class RetryPolicy {
   Settings settings_;
   SeededRandom random_;
 };
+
+/// The wait after one more failure in a row: doubled from `min` to `max`; `last` is 0 after the
+/// first.
+[[nodiscard]] inline std::chrono::milliseconds longer_wait(std::chrono::milliseconds last,
+                                                           std::chrono::milliseconds min,
+                                                           std::chrono::milliseconds max) {
+  return last.count() == 0 ? min : std::min(last * 2, max);
+}
 
 /// True for failures that no retry can mend: of decoding, and those marked as permanent.
 [[nodiscard]] bool is_permanent(const Error& why);

@@ -6,10 +6,7 @@
 #include <utility>
 
 #include "base/assert.hpp"
-#include "base/topic_name.hpp"
-#include "base/watched_thread.hpp"
 #include "messaging/event_state.hpp"
-#include "messaging/publish_chain.hpp"
 #include "messaging/redirect_headers.hpp"
 
 namespace dohle::messaging {
@@ -32,11 +29,6 @@ thread_local const Subscription* running_here = nullptr;
 thread_local const Subscription* polling_here = nullptr;
 
 constexpr std::chrono::seconds default_idle_after{1};
-
-std::string place_of(const EventState& event) {
-  return partition_name(event.topic, event.partition) + " at offset " +
-         std::to_string(event.offset.value);
-}
 
 std::chrono::milliseconds until(TimePoint at, TimePoint now, std::chrono::milliseconds most) {
   if (at <= now) return std::chrono::milliseconds(0);
@@ -374,13 +366,11 @@ void Subscription::on_redirected(std::uint64_t id, const Result<Receipt>& outcom
 FailureAction Subscription::decide(const Error& why, const EventPointer& event) {
   const auto& decision = setup_.options.failure_decision;
   if (!decision) return FailureAction::retry;
-  const UserCall call([&] { return "the failure decision about " + place_of(*event); });
-  try {
-    return decision(why, EventAccess::make(event));
-  } catch (...) {
-    report_subscription(thrown_by("the failure decision"));
-  }
-  return FailureAction::retry;
+  FailureAction asked = FailureAction::retry;
+  call_program(
+      "the failure decision", [&] { return "about " + place_of(*event); },
+      [&] { asked = decision(why, EventAccess::make(event)); });
+  return asked;
 }
 
 void Subscription::handle(Lock& lock, EventPointer event, TimePoint& now) {
@@ -671,13 +661,7 @@ void Subscription::report_lag() {
   lag_due_at_ = now + setup_.read_lag_interval;
   const ReadLag found = lag();
   if (setup_.read_lag_handler) {
-    const UserCall call([&] { return "the read lag handler of " + setup_.topic; });
-    try {
-      setup_.read_lag_handler(found);
-    } catch (...) {
-      report_subscription(thrown_by("the read lag handler"));
-    }
-    return;
+    return call_program("the read lag handler", [&] { setup_.read_lag_handler(found); });
   }
   Logger& logger = setup_.reports->logger();
   if (logger.level() > LogLevel::info) return;
@@ -834,8 +818,7 @@ void Subscription::on_failed_read(const Error& why) {
 }
 
 void Subscription::wait_longer(const Error& why) {
-  backoff_ =
-      backoff_.count() == 0 ? setup_.min_backoff : std::min(backoff_ * 2, setup_.max_backoff);
+  backoff_ = longer_wait(backoff_, setup_.min_backoff, setup_.max_backoff);
   Lock lock(mutex_);
   last_error_ = why;
   change_.wait_until(lock, monotonic_now() + Duration(backoff_), [&] { return is_stopping_; });

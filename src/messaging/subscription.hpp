@@ -15,11 +15,13 @@
 #include "base/fork_watch.hpp"
 #include "base/thread.hpp"
 #include "base/wait_point.hpp"
+#include "base/watched_thread.hpp"
 #include "dohle/broker.hpp"
 #include "dohle/detail/pull_receiver.hpp"
 #include "messaging/batch_call.hpp"
 #include "messaging/idle_phase.hpp"
 #include "messaging/outbox.hpp"
+#include "messaging/publish_chain.hpp"
 #include "messaging/reports.hpp"
 #include "messaging/source.hpp"
 #include "messaging/subscription_state.hpp"
@@ -156,6 +158,21 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   void report_idle();
   void call_back(std::string_view name, const PartitionsHandler& callback,
                  std::span<const TopicPartition> partitions);
+  /// Calls a function of the program, without the lock, and reports what it throws. `about()` says
+  /// to a test that waits for it what it is called for.
+  template <class About, class Call>
+  void call_program(std::string_view who, About about, Call call) {
+    const UserCall inside([&] { return std::string(who) + " " + about(); });
+    try {
+      call();
+    } catch (...) {
+      report_subscription(thrown_by(who));
+    }
+  }
+  template <class Call>
+  void call_program(std::string_view who, Call call) {
+    call_program(who, [this] { return "of " + setup_.topic; }, std::move(call));
+  }
   /// Takes those out that the program was told of.
   [[nodiscard]] std::vector<TopicPartition> take_told(std::span<const TopicPartition> partitions);
 

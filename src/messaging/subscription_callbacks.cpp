@@ -1,15 +1,11 @@
 // What a subscription tells the program of its partitions: assigned, revoked, lost, idle.
 #include <algorithm>
-#include <exception>
 #include <iterator>
 #include <set>
-#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
-#include "base/watched_thread.hpp"
-#include "messaging/publish_chain.hpp"
 #include "messaging/subscription.hpp"
 
 namespace dohle::messaging {
@@ -17,17 +13,13 @@ namespace dohle::messaging {
 void Subscription::call_back(std::string_view name, const PartitionsHandler& callback,
                              std::span<const TopicPartition> partitions) {
   if (!callback || partitions.empty()) return;
-  const UserCall call([&] { return std::string(name) + " of " + setup_.topic; });
-  try {
-    callback(partitions);
-  } catch (...) {
-    report_subscription(thrown_by(name));
-  }
+  call_program(name, [&] { callback(partitions); });
 }
 
 void Subscription::tell_assigned(std::span<const TopicPartition> partitions) {
-  std::vector<TopicPartition> own = take_told(partitions);
-  own.clear();
+  // Each is there once.
+  (void)take_told(partitions);
+  std::vector<TopicPartition> own;
   {
     const std::lock_guard lock(mutex_);
     std::ranges::copy_if(partitions, std::back_inserter(own),
@@ -65,12 +57,7 @@ void Subscription::report_idle() {
     if (state_.is_busy()) idle_.on_message(now);
     if (!idle_.take_due(now)) return;
   }
-  const UserCall call([&] { return "on_idle of " + setup_.topic; });
-  try {
-    setup_.options.on_idle();
-  } catch (...) {
-    report_subscription(thrown_by("on_idle"));
-  }
+  call_program("on_idle", setup_.options.on_idle);
 }
 
 }  // namespace dohle::messaging

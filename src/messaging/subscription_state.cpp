@@ -6,7 +6,6 @@
 
 #include "base/assert.hpp"
 #include "base/broker_errors.hpp"
-#include "base/topic_name.hpp"
 #include "messaging/redirect_headers.hpp"
 
 namespace dohle::messaging {
@@ -25,15 +24,6 @@ constexpr std::size_t lane_count = 256;
 
 TopicPartition partition_of(const messaging::EventState& event) {
   return {std::string(event.topic), event.partition};
-}
-
-std::string place_of(const TopicPartition& partition, Offset offset) {
-  return partition_name(partition.topic, partition.partition) + " at offset " +
-         std::to_string(offset.value);
-}
-
-std::string place_of(const messaging::EventState& event) {
-  return place_of(partition_of(event), event.offset);
 }
 
 Error not_owner(const messaging::EventState& event, std::string_view call) {
@@ -587,14 +577,10 @@ void SubscriptionState::on_redirected(std::uint64_t id, const Result<Receipt>& o
   redirects_.erase(found);
 }
 
-milliseconds SubscriptionState::longer_backoff(milliseconds last) const {
-  return last.count() == 0 ? settings_.min_backoff : std::min(last * 2, settings_.max_backoff);
-}
-
 void SubscriptionState::fail_redirect(PendingRedirect& pending, const Error& why, TimePoint now) {
   const EventState& event = *pending.redirect.event;
   if (!std::exchange(pending.is_failing, true)) ++owned(event)->failing_redirects;
-  pending.backoff = longer_backoff(pending.backoff);
+  pending.backoff = longer_wait(pending.backoff, settings_.min_backoff, settings_.max_backoff);
   pending.due = now + pending.backoff;
   ++pending.failed;
   if (now < pending.next_told) return;
@@ -617,9 +603,9 @@ void SubscriptionState::fail_redirect(PendingRedirect& pending, const Error& why
 Report SubscriptionState::dead_letter_report(const PendingRedirect& pending,
                                              const Receipt& receipt) {
   const Redirect& done = pending.redirect;
-  return report_about(
-      *done.event, done.why.within("dead-lettered to " +
-                                   place_of({done.to->name, receipt.partition}, receipt.offset)));
+  return report_about(*done.event,
+                      done.why.within("dead-lettered to " +
+                                      place_of(done.to->name, receipt.partition, receipt.offset)));
 }
 
 void SubscriptionState::end_redirect(PendingRedirect& pending) {
@@ -829,7 +815,7 @@ std::vector<Report> SubscriptionState::overdue_acks(TimePoint now) {
     if (!is_awaited(awaited)) continue;
     auto& [name, partition] = *assigned(awaited.assignment);
     const Error why =
-        Error::client(Errc::timed_out, place_of(name, awaited.offset) +
+        Error::client(Errc::timed_out, place_of(name.topic, name.partition, awaited.offset) +
                                            " was not acknowledged within ack_timeout (" +
                                            std::to_string(settings_.ack_timeout->count()) + " ms)");
     hold(partition, awaited.offset, why, now);
@@ -893,7 +879,7 @@ void SubscriptionState::on_commit_done(const std::vector<PartitionOffset>& offse
     commit_backoff_ = milliseconds(0);
     return on_committed(offsets);
   }
-  commit_backoff_ = longer_backoff(commit_backoff_);
+  commit_backoff_ = longer_wait(commit_backoff_, settings_.min_backoff, settings_.max_backoff);
   commit_not_before_ = now + commit_backoff_;
 }
 

@@ -371,8 +371,6 @@ class SubscriptionState {
   /// Level 0: to the dead letters.
   void redirect(EventPointer event, std::size_t level, Error why, TimePoint now, bool& has_lane);
   void end_redirect(PendingRedirect& pending);
-  /// The wait after one more failure; `last` is 0 for the first.
-  [[nodiscard]] std::chrono::milliseconds longer_backoff(std::chrono::milliseconds last) const;
   void fail_redirect(PendingRedirect& pending, const Error& why, TimePoint now);
   void drop_redirects(std::uint64_t assignment);
   static Report dead_letter_report(const PendingRedirect& pending, const Receipt& receipt);

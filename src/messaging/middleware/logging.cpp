@@ -5,8 +5,8 @@
 
 #include "base/repeats.hpp"
 #include "base/simulated_thread.hpp"
-#include "base/topic_name.hpp"
 #include "dohle/middleware.hpp"
+#include "messaging/event_state.hpp"
 
 namespace dohle {
 inline namespace v0 {
@@ -53,8 +53,8 @@ class Lines {
 };
 
 std::string place_of(const RawEvent& event) {
-  return partition_name(event.topic(), event.partition()) + " at offset " +
-         std::to_string(event.offset().value) + ", attempt " + std::to_string(event.attempt());
+  return messaging::place_of(event.topic(), event.partition(), event.offset()) + ", attempt " +
+         std::to_string(event.attempt());
 }
 
 }  // namespace
