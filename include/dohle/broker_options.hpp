@@ -184,10 +184,10 @@ struct BrokerOptions {
   /// Default: 5 min. 1 s to 1 day. A subscription whose handler runs longer leaves the group until
   /// that handler ends, so that other members take over its partitions.
   std::chrono::milliseconds max_poll_interval{300'000};
-  /// Default: 0, a commit starts when messages are acknowledged and the previous commit is done. 0
-  /// to 1 day. Minimum time between the starts of two commits. In any case a subscription commits
-  /// before it gives up a partition and when it ends. A failed commit is retried after
-  /// read_backoff_min, which doubles up to read_backoff_max.
+  /// Default: 0, a commit starts when messages are acknowledged and the previous commit is done,
+  /// but at most one in a millisecond. 0 to 1 day. Minimum time between the starts of two commits.
+  /// In any case a subscription commits before it gives up a partition and when it ends. A failed
+  /// commit is retried after read_backoff_min, which doubles up to read_backoff_max.
   std::chrono::milliseconds commit_interval{0};
   /// Default: none, the server's own rule (in Apache Kafka 7 days after the group became empty).
   /// 1 ms to 365 days. As `ConsumerOptions::offset_retention`: how long after its commit the server

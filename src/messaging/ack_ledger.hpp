@@ -1,9 +1,13 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
+#include <ranges>
 #include <utility>
 
+#include "base/assert.hpp"
 #include "dohle/ids.hpp"
 #include "messaging/ring.hpp"
 
@@ -76,5 +80,49 @@ class AckLedger {
   LeaderEpoch done_epoch_;
   std::size_t bytes_ = 0;
 };
+
+// Here, since each message needs them.
+
+inline void AckLedger::on_delivered(Offset offset, LeaderEpoch epoch, std::size_t bytes) {
+  DOHLE_ASSERT(is_next(offset), "a record is handed out before one of a lower offset");
+  entries_.push_back({offset, epoch, bytes});
+  bytes_ += bytes;
+  on_position(offset + 1);
+}
+
+inline void AckLedger::on_position(Offset position) {
+  position_ = std::max(position_, position);
+}
+
+inline const AckLedger::Entry* AckLedger::find(Offset offset) const {
+  if (entries_.empty() || offset < entries_.front().offset) return nullptr;
+  // Its place unless offsets are missing.
+  const auto place = static_cast<std::uint64_t>(offset.value - entries_.front().offset.value);
+  if (place < entries_.size() && entries_[place].offset == offset) return &entries_[place];
+  const auto indices = std::views::iota(std::size_t{0}, entries_.size());
+  const auto at = std::ranges::lower_bound(
+      indices, offset, {}, [this](std::size_t index) { return entries_[index].offset; });
+  if (at == indices.end() || entries_[*at].offset != offset) return nullptr;
+  return &entries_[*at];
+}
+
+inline bool AckLedger::on_done(Offset offset) {
+  Entry* const entry = find(offset);
+  if (entry == nullptr || entry->done) return false;
+  entry->done = true;
+  DOHLE_ASSERT(bytes_ >= entry->bytes, "more bytes are done than were handed out");
+  bytes_ -= entry->bytes;
+  while (!entries_.empty() && entries_.front().done) {
+    done_epoch_ = entries_.front().epoch;
+    entries_.pop_front();
+  }
+  return true;
+}
+
+inline std::optional<AckLedger::Commit> AckLedger::due() const {
+  const Offset prefix = entries_.empty() ? position_ : entries_.front().offset;
+  if (prefix <= committed_) return std::nullopt;
+  return Commit{prefix, done_epoch_};
+}
 
 }  // namespace dohle::messaging

@@ -82,9 +82,22 @@ EventPointer EventPool::find(EventState& memory, std::uint64_t use) {
   return memory.use == use ? found : nullptr;
 }
 
-void EventPool::take_back(EventState& event) noexcept {
+void EventPool::empty(EventState& event) noexcept {
   if (event.buffer != nullptr) std::exchange(event.buffer, nullptr)->drop(1);
   event.nacked_with.reset();
+}
+
+void EventPool::put_back(EventPointer event) noexcept {
+  // No other thread has a reference to add one from, and `find` is called under the same lock.
+  if (event->references.load(std::memory_order_acquire) != 1) return;
+  EventState& last = *event.release();
+  last.references.store(0, std::memory_order_relaxed);
+  empty(last);
+  last.next = std::exchange(free_, &last);
+}
+
+void EventPool::take_back(EventState& event) noexcept {
+  empty(event);
   EventState* head = returned_.load(std::memory_order_acquire);
   do {
     if (head == &closed_mark_) {

@@ -12,8 +12,8 @@ namespace dohle::messaging {
 /// The memory of a subscription's events, used again for later ones. An event's last reference may
 /// end on any thread, also after the subscription; the pool lives until the last event is back.
 ///
-/// Thread safety: make, make_again, find and close under the subscription's lock; the others any
-/// thread.
+/// Thread safety: make, make_again, find, put_back and close under the subscription's lock; the
+/// others any thread.
 class EventPool {
  public:
   struct Close {
@@ -37,6 +37,13 @@ class EventPool {
   /// The event that was made as number `use` of this memory, if it still has references. The memory
   /// is one that is remembered.
   [[nodiscard]] static EventPointer find(EventState& memory, std::uint64_t use);
+  /// A further reference to an event that has one.
+  [[nodiscard]] static EventPointer share(EventState& event) {
+    event.references.fetch_add(1, std::memory_order_relaxed);
+    return EventPointer::adopt(&event);
+  }
+  /// Ends a reference. Cheaper than by its destruction if it is the last one.
+  void put_back(EventPointer event) noexcept;
   /// Takes back the memory of an event without references.
   void take_back(EventState& event) noexcept;
 
@@ -49,6 +56,7 @@ class EventPool {
   void close();
   [[nodiscard]] EventState* take_free();
   void free_one();
+  static void empty(EventState& event) noexcept;
 
   const std::size_t max_kept_;
   std::weak_ptr<AckSink> sink_;

@@ -29,6 +29,10 @@ thread_local const Subscription* running_here = nullptr;
 thread_local const Subscription* polling_here = nullptr;
 
 constexpr std::chrono::seconds default_idle_after{1};
+/// How many quick handlers run between two looks at the clock.
+constexpr int handled_per_look = 8;
+/// How long the thread that reads may be inside handlers until another one reads.
+constexpr std::chrono::milliseconds longest_loan{2};
 
 std::chrono::milliseconds until(TimePoint at, TimePoint now, std::chrono::milliseconds most) {
   if (at <= now) return std::chrono::milliseconds(0);
@@ -45,25 +49,30 @@ std::shared_ptr<Subscription> Subscription::start(Setup setup) {
   const std::lock_guard lock(made->mutex_);
   made->state_.set_sink(made);
   const std::string& topic = made->setup_.topic;
-  made->threads_.emplace_back("the polling thread of the subscription to " + topic, [made] {
-    running_here = polling_here = made.get();
-    made->read();
-    made->thread_ended();
-  });
+  made->threads_.emplace_back("the polling thread of the subscription to " + topic,
+                              [made] { made->run(Role::reads); });
   for (std::size_t i = 0; i < workers; ++i) {
-    made->threads_.emplace_back("a worker of the subscription to " + topic, [made] {
-      running_here = made.get();
-      made->work();
-      made->thread_ended();
-    });
+    made->threads_.emplace_back("a worker of the subscription to " + topic,
+                                [made] { made->run(Role::works); });
   }
   return made;
+}
+
+void Subscription::run(Role role) {
+  running_here = this;
+  for (bool is_over = false; !is_over;) {
+    polling_here = role == Role::reads ? this : nullptr;
+    is_over = role == Role::reads ? read() == Reading::ended : work() == Working::ended;
+    role = role == Role::reads ? Role::works : Role::reads;
+  }
+  thread_ended();
 }
 
 Subscription::Subscription(Setup setup)
     : setup_(std::move(setup)),
       source_(*setup_.source),
       state_(setup_.settings),
+      pace_(setup_.workers),
       idle_(setup_.options.on_idle
                 ? std::optional(setup_.options.idle_after.value_or(default_idle_after))
                 : std::nullopt),
@@ -263,29 +272,37 @@ void Subscription::log_end(const Error& why) {
 
 // The workers.
 
-void Subscription::work() {
+Subscription::Working Subscription::work() {
   Lock lock(mutex_);
-  TimePoint now = monotonic_now();
+  HandlingTime time{.now = monotonic_now()};
+  const TimePoint& now = time.now;
+  std::uint64_t seen_loans = loans_;
   // While the lock was free, the subscription may have been asked to end.
   while (!is_stopping_) {
+    if (now >= loan_ends_ && take_reading()) {
+      // The thread that lent it may be inside a handler for long.
+      share_work();
+      return Working::took_reading;
+    }
     if (!tell_waiting(lock, now)) {
       if (const auto redirect = state_.take_redirect(now)) {
         send(lock, *redirect);
       } else if (setup_.pulls) {
         attends_at_ = state_.next_attendance();
         attend_.wait_until(lock, attends_at_);
-      } else if (handle_next(lock, now)) {
+      } else if (handle_next(lock, time)) {
         continue;
       } else {
-        wait_for_work(lock);
+        wait_for_work(lock, std::min(state_.next_time(), watch_at(now, seen_loans)));
       }
     }
-    now = monotonic_now();
+    time = {.now = monotonic_now()};
   }
+  // One thread ends the source.
+  return take_reading() ? Working::took_reading : Working::ended;
 }
 
-void Subscription::wait_for_work(Lock& lock) {
-  const TimePoint next = state_.next_time();
+void Subscription::wait_for_work(Lock& lock, TimePoint next) {
   watched_until_ = std::min(watched_until_, next);
   ++idle_workers_;
   work_.wait_until(lock, next);
@@ -300,10 +317,58 @@ void Subscription::wake_workers() {
 }
 
 void Subscription::share_work() {
+  const bool has_event = state_.has_ready_work() && !is_lent_;
+  if (has_event || state_.next_time() < watched_until_) wake_idle_worker();
+}
+
+void Subscription::wake_idle_worker() {
   if (idle_workers_ == 0 || is_worker_woken_) return;
-  if (!state_.has_ready_work() && state_.next_time() >= watched_until_) return;
   is_worker_woken_ = true;
   work_.notify_one();
+}
+
+// Reading, which threads lend to one another.
+
+bool Subscription::handles_what_it_reads() const {
+  return has_event_workers() && idle_workers_ > 0 && pace_.is_quick() &&
+         state_.running() < setup_.workers && WatchedThread::current() == nullptr;
+}
+
+Subscription::Reading Subscription::handle_read() {
+  Lock lock(mutex_);
+  if (!std::exchange(handles_itself_, false)) return Reading::goes_on;
+  HandlingTime time{.now = monotonic_now()};
+  time.loan = lend_reading(time.now);
+  polling_here = nullptr;
+  while (!is_stopping_ && handle_next(lock, time)) {
+  }
+  polling_here = this;
+  const bool has_reading = take_reading();
+  // For what the handlers left for later: a retry, a redirection, an acknowledgement.
+  share_work();
+  return has_reading ? Reading::goes_on : Reading::taken_over;
+}
+
+std::uint64_t Subscription::lend_reading(TimePoint now) {
+  DOHLE_ASSERT(!is_lent_, "a thread lends the reading that it does not have");
+  is_lent_ = true;
+  ++loans_;
+  loan_ends_ = now + longest_loan;
+  if (watched_until_ > loan_ends_) wake_idle_worker();
+  return loans_;
+}
+
+bool Subscription::take_reading() {
+  loan_ends_ = never;
+  return std::exchange(is_lent_, false);
+}
+
+TimePoint Subscription::watch_at(TimePoint now, std::uint64_t& seen_loans) const {
+  const bool is_used = std::exchange(seen_loans, loans_) != loans_;
+  if (!is_lent_ && !is_used) return never;
+  const TimePoint at = is_lent_ ? loan_ends_ : now + longest_loan;
+  // One watches.
+  return at < watched_until_ ? at : never;
 }
 
 void Subscription::wake_worker() {
@@ -373,25 +438,27 @@ FailureAction Subscription::decide(const Error& why, const EventPointer& event) 
   return asked;
 }
 
-void Subscription::handle(Lock& lock, EventPointer event, TimePoint& now) {
+void Subscription::handle(Lock& lock, EventPointer event, HandlingTime& time) {
   share_work();
   lock.unlock();
+  // Until on_handled, state_ keeps it.
+  EventState& running = *event;
   Result<void> result = [&] {
-    RawEvent raw = EventAccess::make(event);
-    return call_handler(*event, raw);
+    RawEvent raw = EventAccess::make(std::move(event));
+    return call_handler(running, raw);
   }();
-  const FailureAction asked = result ? FailureAction::retry : decide(result.error(), event);
+  const FailureAction asked =
+      result ? FailureAction::retry : decide(result.error(), EventPool::share(running));
   lock.lock();
-  now = monotonic_now();
-  const auto report = state_.on_handled(event, std::move(result), now, asked);
-  event.reset();
-  go_on(lock, now);
+  read_clock(time, result.has_value());
+  const auto report = state_.on_handled(running, std::move(result), time.now, asked);
+  go_on(lock, time.now);
   if (!report) return;
   share_work();
   lock.unlock();
   tell(*report);
   lock.lock();
-  now = monotonic_now();
+  time = {.now = monotonic_now(), .loan = time.loan};
 }
 
 void Subscription::tell_reader() {
@@ -409,16 +476,17 @@ void Subscription::go_on(Lock& lock, TimePoint now) {
   nudge(lock, now);
 }
 
-bool Subscription::handle_next(Lock& lock, TimePoint& now) {
+bool Subscription::handle_next(Lock& lock, HandlingTime& time) {
   if (setup_.batch_handler) {
-    const std::vector<EventPointer> batch = state_.take_batch(now);
+    const std::vector<EventPointer> batch = state_.take_batch(time.now);
     if (batch.empty()) return false;
-    handle_batch(lock, batch, now);
+    handle_batch(lock, batch, time.now);
     return true;
   }
-  EventPointer event = state_.take_work(now);
+  if (state_.running() >= setup_.workers) return false;
+  EventPointer event = state_.take_work(time.now);
   if (!event) return false;
-  handle(lock, std::move(event), now);
+  handle(lock, std::move(event), time);
   return true;
 }
 
@@ -447,6 +515,16 @@ void Subscription::handle_batch(Lock& lock, std::span<const EventPointer> batch,
   if (tell(lock, std::move(reports))) now = monotonic_now();
 }
 
+void Subscription::read_clock(HandlingTime& time, bool has_succeeded) {
+  ++time.handled;
+  // A look at the clock costs as much as a quick handler. Once the handlers have taken long, the
+  // loan has ended.
+  const bool is_on_loan = is_lent_ && time.loan == loans_;
+  if (has_succeeded && is_on_loan && time.handled < handled_per_look) return;
+  const TimePoint before = std::exchange(time.now, monotonic_now());
+  pace_.on_handled((time.now - before) / std::exchange(time.handled, 0));
+}
+
 Result<void> Subscription::call_handler(const EventState& place, RawEvent& event) {
   const UserCall call([&] { return "the handler of " + place_of(place); });
   try {
@@ -469,15 +547,17 @@ void Subscription::tell(const messaging::Report& report) {
 
 // The polling thread.
 
-void Subscription::read() {
+Subscription::Reading Subscription::read() {
   for (;;) {
     {
       const std::lock_guard lock(mutex_);
       if (is_stopping_) break;
     }
     read_once();
+    if (handle_read() == Reading::taken_over) return Reading::taken_over;
   }
   finish();
+  return Reading::ended;
 }
 
 void Subscription::read_once() {
@@ -724,7 +804,8 @@ void Subscription::take(messaging::PolledRecords fetched) {
                       {monotonic_now(), setup_.outbox ? setup_.wall() : Timestamp{}});
     rewinds = state_.take_rewinds();
     idle_.on_message(monotonic_now());
-    wake_workers();
+    handles_itself_ = handles_what_it_reads();
+    if (!handles_itself_) wake_workers();
   }
   rewind(rewinds);
 }

@@ -19,6 +19,7 @@
 #include "dohle/broker.hpp"
 #include "dohle/detail/pull_receiver.hpp"
 #include "messaging/batch_call.hpp"
+#include "messaging/handler_pace.hpp"
 #include "messaging/idle_phase.hpp"
 #include "messaging/outbox.hpp"
 #include "messaging/publish_chain.hpp"
@@ -31,6 +32,10 @@ namespace dohle::messaging {
 /// The engine of one subscription: a thread that polls the source, and the workers that call the
 /// handler. SubscriptionState decides, under one lock that is never held while the source, the
 /// handler or the error handler is called.
+///
+/// While the handler is quick, the polling thread handles what it has read, since a switch of
+/// threads would cost more than the handler. Meanwhile it lends the reading: if it does not come
+/// back in time, an idle worker becomes the polling thread, and this one a worker.
 ///
 /// The threads own it, so that a thread that hangs in a handler can be detached.
 class Subscription : public AckSink, public std::enable_shared_from_this<Subscription> {
@@ -138,8 +143,15 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
     const Subscription* const before_;
   };
 
+  enum class Role : std::uint8_t { reads, works };
+  enum class Reading : std::uint8_t { goes_on, taken_over, ended };
+  enum class Working : std::uint8_t { took_reading, ended };
+  /// The thread's whole life.
+  void run(Role role);
+
   // The polling thread.
-  void read();
+  /// Until it ends, or another thread has taken over.
+  Reading read();
   void read_once();
   bool start_source();
   RebalanceListener listener();
@@ -212,21 +224,48 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   /// Requests the end after a failure under FailurePolicy::stop.
   void end_by_policy(Lock& lock);
 
+  // Reading is lent by the thread that has it. At most one has it; who takes it first, has it.
+
+  /// Whether the polling thread handles what it has just read.
+  [[nodiscard]] bool handles_what_it_reads() const;
+  /// Handles it, if it is to.
+  Reading handle_read();
+  /// Returns the number of the loan.
+  std::uint64_t lend_reading(TimePoint now);
+  /// False if it is not lent.
+  bool take_reading();
+  /// When a worker that waits looks whether it has to take over the reading. `seen_loans` is the
+  /// number of loans at its last look; a look without new ones is the last.
+  [[nodiscard]] TimePoint watch_at(TimePoint now, std::uint64_t& seen_loans) const;
+
   // The workers.
-  void work();
-  /// Waits until there may be work.
-  void wait_for_work(Lock& lock);
+  /// Until it ends, or has taken over the reading.
+  Working work();
+  /// Waits until there may be work, at most until `next`.
+  void wait_for_work(Lock& lock, TimePoint next);
   /// After events were handed out, or dropped, since others may have waited behind those.
   void wake_workers();
   /// Wakes a waiting worker if there is an event for it, or a time at which no waiting worker would
-  /// wake. It wakes one at a time: that one calls it before it leaves for a handler.
+  /// wake. It wakes one at a time: that one calls it before it leaves for a handler. Events are not
+  /// shared while the thread that reads handles them.
   void share_work();
+  void wake_idle_worker();
   /// Whether workers take single events, and no other thread does.
   [[nodiscard]] bool has_event_workers() const { return !setup_.batch_handler && !setup_.pulls; }
-  void handle(Lock& lock, messaging::EventPointer event, TimePoint& now);
-  /// Takes the next due event or batch and handles it. False if there is none. `now` becomes the
-  /// time at which that ended.
-  bool handle_next(Lock& lock, TimePoint& now);
+  /// The time of a thread that handles, which it does not look at for each quick handler.
+  struct HandlingTime {
+    TimePoint now;
+    /// The loan of the reading that this thread has; 0 without one.
+    std::uint64_t loan = 0;
+    /// Handlers that ended since it looked at the clock.
+    int handled = 0;
+  };
+  /// After a handler.
+  void read_clock(HandlingTime& time, bool has_succeeded);
+  void handle(Lock& lock, messaging::EventPointer event, HandlingTime& time);
+  /// Takes the next due event or batch and handles it. False if there is none. `time` becomes about
+  /// that at which it ended.
+  bool handle_next(Lock& lock, HandlingTime& time);
   void handle_batch(Lock& lock, std::span<const EventPointer> batch, TimePoint& now);
   /// After a handler.
   void go_on(Lock& lock, TimePoint now);
@@ -298,6 +337,13 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   bool is_polling_ = false;
   bool is_nudged_ = false;
   ReaderWait reader_wait_ = ReaderWait::nothing;
+  HandlerPace pace_;
+  /// The polling thread handles what it has just read.
+  bool handles_itself_ = false;
+  /// Reading is lent, by the loan of this number, until this time.
+  bool is_lent_ = false;
+  std::uint64_t loans_ = 0;
+  TimePoint loan_ends_ = never;
   std::size_t idle_workers_ = 0;
   /// A worker was woken by share_work and has not looked for work yet.
   bool is_worker_woken_ = false;

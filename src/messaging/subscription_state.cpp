@@ -14,6 +14,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
+/// Commits that follow one another at once would cost more than the messages between them.
+constexpr milliseconds least_commit_interval{1};
 /// How often a held partition is reported.
 constexpr std::chrono::minutes held_period{1};
 /// Of a topic: how far the time of a record may lie from the server's.
@@ -152,7 +154,7 @@ void SubscriptionState::on_assigned(std::span<const TopicPartition> partitions) 
 
 void SubscriptionState::assign(Partitions::value_type& entry) {
   drop_waiting(entry.second);
-  by_assignment_.erase(entry.second.assignment);
+  end_assignment(entry.second.assignment);
   uncount(entry.second);
   entry.second = Partition{};
   entry.second.assignment = ++assignments_;
@@ -162,6 +164,11 @@ void SubscriptionState::assign(Partitions::value_type& entry) {
   entry.second.level = place.level;
   entry.second.redirects = std::move(place.topics);
   by_assignment_.emplace(assignments_, &entry);
+}
+
+void SubscriptionState::end_assignment(std::uint64_t assignment) {
+  by_assignment_.erase(assignment);
+  known_assignments_[assignment % known_assignments_.size()] = {};
 }
 
 void SubscriptionState::set_paused(Partition& partition, bool is_paused) {
@@ -216,7 +223,7 @@ void SubscriptionState::on_given_up(std::span<const TopicPartition> partitions) 
     if (found == partitions_.end()) continue;
     drop_waiting(found->second);
     uncount(found->second);
-    by_assignment_.erase(found->second.assignment);
+    end_assignment(found->second.assignment);
     partitions_.erase(found);
   }
 }
@@ -314,8 +321,9 @@ bool SubscriptionState::on_record(Partitions::value_type* found, const ConsumerR
   event->level = found->second.level;
   event->started = now.mono;
   if (event->level > 0) event->earlier_attempts = attempts_of(record.headers);
-  found->second.beyond.push_back(std::move(event));
-  hand_out_beyond(found->second);
+  Partition& partition = found->second;
+  partition.beyond.push_back(std::move(event));
+  hand_out_beyond(partition);
   return true;
 }
 
@@ -413,8 +421,12 @@ void SubscriptionState::start(EventPointer event, TimePoint now) {
 
 SubscriptionState::Partitions::value_type* SubscriptionState::assigned(
     std::uint64_t assignment) const {
+  Known& known = known_assignments_[assignment % known_assignments_.size()];
+  if (known.assignment == assignment && known.entry != nullptr) return known.entry;
   const auto found = by_assignment_.find(assignment);
-  return found == by_assignment_.end() ? nullptr : found->second;
+  if (found == by_assignment_.end()) return nullptr;
+  known = {assignment, found->second};
+  return found->second;
 }
 
 SubscriptionState::Partition* SubscriptionState::owned(const messaging::EventState& event) const {
@@ -422,31 +434,33 @@ SubscriptionState::Partition* SubscriptionState::owned(const messaging::EventSta
   return entry == nullptr ? nullptr : &entry->second;
 }
 
-SubscriptionState::Partition* SubscriptionState::end_running(const EventPointer& event) {
-  const std::size_t place = event->running_place;
-  DOHLE_ASSERT(place < running_.size() && running_[place] == event,
+SubscriptionState::Ended SubscriptionState::end_running(EventState& event) {
+  const std::size_t place = event.running_place;
+  DOHLE_ASSERT(place < running_.size() && running_[place].get() == &event,
                "a handler ended that did not run");
-  running_[place] = running_.back();
+  std::swap(running_[place], running_.back());
   running_[place]->running_place = place;
+  Ended ended{std::move(running_.back()), owned(event)};
   running_.pop_back();
-  event->is_running = false;
-  Partition* const partition = owned(*event);
-  if (partition == nullptr) return nullptr;
-  DOHLE_ASSERT(partition->running > 0, "the running handlers of a partition are miscounted");
-  --partition->running;
-  return partition;
+  event.is_running = false;
+  if (ended.partition != nullptr) {
+    DOHLE_ASSERT(ended.partition->running > 0,
+                 "the running handlers of a partition are miscounted");
+    --ended.partition->running;
+  }
+  return ended;
 }
 
 void SubscriptionState::on_released(const EventPointer& event) {
   DOHLE_ASSERT(!event->nacked_with, "a failed event is released in place of being retried");
-  (void)end_running(event);
+  end_running(*event);
   finish_lane(event->lane);
 }
 
-std::optional<Report> SubscriptionState::on_handled(const EventPointer& event, Result<void> result,
+std::optional<Report> SubscriptionState::on_handled(EventState& handled, Result<void> result,
                                                     TimePoint now, FailureAction asked) {
   using Settled = messaging::EventState::Settled;
-  Partition* const partition = end_running(event);
+  auto [event, partition] = end_running(handled);
   if (event->nacked_with && result) {
     result = fail(*event->nacked_with);
     asked = event->nacked_action;
@@ -466,6 +480,7 @@ std::optional<Report> SubscriptionState::on_handled(const EventPointer& event, R
     }
   }
   if (has_lane) finish_lane(event->lane);
+  pool_->put_back(std::move(event));
   return report;
 }
 
@@ -837,7 +852,8 @@ bool SubscriptionState::is_commit_due(TimePoint now) const {
 
 TimePoint SubscriptionState::next_commit_at() const {
   if (last_commit_ == TimePoint::min()) return commit_not_before_;
-  return std::max(last_commit_ + settings_.commit_interval, commit_not_before_);
+  const milliseconds interval = std::max(settings_.commit_interval, least_commit_interval);
+  return std::max(last_commit_ + interval, commit_not_before_);
 }
 
 std::vector<PartitionOffset> SubscriptionState::start_commit(TimePoint now) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -166,8 +167,12 @@ class SubscriptionState {
   [[nodiscard]] bool has_ready_work() const { return lanes_.has_ready(); }
   /// `result` is the handler's result; a decode failure has the code codec_failed. `asked` is the
   /// program's decision about a failed one.
-  std::optional<Report> on_handled(const EventPointer& event, Result<void> result, TimePoint now,
+  std::optional<Report> on_handled(EventState& event, Result<void> result, TimePoint now,
                                    FailureAction asked = FailureAction::retry);
+  std::optional<Report> on_handled(const EventPointer& event, Result<void> result, TimePoint now,
+                                   FailureAction asked = FailureAction::retry) {
+    return on_handled(*event, std::move(result), now, asked);
+  }
   /// Nobody will say what becomes of a running event: it stays pending, and its lane goes on.
   void on_released(const EventPointer& event);
 
@@ -339,10 +344,17 @@ class SubscriptionState {
     std::uint64_t use = 0;
   };
 
+  /// An entry of by_assignment_; number 0 is never given.
+  struct Known {
+    std::uint64_t assignment = 0;
+    Partitions::value_type* entry = nullptr;
+  };
+
   /// Null if the assignment has ended.
   [[nodiscard]] Partitions::value_type* assigned(std::uint64_t assignment) const;
   [[nodiscard]] Partition* owned(const messaging::EventState& event) const;
   void assign(Partitions::value_type& entry);
+  void end_assignment(std::uint64_t assignment);
   void set_paused(Partition& partition, bool is_paused);
   /// After each change of its ledger.
   void count_due(Partition& partition);
@@ -381,8 +393,14 @@ class SubscriptionState {
   void settle(messaging::EventState& event, Partition& partition);
   void hand_out(Partition& partition, EventPointer event);
   void start(EventPointer event, TimePoint now);
-  /// Ends `start`. Null if its partition is no longer owned.
-  Partition* end_running(const EventPointer& event);
+  struct Ended {
+    /// The reference that kept the running event.
+    EventPointer event;
+    /// Null if its partition is no longer owned.
+    Partition* partition = nullptr;
+  };
+  /// Ends `start`.
+  Ended end_running(EventState& event);
 
   // The events that wait for a handler, one by one or in batches.
 
@@ -433,6 +451,8 @@ class SubscriptionState {
   std::size_t paused_ = 0;
   std::size_t due_ = 0;
   std::unordered_map<std::uint64_t, Partitions::value_type*> by_assignment_;
+  /// Those of by_assignment_ that were looked for last, by the end of their numbers.
+  mutable std::array<Known, 16> known_assignments_;
   Ring<AwaitedAck> awaited_;
   /// The size of `awaited_` at which acknowledged entries are removed.
   std::size_t max_awaited_ = 1'024;

@@ -39,6 +39,8 @@ class DOHLE_API EventPointer {
   [[nodiscard]] EventState* operator->() const { return state_; }
   explicit operator bool() const { return state_ != nullptr; }
   void reset() { *this = EventPointer(); }
+  /// Gives its count to the caller, which `adopt` takes.
+  [[nodiscard]] EventState* release() noexcept { return std::exchange(state_, nullptr); }
   friend bool operator==(const EventPointer&, const EventPointer&) = default;
 
  private:

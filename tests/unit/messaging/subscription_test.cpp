@@ -39,6 +39,9 @@ class ScriptedSource final : public Source {
     std::optional<Error> trouble;
     std::vector<TopicPartition> assigned = both;
     bool is_woken = false, is_closed = false, has_left = false;
+    /// The thread of the last poll, and their number.
+    std::thread::id reads_on;
+    std::size_t polls = 0;
 
     void put(std::int64_t first, std::int64_t count, std::int32_t partition = 0) {
       const std::lock_guard lock(mutex);
@@ -72,6 +75,9 @@ class ScriptedSource final : public Source {
   }
   Result<PolledRecords> poll(std::chrono::milliseconds timeout) override {
     std::unique_lock lock(script_.mutex);
+    script_.reads_on = std::this_thread::get_id();
+    ++script_.polls;
+    script_.changed.notify_all();
     script_.changed.wait_for(lock, timeout, [&] {
       return script_.is_woken || script_.revoke || script_.lose || !script_.poll_errors.empty() ||
              (!script_.fetches.empty() && script_.paused.empty());
@@ -984,6 +990,105 @@ TEST_F(SubscriptionEngine, reports_trouble_with_a_topic_and_is_ready_without_any
   EXPECT_TRUE(subscription->wait_ready(patience).has_value());
   EXPECT_EQ(failures, 1);
   EXPECT_TRUE(subscription->assignment().empty());
+}
+
+/// Puts one message after another until one is handled on the thread that read it. The handler
+/// counts in `handled`, and leaves its thread in `last` before that.
+struct UntilReaderHandles {
+  ScriptedSource::Script& script;
+  const std::atomic<std::int64_t>& handled;
+  const std::atomic<std::thread::id>& last;
+
+  /// Returns the number of messages, or 0 if it never happened.
+  std::int64_t operator()() const {
+    for (std::int64_t next = 0; next < 10'000; ++next) {
+      script.put(next, 1);
+      const auto deadline = std::chrono::steady_clock::now() + patience;
+      while (handled.load() <= next) {
+        if (std::chrono::steady_clock::now() > deadline) return 0;
+        std::this_thread::yield();
+      }
+      const std::lock_guard lock(script.mutex);
+      if (script.reads_on == last.load()) return next + 1;
+    }
+    return 0;
+  }
+};
+
+TEST_F(SubscriptionEngine, handles_messages_on_the_thread_that_read_them_while_handlers_are_quick) {
+  std::atomic<std::int64_t> handled{0};
+  std::atomic<std::thread::id> last;
+  const auto running = start([&](RawEvent&) -> Result<void> {
+    last = std::this_thread::get_id();
+    ++handled;
+    return {};
+  });
+  EXPECT_GT((UntilReaderHandles{script, handled, last}()), 0);
+}
+
+TEST_F(SubscriptionEngine, reads_on_another_thread_while_the_handler_of_the_reading_one_is_long) {
+  setup.group_id = "g";
+  std::atomic<std::int64_t> handled{0};
+  std::atomic<std::thread::id> last;
+  std::atomic<bool> is_blocking{false};
+  std::promise<void> go_on;
+  const auto running =
+      start([&, gone_on = go_on.get_future().share()](RawEvent& event) -> Result<void> {
+        last = std::this_thread::get_id();
+        if (is_blocking && event.partition() == PartitionId{1}) gone_on.wait();
+        ++handled;
+        return {};
+      });
+  const std::int64_t before = UntilReaderHandles{script, handled, last}();
+  ASSERT_GT(before, 0);
+  is_blocking = true;
+  script.put(0, 1, 1);
+  ASSERT_TRUE(wait_until([&] {
+    const std::lock_guard lock(script.mutex);
+    return script.fetches.empty();
+  }));
+  std::size_t polls = 0;
+  {
+    const std::lock_guard lock(script.mutex);
+    polls = script.polls;
+  }
+  EXPECT_TRUE(wait_until([&] {
+    const std::lock_guard lock(script.mutex);
+    return script.polls > polls && script.reads_on != last.load();
+  })) << "nobody reads while the handler runs";
+  EXPECT_TRUE(script.wait_for_commit(0, before));
+  script.put(before, 1);
+  go_on.set_value();
+  EXPECT_TRUE(wait_until([&] { return handled == before + 2; }));
+  EXPECT_TRUE(script.wait_for_commit(0, before + 1));
+  EXPECT_TRUE(script.wait_for_commit(1, 1));
+}
+
+TEST_F(SubscriptionEngine, ends_while_the_thread_that_reads_is_inside_a_handler) {
+  setup.group_id = "g";
+  std::atomic<std::int64_t> handled{0};
+  std::atomic<std::thread::id> last;
+  std::promise<void> go_on;
+  std::atomic<bool> is_blocking{false}, is_inside{false};
+  auto running = start([&, gone_on = go_on.get_future().share()](RawEvent&) -> Result<void> {
+    last = std::this_thread::get_id();
+    if (is_blocking) {
+      is_inside = true;
+      gone_on.wait();
+    }
+    ++handled;
+    return {};
+  });
+  const std::int64_t before = UntilReaderHandles{script, handled, last}();
+  ASSERT_GT(before, 0);
+  is_blocking = true;
+  script.put(before, 1);
+  ASSERT_TRUE(wait_until([&] { return is_inside.load(); }));
+  auto ended = std::async(std::launch::async, [&] { return subscription->unsubscribe(patience); });
+  go_on.set_value();
+  EXPECT_TRUE(ended.get().has_value());
+  EXPECT_TRUE(script.wait_for_commit(0, before + 1)) << "the last message was handled";
+  EXPECT_TRUE(script.is_closed);
 }
 
 TEST_F(SubscriptionEngine, of_several_topics_wants_the_topic_beside_the_partition) {

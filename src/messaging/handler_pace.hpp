@@ -1,0 +1,41 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+
+#include "base/time.hpp"
+
+namespace dohle::messaging {
+
+/// How long the handler of a subscription takes. While it is quick, waking another thread for a
+/// message costs more than handling it, so the polling thread handles what it has read. Decides
+/// only: it reads no clock. Not thread safe.
+class HandlerPace {
+ public:
+  explicit HandlerPace(std::size_t concurrency)
+      : quick_(concurrency == 1 ? quick_alone : quick_beside_others) {}
+
+  /// The handler took `took` for one message.
+  void on_handled(Duration took) {
+    const Duration counted = std::clamp(took, Duration(0), longest_counted);
+    mean_ += (counted - mean_) / weight;
+  }
+  /// Whether the handler has been quick lately. True before the first message.
+  [[nodiscard]] bool is_quick() const { return mean_ <= quick_; }
+
+ private:
+  /// A weighted mean of the last messages: each counts an eighth, and less with each later one.
+  static constexpr int weight = 8;
+  /// One message of that time makes the handler slow for about 70 quick ones.
+  static constexpr Duration longest_counted = std::chrono::milliseconds(100);
+  /// No other handler could run meanwhile.
+  static constexpr Duration quick_alone = std::chrono::microseconds(20);
+  /// About what waking a thread costs.
+  static constexpr Duration quick_beside_others = std::chrono::microseconds(5);
+
+  const Duration quick_;
+  Duration mean_{0};
+};
+
+}  // namespace dohle::messaging
