@@ -70,13 +70,21 @@ void read_records(benchmark::State& state) {
 }
 BENCHMARK(read_records)->ArgNames({"count", "crc"})->ArgsProduct({{1, 130, 8'000}, {0, 1}});
 
+// As the node does it. A plain batch of up to 1 MiB is validated on the node's thread, and has at most
+// 131,000 records.
 void validate(benchmark::State& state) {
   const auto count = state.range(0);
-  const Slice batch = sealed_batch(static_cast<std::size_t>(count), 100);
+  const Slice batch =
+      sealed_batch(static_cast<std::size_t>(count), static_cast<std::size_t>(state.range(1)));
   for (auto _ : state) benchmark::DoNotOptimize(validate_produced_batch(batch));
   state.SetItemsProcessed(state.iterations() * count);
 }
-BENCHMARK(validate)->ArgName("count")->Arg(1)->Arg(130)->Arg(8'000);
+BENCHMARK(validate)
+    ->ArgNames({"count", "size"})
+    ->Args({1, 100})
+    ->Args({130, 100})
+    ->Args({8'000, 100})
+    ->Args({131'000, 0});
 
 }  // namespace
 }  // namespace dohle::wire

@@ -674,8 +674,9 @@ class DOHLE_API Broker {
   /// synchronous publish also the failure of the message.
   Result<Delivery> publish(std::string_view topic, Message message, PublishOptions options = {});
   /// Publishes text or bytes as they are: under the codec "raw".
-  Result<Delivery> publish(std::string_view topic, std::string_view body,
-                           PublishOptions options = {});
+  Result<Delivery> publish(std::string_view topic, std::string_view body, PublishOptions options);
+  /// The same with the Broker's options alone, which costs least.
+  Result<Delivery> publish(std::string_view topic, std::string_view body);
   /// Publishes a value through a codec of its type: the one that body_codec or codec names, else
   /// the first. Errors: also codec_failed; configuration for a name that is none of the type's.
   template <messaging::TypedValue T>

@@ -188,6 +188,12 @@ Result<Delivery> Broker::publish(std::string_view topic, Message message, Publis
   return inside_->publish(topic, std::move(message), options);
 }
 
+Result<Delivery> Broker::publish(std::string_view topic, std::string_view body) {
+  if (auto usable = check(inside_.get()); !usable) return fail(usable.error());
+  if (inside_->publishes_plainly()) return inside_->publish_plainly(topic, body);
+  return publish(topic, body, PublishOptions());
+}
+
 Result<Delivery> Broker::publish(std::string_view topic, std::string_view body,
                                  PublishOptions options) {
   if (auto usable = check(inside_.get()); !usable) return fail(usable.error());

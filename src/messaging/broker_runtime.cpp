@@ -116,6 +116,9 @@ void BrokerRuntime::take_options(kafka::BrokerOptions options) {
       options_.error_handler, messaging::split_logger(options_),
       metrics_ ? metrics_ : std::make_shared<telemetry::Registry>());
   publish_middlewares_ = uninjected_middlewares_ = options_.publish_middlewares;
+  const bool is_raw = options_.codec.empty() || options_.codec == codec_names<std::string>[0].name;
+  publishes_plainly_ = options_.async && is_raw && !options_.content_type && !options_.tracer &&
+                       publish_middlewares_.empty();
   if (!options_.tracer) return;
   publish_middlewares_.insert(publish_middlewares_.begin(), trace_publishes(tracing(), true));
   uninjected_middlewares_.insert(uninjected_middlewares_.begin(),
@@ -276,6 +279,11 @@ Result<Delivery> BrokerRuntime::publish(std::string_view topic, Message message,
 Result<Delivery> BrokerRuntime::publish(std::string_view topic, std::string_view body,
                                         const PublishOptions& options) {
   return counted([&] { return publish_body(topic, body, options); });
+}
+
+Result<Delivery> BrokerRuntime::publish_plainly(std::string_view topic, std::string_view body) {
+  static const PublishOptions none;
+  return counted([&] { return pass_on(topic, Record{.value = as_bytes(body)}, none, nullptr); });
 }
 
 Result<Delivery> BrokerRuntime::publish_message(std::string_view topic, Message message,

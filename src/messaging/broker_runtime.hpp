@@ -43,6 +43,11 @@ class BrokerRuntime : public std::enable_shared_from_this<BrokerRuntime> {
   Result<void> apply(const std::vector<BrokerOption>& changes);
   Result<void> connect(std::chrono::milliseconds timeout);
   Result<Delivery> publish(std::string_view topic, Message message, const PublishOptions& options);
+  /// Whether the Broker's options leave a publish of bytes without options of its own as it is:
+  /// asynchronous, without a middleware and a header.
+  [[nodiscard]] bool publishes_plainly() const { return publishes_plainly_; }
+  /// Such a publish.
+  Result<Delivery> publish_plainly(std::string_view topic, std::string_view body);
   Result<Delivery> publish(std::string_view topic, std::string_view body,
                            const PublishOptions& options);
   std::vector<Result<Delivery>> publish(std::string_view topic, std::span<const Message> messages,
@@ -169,6 +174,7 @@ class BrokerRuntime : public std::enable_shared_from_this<BrokerRuntime> {
   /// Null if nothing is counted. init replaces it, under mutex_.
   std::shared_ptr<telemetry::Registry> metrics_;
   std::optional<PublishCounters> publish_counters_;
+  bool publishes_plainly_ = false;
   std::vector<PublishMiddleware> publish_middlewares_;
   /// The same, for publishes whose headers tracing leaves alone.
   std::vector<PublishMiddleware> uninjected_middlewares_;

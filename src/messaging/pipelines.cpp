@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "base/name_slot.hpp"
 #include "client/produce/producer_group.hpp"
 #include "client/produce/record_sender.hpp"
 #include "client/produce/send_with.hpp"
@@ -84,7 +85,7 @@ Pipelines::Handle Pipelines::find(const PipelineKey& key, std::string_view topic
     std::weak_ptr<Pipeline> pipeline;
   };
   thread_local std::array<Known, 16> known;
-  Known& slot = known[std::hash<std::string_view>{}(topic) % known.size()];
+  Known& slot = known[name_slot(topic, known.size())];
   if (slot.serial == serial_ && slot.topic == topic && slot.key == key) {
     if (auto found = slot.pipeline.lock()) return found;
   }

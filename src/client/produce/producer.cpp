@@ -6,6 +6,7 @@
 #include <array>
 #include <utility>
 
+#include "base/name_slot.hpp"
 #include "client/cluster/handle_access.hpp"
 #include "client/cluster/waiter.hpp"
 #include "client/produce/make_producer.hpp"
@@ -438,7 +439,7 @@ Result<NamedTopic> topic_by_name(RecordIntake* intake, std::string_view name,
     std::weak_ptr<client::IntakeTopic> topic;
   };
   thread_local std::array<Known, 16> known;
-  Known& slot = known[std::hash<std::string_view>{}(name) % known.size()];
+  Known& slot = known[name_slot(name, known.size())];
   if (slot.producer == intake && slot.name == name) {
     if (auto topic = slot.topic.lock()) return NamedTopic{std::move(topic), terms};
   }
