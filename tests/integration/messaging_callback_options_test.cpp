@@ -49,6 +49,20 @@ class SubscriptionCallback : public Options {
     EXPECT_TRUE(made) << made.error().to_string();
     return std::move(*made);
   }
+  /// Its handler keeps each event, and all are acknowledged when partitions are revoked.
+  Subscriber keep_until_revoked() {
+    return read(
+        [this](RawEvent event) {
+          const std::lock_guard lock(mutex_);
+          kept_.push_back(std::move(event));
+          lines_.add("kept");
+        },
+        {.group_id = "g", .auto_ack = false, .on_revoked = [this](std::span<const TopicPartition>) {
+           const std::lock_guard lock(mutex_);
+           for (RawEvent& each : kept_) EXPECT_TRUE(each.ack());
+           kept_.clear();
+         }});
+  }
   std::optional<std::int64_t> committed(std::int32_t partition) {
     const auto offsets = broker_->client()->admin().group_offsets("g");
     EXPECT_TRUE(offsets) << offsets.error().to_string();
@@ -57,6 +71,10 @@ class SubscriptionCallback : public Options {
     }
     return std::nullopt;
   }
+
+ private:
+  std::mutex mutex_;
+  std::vector<RawEvent> kept_;
 };
 
 TEST_F(SubscriptionCallback, on_assigned_is_called_before_the_first_message) {
@@ -181,18 +199,7 @@ TEST_F(SubscriptionCallback, names_no_partitions_of_retry_topics) {
 
 TEST_F(SubscriptionCallback, on_revoked_may_acknowledge_what_is_then_committed) {
   connect();
-  std::mutex mutex;
-  std::vector<RawEvent> kept;
-  auto reader = read(
-      [&](RawEvent event) {
-        const std::lock_guard lock(mutex);
-        kept.push_back(std::move(event));
-        lines_.add("kept");
-      },
-      {.group_id = "g", .auto_ack = false, .on_revoked = [&](std::span<const TopicPartition>) {
-         const std::lock_guard lock(mutex);
-         for (RawEvent& each : kept) EXPECT_TRUE(each.ack());
-       }});
+  auto reader = keep_until_revoked();
   for (const char* text : {"a", "b", "c"}) store(text, 1);
   ASSERT_TRUE(lines_.wait_for(3));
   EXPECT_NE(committed(1), 3);
@@ -202,19 +209,7 @@ TEST_F(SubscriptionCallback, on_revoked_may_acknowledge_what_is_then_committed) 
 
 TEST_F(SubscriptionCallback, on_revoked_of_a_rebalance_may_acknowledge_what_is_then_committed) {
   connect();
-  std::mutex mutex;
-  std::vector<RawEvent> kept;
-  auto reader = read(
-      [&](RawEvent event) {
-        const std::lock_guard lock(mutex);
-        kept.push_back(std::move(event));
-        lines_.add("kept");
-      },
-      {.group_id = "g", .auto_ack = false, .on_revoked = [&](std::span<const TopicPartition>) {
-         const std::lock_guard lock(mutex);
-         for (RawEvent& each : kept) EXPECT_TRUE(each.ack());
-         kept.clear();
-       }});
+  const auto reader = keep_until_revoked();
   store("a", 0);
   ASSERT_TRUE(lines_.wait_for(1));
   auto other = read([this](RawEvent) { lines_.add("again"); }, {.group_id = "g"});
