@@ -1,8 +1,11 @@
 // A member of group "billing" on topic "orders" whose handlers fail, and of group "answering" on
 // topic "questions", whose requests it answers, for messaging_faults_test.cpp.
-//   failing_member SERVERS
+//   failing_member SERVERS HISTORY
 // It prints "done NUMBER" when a handler succeeds. Numbers that 5 divides always fail, and those
-// that 3 divides at the first attempt. It runs until it is killed.
+// that 3 divides at the first attempt. To the file HISTORY it adds lines for
+// fault/redeliveries.hpp. It runs until it is killed.
+#include <fcntl.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -21,15 +24,41 @@ using namespace std::chrono_literals;
   std::exit(1);
 }
 
+/// In one call, so that no line is torn when the process is killed.
+void write_line(int file, const std::string& line) {
+  const std::string whole = line + "\n";
+  if (::write(file, whole.data(), whole.size()) != static_cast<ssize_t>(whole.size())) std::exit(1);
+}
+
+/// What the handlers of this process do, and when it gets partitions.
+class History {
+ public:
+  explicit History(const char* path) : file_(::open(path, O_WRONLY | O_APPEND | O_CLOEXEC)) {
+    if (file_ < 0) std::exit(1);
+  }
+  void handled(const std::string& group, const dohle::RawEvent& event) const {
+    write_line(file_, "handled " + group + " " + std::string(event.topic()) + " " +
+                          std::to_string(event.partition().value) + " " +
+                          std::to_string(event.offset().value) + " " +
+                          std::to_string(event.attempt()) + " " +
+                          std::string(event.body().value_or("")) + " " + member_);
+  }
+  void assigned(const std::string& group) const {
+    write_line(file_, "assigned " + group + " " + member_);
+  }
+
+ private:
+  const int file_;
+  const std::string member_ = std::to_string(::getpid());
+};
+
 dohle::Result<void> handle(const dohle::RawEvent& event) {
   const std::string text(event.body().value_or(""));
   const int number = std::atoi(text.c_str());
   if (number % 5 == 0 || (number % 3 == 0 && event.attempt() == 1)) {
     return dohle::fail(dohle::Error::client(dohle::Errc::handler_failed, "not that one"));
   }
-  const std::string line = "done " + text + "\n";
-  // One call, so that no line is torn when the process is killed.
-  if (::write(STDOUT_FILENO, line.data(), line.size()) < 0) std::exit(1);
+  write_line(STDOUT_FILENO, "done " + text);
   return {};
 }
 
@@ -44,7 +73,8 @@ dohle::Subscriber until_it_is_made(auto make) {
 }  // namespace
 
 int main(int count, char** words) {
-  if (count != 2) return 2;
+  if (count != 3) return 2;
+  const History history(words[2]);
   auto broker = dohle::kafka::new_broker({.addresses = {words[1]},
                                           .max_wait = 20ms,
                                           .error_handler = [](const dohle::Failure&) {},
@@ -53,23 +83,33 @@ int main(int count, char** words) {
   // The server may be down just now.
   while (!broker->connect(10s)) continue;
   const auto reader = until_it_is_made([&] {
-    return broker->subscribe("orders", [](dohle::RawEvent event) { return handle(event); },
+    return broker->subscribe("orders",
+                             [&history](dohle::RawEvent event) {
+                               history.handled("billing", event);
+                               return handle(event);
+                             },
                              {.group_id = "billing",
                               .group_instance_id = "one",
                               .concurrency = 4,
                               .max_retries = 0,
                               .retry_topics = {50ms, 100ms},
+                              .on_assigned = [&history](auto) { history.assigned("billing"); },
                               .failure_policy = dohle::FailurePolicy::dead_letter,
                               .session_timeout = 10s});
   });
   const auto responder = until_it_is_made([&] {
-    return broker->reply<std::string>("questions",
-                                      [](const std::string& question) { return question + "!"; },
-                                      {.group_id = "answering",
-                                       .group_instance_id = "one",
-                                       .concurrency = 4,
-                                       .max_retries = 1'000'000,
-                                       .session_timeout = 10s});
+    return broker->reply<std::string>(
+        "questions",
+        [&history](const std::string& question, const dohle::RawEvent& event) {
+          history.handled("answering", event);
+          return question + "!";
+        },
+        {.group_id = "answering",
+         .group_instance_id = "one",
+         .concurrency = 4,
+         .max_retries = 1'000'000,
+         .on_assigned = [&history](auto) { history.assigned("answering"); },
+         .session_timeout = 10s});
   });
   for (;;) ::pause();
 }

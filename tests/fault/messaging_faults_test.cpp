@@ -1,14 +1,19 @@
 // Retry topics, dead letters, request and reply while members, nodes and connections end at any
 // time: every message is handled, or becomes a dead letter if its handler always fails; messages of
-// a key are handled in order; every request gets its reply. scripts/kills runs more rounds.
+// a key are handled in order; every request gets its reply; only messages that were not committed
+// are handled again, once after each end. scripts/kills runs more rounds.
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <fstream>
 #include <future>
@@ -22,10 +27,13 @@
 #include <utility>
 #include <vector>
 
+#include "base/descriptor.hpp"
+#include "dohle/client.hpp"
 #include "dohle/kafka.hpp"
 #include "dohle/node.hpp"
 #include "fault/node_process.hpp"
 #include "fault/pace.hpp"
+#include "fault/redeliveries.hpp"
 #include "integration/relay.hpp"
 
 namespace dohle::fault {
@@ -53,13 +61,17 @@ bool is_good(int number) {
   return number % 5 != 0 && number % 3 != 0;
 }
 
+int open_to_append(const std::string& path) {
+  return ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+}
+
 /// The program failing_member as a child process. The destructor kills it.
 class Member {
  public:
-  Member(const std::string& servers, const std::string& printed) {
-    std::string program = DOHLE_FAILING_MEMBER, address = servers;
-    char* const words[] = {program.data(), address.data(), nullptr};
-    const int out = ::open(printed.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  Member(const std::string& servers, const std::string& printed, const std::string& history) {
+    std::string program = DOHLE_FAILING_MEMBER, address = servers, file = history;
+    char* const words[] = {program.data(), address.data(), file.data(), nullptr};
+    const int out = open_to_append(printed);
     pid_ = ::fork();
     if (pid_ == 0) {
       ::prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -69,9 +81,12 @@ class Member {
     }
     ::close(out);
   }
-  ~Member() {
+  ~Member() { kill(); }
+  void kill() {
+    if (pid_ <= 0) return;
     ::kill(pid_, SIGKILL);
     ::waitpid(pid_, nullptr, 0);
+    pid_ = 0;
   }
   Member(const Member&) = delete;
   Member& operator=(const Member&) = delete;
@@ -82,6 +97,11 @@ class Member {
 
 class MessagingFaults : public testing::Test {
  protected:
+  void SetUp() override {
+    // Members only add to it.
+    history_ = Descriptor(open_to_append(history()));
+    ASSERT_TRUE(history_.is_open());
+  }
   void start_node() {
     const std::string at = port_ == 0 ? "127.0.0.1:0" : "127.0.0.1:" + std::to_string(port_);
     node_ =
@@ -120,6 +140,55 @@ class MessagingFaults : public testing::Test {
   }
   [[nodiscard]] std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
   [[nodiscard]] std::string printed() const { return (scratch_ / "printed").string(); }
+  [[nodiscard]] std::string history() const { return (scratch_ / "history").string(); }
+  [[nodiscard]] std::unique_ptr<Member> member_at(const std::string& servers) const {
+    return std::make_unique<Member>(servers, printed(), history());
+  }
+
+  // The history, for fault/redeliveries.hpp.
+
+  /// Adds a line.
+  void note(const std::string& line) const {
+    const std::string whole = line + "\n";
+    ASSERT_EQ(::write(history_.number(), whole.data(), whole.size()),
+              static_cast<ssize_t>(whole.size()));
+  }
+  /// Notes what the groups have committed. Returns the sums of their offsets.
+  [[nodiscard]] std::map<std::string, std::int64_t> note_commits() {
+    std::map<std::string, std::int64_t> sums;
+    for (const std::string group : {"billing", "answering"}) {
+      const auto found = broker_->client()->admin().group_offsets(group, {.timeout = patience});
+      if (!found) {
+        ADD_FAILURE() << found.error().to_string();
+        continue;
+      }
+      for (const GroupOffset& each : *found) {
+        note("committed " + group + " " + each.partition.topic + " " +
+             std::to_string(each.partition.partition.value) + " " +
+             std::to_string(each.offset.value));
+        sums[group] += each.offset.value;
+      }
+    }
+    return sums;
+  }
+  /// A kill or cut is about to happen. Those before are over once both groups have committed since.
+  void note_begin(const std::string& what) {
+    auto now = note_commits();
+    if (now["billing"] > mended_["billing"] && now["answering"] > mended_["answering"])
+      note("over");
+    note("begins " + what);
+  }
+  /// Servers and connections are there again.
+  void note_mended() { mended_ = note_commits(); }
+  void check_redeliveries() const {
+    Redeliveries judge;
+    std::ifstream lines(history());
+    judge.read(lines);
+    EXPECT_THAT(judge.complaints(), testing::IsEmpty());
+    EXPECT_GE(judge.handlings(), static_cast<std::size_t>(published_) + replies_.size());
+    RecordProperty("handled", static_cast<int>(judge.handlings()));
+    RecordProperty("handled_again", static_cast<int>(judge.again()));
+  }
 
   /// Publishes the next messages and requests; each is stored sooner or later.
   void publish() {
@@ -206,9 +275,13 @@ class MessagingFaults : public testing::Test {
     EXPECT_EQ(dead, expected_dead);
     check_order();
     check_replies();
+    check_redeliveries();
   }
 
   ScratchDirectory scratch_;
+  Descriptor history_;
+  /// What the groups had committed after the last kill or cut.
+  std::map<std::string, std::int64_t> mended_;
   std::uint16_t port_ = 0;
   std::unique_ptr<NodeProcess> node_;
   std::optional<Node> near_node_;
@@ -223,23 +296,29 @@ TEST_F(MessagingFaults, LoseNothingWhenTheMemberIsKilled) {
   start_node();
   connect();
   for (int round = 0; round < rounds(); ++round) {
-    const Member member(address(), printed());
+    const auto member = member_at(address());
     publish();
     handle_some();
+    note_begin("the member was killed");
+    member->kill();
+    note_mended();
+    note("over");
   }
-  const Member last(address(), printed());
+  const auto last = member_at(address());
   check_all();
 }
 
 TEST_F(MessagingFaults, LoseNothingWhenTheNodeIsKilled) {
   start_node();
   connect();
-  const Member member(address(), printed());
+  const auto member = member_at(address());
   for (int round = 0; round < rounds(); ++round) {
     publish();
     handle_some();
+    note_begin("the node was killed");
     node_->kill();
     start_node();
+    note_mended();
   }
   check_all();
 }
@@ -248,11 +327,22 @@ TEST_F(MessagingFaults, LoseNothingWhenConnectionsAreCut) {
   Relay relay(0);
   start_relayed_node(relay);
   connect();
-  const Member member("127.0.0.1:" + std::to_string(relay.port()), printed());
+  const auto member = member_at("127.0.0.1:" + std::to_string(relay.port()));
   for (int round = 0; round < rounds(); ++round) {
     publish();
     handle_some();
+    note_begin("the connections were cut");
+    std::size_t before = 0;
+    ASSERT_TRUE(relay.wait_until(
+        [&](const auto& seen) {
+          before = seen.size();
+          return true;
+        },
+        patience));
     relay.cut();
+    // The member dials again.
+    ASSERT_TRUE(relay.wait_until([&](const auto& seen) { return seen.size() > before; }, patience));
+    note_mended();
   }
   check_all();
 }
