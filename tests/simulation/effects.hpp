@@ -61,6 +61,10 @@ inline constexpr std::string_view batched = "batch of messages";
 inline constexpr std::string_view filtered = "message left out by a filter";
 inline constexpr std::string_view paused = "subscription paused";
 inline constexpr std::string_view sought_back = "subscription sought an offset";
+inline constexpr std::string_view topic_added = "topic added to a pattern";
+inline constexpr std::string_view topic_deleted = "topic deleted under a pattern";
+inline constexpr std::string_view topic_made_again = "topic of a pattern made again";
+inline constexpr std::string_view matched_retried = "message of a pattern retried";
 inline constexpr std::string_view timed_out = "call ran out of time";
 inline constexpr std::string_view of_handles[] = {record_failed,
                                                   joined,
@@ -81,6 +85,10 @@ inline constexpr std::string_view of_handles[] = {record_failed,
                                                   filtered,
                                                   paused,
                                                   sought_back,
+                                                  topic_added,
+                                                  topic_deleted,
+                                                  topic_made_again,
+                                                  matched_retried,
                                                   timed_out};
 }  // namespace effect
 

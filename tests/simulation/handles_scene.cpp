@@ -10,9 +10,12 @@
 #include "sim/machine.hpp"
 #include "sim/threads.hpp"
 #include "sim/world.hpp"
+#include "simulation/matched.hpp"
+#include "simulation/matching.hpp"
 #include "simulation/observer.hpp"
 #include "simulation/publishing.hpp"
 #include "simulation/reading.hpp"
+#include "simulation/remaking.hpp"
 #include "simulation/running_node.hpp"
 #include "simulation/sending.hpp"
 #include "simulation/subscribing.hpp"
@@ -75,6 +78,16 @@ void schedule_all_faults(sim::World& world) {
   others.server = "node";
   others.stream = "faults of the others";
   sim::schedule_faults(world, others);
+  // Of their own, so that the others meet theirs as often as before.
+  sim::FaultPlan matching = others;
+  matching.mean_gap = 7s;
+  matching.machines = {"matching", "matching-2", "remaking"};
+  matching.stream = "faults of those with a pattern";
+  sim::schedule_faults(world, matching);
+}
+
+MatchingHabits draw_matching_habits(SeededRandom random) {
+  return {.starts_at_end = random.below(2) == 0, .has_retry_topics = random.below(2) == 0};
 }
 
 class HandlesScene {
@@ -96,6 +109,9 @@ class HandlesScene {
     publishing_.start();
     subscribing_.start();
     subscribing_too_.start();
+    matching_.start();
+    matching_too_.start();
+    remaking_.start();
     watching_.start();
     schedule_all_faults(world_);
     world_.run_for(load_time);
@@ -170,6 +186,7 @@ class HandlesScene {
     for (std::size_t i = 0; i < partitions; ++i) {
       workers_.handlings.settle(PartitionId{static_cast<std::int32_t>(i)}, jobs_log[i].size());
     }
+    matched_.settle();
     if (!workers_.awaited.empty()) {
       const auto& [partition, offset] = *workers_.awaited.begin();
       played_.complaints.add(std::to_string(workers_.awaited.size()) +
@@ -177,7 +194,8 @@ class HandlesScene {
                              "partition " +
                              std::to_string(partition) + " at " + std::to_string(offset));
     }
-    played_.effects.add(effect::handled_again, group_.again() + workers_.handlings.again());
+    played_.effects.add(effect::handled_again,
+                        group_.again() + workers_.handlings.again() + matched_.again());
   }
 
   HandlesPlayed played_;
@@ -203,6 +221,11 @@ class HandlesScene {
   Publishing publishing_{stage_, jobs_, partitions};
   Subscribing subscribing_{stage_, "subscribing", workers_};
   Subscribing subscribing_too_{stage_, "subscribing-2", workers_};
+  const MatchingHabits matching_habits_ = draw_matching_habits(world_.stream("patterns"));
+  Matched matched_{played_.complaints};
+  Matching matching_{stage_, "matching", matching_habits_, matched_};
+  Matching matching_too_{stage_, "matching-2", matching_habits_, matched_};
+  Remaking remaking_{stage_, matched_, matching_habits_.starts_at_end ? std::size_t{2} : 0};
   Watching watching_{stage_, group_, workers_.handlings};
 };
 

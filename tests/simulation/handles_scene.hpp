@@ -22,9 +22,10 @@ struct HandlesPlayed {
   bool is_stuck = false;
 };
 
-/// Plays one seed: a node with two topics; a producer with two threads, two members of a group, a
-/// publisher, a subscriber and an administrator, each in a process of its own. `trace` gets a line
-/// per event; if empty, no lines are made.
+/// Plays one seed: a node with two topics, and others that come and go; a producer with two
+/// threads, two members of a group, a publisher, two subscribers to a topic and two to a pattern,
+/// an application that creates and deletes topics, and an administrator, each in a process of its
+/// own. `trace` gets a line per event; if empty, no lines are made.
 [[nodiscard]] HandlesPlayed play_handles(std::uint64_t seed,
                                          std::function<void(std::string_view)> trace);
 
