@@ -44,11 +44,11 @@ namespace kafka {
 struct BrokerOptions;
 }
 
-/// Sets fields of the broker's options; made by the `with_*` functions.
+/// Sets fields of the broker's options. The `with_*` functions make it.
 using BrokerOption = std::function<void(kafka::BrokerOptions&)>;
 
-/// A failure that no call could return. Its views, and `event`, are valid while the error handler
-/// runs; to keep the event, move it out.
+/// A failure that no call could return. Its views and `event` are valid while the error handler
+/// runs. To keep the event, move it out.
 struct Failure {
   /// The kinds of failures.
   enum class Kind : std::uint8_t {
@@ -56,9 +56,10 @@ struct Failure {
     handler,       ///< a handler failed, retries in place included, or left an event unacknowledged
     delivery,      ///< a published message was not stored, and no handle or callback took the error
     subscription,  ///< a read or a commit failed; the subscription retries by itself
-    held,          ///< a failed message holds its partition: on its pause, then every minute
-    /// A failed message could not be stored in its retry topic or among the dead letters: the first
-    /// time, then every minute. It is tried again, and its partition waits.
+    held,          ///< a message holds its partition: at the pause, then every minute
+    /// A failed message could not be stored in its retry topic or in the topic for dead letters.
+    /// Reported the first time, then every minute. The library tries again, and the partition waits
+    /// meanwhile.
     redirect,
   };
   /// The kind of this failure.
@@ -78,17 +79,19 @@ struct Failure {
   RawEvent* event = nullptr;
 };
 
-/// Receives every failure that no call could return. Default: none; failures then become lines of
-/// the error logger, at most one per kind and second, with the number of suppressed ones. An
-/// exception that it throws is logged. Called on several threads at a time: on the subscription's
-/// threads and on the thread that called nack or next; for failed deliveries and refused commits on
-/// the client's own thread, where it must not block; for failed deliveries also on the thread that
-/// destroys the last Delivery.
+/// Receives every failure that no call could return. Default: none; failures are then logged by the
+/// error logger, at most one line per kind and second, with the number of suppressed failures. An
+/// exception that it throws is logged.
+///
+/// Thread safety: called on several threads at a time. It runs on the subscription's threads and on
+/// the thread that called nack or next. For failed deliveries and refused commits it runs on the
+/// client's own thread, where it must not block. For failed deliveries it also runs on the thread
+/// that destroys the last Delivery.
 using ErrorHandler = std::function<void(const Failure&)>;
 
-/// The treatment of a message that cannot be decoded, or whose handler failed in all its attempts:
-/// the retries in place and then the retry topics, if there are any. The error handler is called
-/// once for it.
+/// The treatment of a message that cannot be decoded, or whose handler failed in all attempts. The
+/// attempts are the retries in place and then the retry topics, if there are any. The error handler
+/// is called once for the message.
 enum class FailurePolicy : std::uint8_t {
   /// The message stays pending until the error handler acknowledges it. Later messages of its
   /// partition are handled but not committed, so the message is delivered again after a restart or
@@ -97,37 +100,37 @@ enum class FailurePolicy : std::uint8_t {
   /// The message counts as done. It is lost to this group.
   skip,
   /// The message is stored in the topic for dead letters, with acks=all, and then counts as done.
-  /// While that fails it is tried again, and its partition waits. Needs a group.
+  /// If storing fails, the library tries again, and the partition waits meanwhile. Needs a group.
   dead_letter,
   /// The subscription ends, and unsubscribe returns the failure. The message is not committed.
   stop,
 };
 
-/// What the program asks for one failure.
+/// What the library does with one failed message; returned by a FailureDecision.
 enum class FailureAction : std::uint8_t {
-  /// As the options say: retries in place, retry topics, failure_policy.
+  /// Follows the options: retries in place, then retry topics, then failure_policy.
   retry,
-  /// As the FailurePolicy of that name, at once.
+  /// Applies the FailurePolicy of that name at once.
   hold,
-  /// As the FailurePolicy of that name, at once.
+  /// Applies the FailurePolicy of that name at once.
   skip,
-  /// As the FailurePolicy of that name, at once. failure_policy without a group.
+  /// Applies the FailurePolicy of that name at once. Without a group, failure_policy applies.
   dead_letter,
-  /// As the FailurePolicy of that name, at once.
+  /// Applies the FailurePolicy of that name at once.
   stop,
 };
 
-/// Says what is to become of a message whose handling failed with `why`. Called for each failure on
-/// the thread on which it happened, several at a time. An exception that it throws is reported, and
-/// counts as FailureAction::retry.
+/// Decides what the library does with a message whose handling failed with `why`. Called for each
+/// failure on the thread on which it happened, on several threads at a time. An exception that it
+/// throws is reported to the error handler, and counts as FailureAction::retry.
 using FailureDecision = std::function<FailureAction(const Error& why, const RawEvent& event)>;
 
-/// Hears of partitions of a subscription; see SubscribeOptions::on_assigned. The span, never empty,
-/// is valid while it runs.
+/// Receives partitions of a subscription; see SubscribeOptions::on_assigned. The span is never
+/// empty and is valid while the function runs.
 using PartitionsHandler = std::function<void(std::span<const TopicPartition> partitions)>;
 
-/// Says whether a message is to be handled. Called on the threads of the subscription, several at a
-/// time.
+/// Returns true if a message is to be handled. Called on the threads of the subscription, several
+/// at a time.
 using EventFilter = std::function<bool(const RawEvent& event)>;
 
 /// Marks the error of a handler as permanent: the message is not retried, and failure_policy
@@ -138,7 +141,8 @@ using EventFilter = std::function<bool(const RawEvent& event)>;
 
 /// A message that holds its partition.
 struct HeldMessage {
-  /// The subscription's topic, or its retry topic that the message is from.
+  /// The topic that the message was read from: one of the subscription's topics or of its retry
+  /// topics.
   std::string topic;
   /// The partition that it holds.
   PartitionId partition;
@@ -148,7 +152,7 @@ struct HeldMessage {
   Error reason;
 };
 
-/// How far reading is behind, in one partition.
+/// How far reading is behind in one partition.
 struct PartitionLag {
   /// The partition.
   PartitionId partition;
@@ -161,7 +165,7 @@ struct PartitionLag {
 /// How far the reading of a subscription is behind the end of its topics. Messages that wait for a
 /// handler, at most queue_capacity, count as read.
 struct ReadLag {
-  /// The subscription's topic; as Topics::to_string of several and of a pattern.
+  /// The subscription's topic. For several topics or a pattern, the text of Topics::to_string.
   std::string topic;
   /// The subscription's group; empty without one.
   std::string group_id;
@@ -177,8 +181,8 @@ struct ReadLag {
   }
 };
 
-/// Receives the lag of a subscription. Called on the thread that reads for the subscription, which
-/// reads nothing meanwhile. An exception that it throws is logged.
+/// Receives the lag of a subscription. Called on the thread that reads for the subscription; that
+/// thread reads nothing meanwhile. An exception that it throws goes to the error handler.
 using ReadLagHandler = std::function<void(const ReadLag&)>;
 
 /// Passes one message on; the innermost handler gives it to the producer.
@@ -186,7 +190,7 @@ using PublishHandler = std::function<Result<Delivery>(std::string_view topic, Me
 /// Wraps a publish: it may change the message, refuse it with an error, or look at the result.
 /// Called for each publish, on the publishing threads, several at a time. `next` never throws: an
 /// exception of an inner middleware becomes the error that `next` returns (Errc::handler_failed).
-/// An exception of the outermost becomes the error that publish returns.
+/// An exception of the outermost middleware becomes the error that publish returns.
 using PublishMiddleware = std::function<PublishHandler(PublishHandler next)>;
 
 /// The options of one call of publish. A Message's own key, partition and timestamp take precedence
@@ -194,15 +198,15 @@ using PublishMiddleware = std::function<PublishHandler(PublishHandler next)>;
 struct PublishOptions {
   /// The message's key. If absent, the message has no key.
   std::optional<std::string> key = {};
-  /// Default: none. Encodes the key in place of `key`; with_key sets it to a codec of the key's
-  /// type. Its error is that of publish. Called by each publish whose message has no key itself.
+  /// Default: none. Encodes the key in place of `key`. with_key sets it to a codec of the key's
+  /// type. publish returns its error. Called by each publish whose message has no key of its own.
   std::function<Result<void>(const CodecContext&, std::string& into)> key_encoder = nullptr;
-  /// Default: empty, as `BrokerOptions::codec`. The name of the codec of the body; any other name
-  /// than those of the type's Codecs is an error of publish. Not with a Message, whose body is
-  /// bytes.
+  /// Default: empty, `BrokerOptions::codec` applies. The name of the codec that encodes the body.
+  /// publish refuses a name that none of the type's Codecs has. Not allowed with a Message, whose
+  /// body is bytes.
   std::string body_codec = {};
-  /// As `BrokerOptions::content_type`. If absent, the broker's. Not true with a Message, whose
-  /// headers are its own.
+  /// As `BrokerOptions::content_type`. If absent, the broker's value applies. True is not allowed
+  /// with a Message, which has headers of its own.
   std::optional<bool> content_type = {};
   /// Default: none. These headers are appended to the message's own.
   std::vector<Header> headers = {};
@@ -211,45 +215,47 @@ struct PublishOptions {
   PartitionId partition = {};
   /// The message's timestamp. Default: none, the time of the call.
   Timestamp timestamp = {};
-  /// An offset for the caller's own use: middlewares see it at the message. Default: none. The
-  /// server assigns the real one.
+  /// Default: none. An offset for the caller's own use. Middlewares see it in the message. The
+  /// server assigns the real offset.
   Offset offset = {};
-  /// As `BrokerOptions::balancer`. If absent, the broker's.
+  /// As `BrokerOptions::balancer`. If absent, the broker's value applies.
   std::optional<kafka::Balancer> balancer = {};
-  /// As `BrokerOptions::async`. If absent, the broker's.
+  /// As `BrokerOptions::async`. If absent, the broker's value applies.
   std::optional<bool> async = {};
-  /// How long the message may take. If absent, the delivery timeout (120 s). 0 to 1 day.
+  /// How long the message may take. If absent, the delivery timeout applies (120 s). 0 to 1 day.
   ///
-  /// A synchronous publish waits for this time; with 0 it does not wait. The message then stays
-  /// under way, and the error says that it is possibly stored. An asynchronous publish (1 ms at
-  /// least) uses a producer of its own for each value, see required_acks: a message that was not
-  /// sent by then fails, and one that was sent fails as possibly stored.
+  /// A synchronous publish waits at most for this time. With 0 it does not wait. If the time
+  /// expires, the message stays under way, and the error says that it is possibly stored.
+  ///
+  /// For an asynchronous publish the least value is 1 ms. Each value then uses a producer of its
+  /// own, see required_acks. A message that was not sent within this time fails. One that was sent
+  /// but not acknowledged fails as possibly stored.
   std::optional<std::chrono::milliseconds> timeout = {};
-  /// As `BrokerOptions::required_acks`. If absent, the broker's. Each value uses a producer of its
-  /// own, without idempotence unless it is `all`; there is no order between messages of different
-  /// producers.
-  /// A broker has at most 16 combinations of acks, attempts and timeout; publish refuses the next
-  /// with a list of them.
+  /// As `BrokerOptions::required_acks`. If absent, the broker's value applies. Each value uses a
+  /// producer of its own. Only the producer for `all` is idempotent. Messages of different
+  /// producers have no order. A broker has at most 16 combinations of acks, attempts and timeout;
+  /// publish refuses a further one, and the error lists the 16.
   std::optional<Acks> required_acks = {};
-  /// As `BrokerOptions::publish_max_attempts`. If absent, the broker's.
+  /// As `BrokerOptions::publish_max_attempts`. If absent, the broker's value applies.
   std::optional<std::int32_t> max_attempts = {};
   /// Default: none. Receives the outcome on the client's thread, exactly once if publish succeeds.
   /// It must not block; an exception that it throws is logged. The Delivery that publish returns is
   /// then empty. Needs an asynchronous publish.
   std::function<void(const Result<Receipt>&)> callback = nullptr;
   /// Default: true, a Broker with a tracer replaces the headers traceparent, tracestate and baggage
-  /// by those of the message's `send` span. If false, the headers stay as they are.
+  /// with those of the message's `send` span. If false, the headers stay as they are.
   bool inject_trace = true;
-  /// Middlewares inside the broker's own; the first is the outermost.
+  /// Default: none. Middlewares that run inside the broker's own. The first is the outermost.
   std::vector<PublishMiddleware> middlewares = {};
 };
 
-/// Sets fields of PublishOptions; made by the `with_*` functions.
+/// Sets fields of PublishOptions. The `with_*` functions make it.
 using PublishOption = std::function<void(PublishOptions&)>;
 
-/// How a reply topic is created that does not exist.
+/// How a missing reply topic is created.
 struct ReplyTopicCreation {
-  /// Default: 1. -1: the cluster's own default. Requesters choose one partition each, by chance.
+  /// Default: 1. -1 means the cluster's own default. Each requester chooses one partition at
+  /// random.
   std::int32_t partitions = 1;
   /// Default: -1, the cluster's own default.
   std::int16_t replication_factor = -1;
@@ -258,24 +264,25 @@ struct ReplyTopicCreation {
 
 /// The options of one request. If an optional field is absent, the broker's value applies.
 struct RequestOptions {
-  /// As `BrokerOptions::request_timeout`. If absent, the broker's.
+  /// As `BrokerOptions::request_timeout`. If absent, the broker's value applies.
   std::optional<std::chrono::milliseconds> timeout = {};
-  /// As `BrokerOptions::reply_topic`. If absent, the broker's. A broker reads at most 16.
+  /// As `BrokerOptions::reply_topic`. If absent, the broker's value applies. A broker reads replies
+  /// from at most 16 topics.
   std::optional<std::string> reply_topic = {};
-  /// As `BrokerOptions::create_reply_topic`. If absent, the broker's.
+  /// As `BrokerOptions::create_reply_topic`. If absent, the broker's value applies.
   std::optional<ReplyTopicCreation> create_reply_topic = {};
-  /// Default: empty, `BrokerOptions::request_body_codec`. The name of the codec of the request's
-  /// body, as `PublishOptions::body_codec`.
+  /// Default: empty, `BrokerOptions::request_body_codec` applies. The name of the codec of the
+  /// request's body, as `PublishOptions::body_codec`.
   std::string body_codec = {};
   /// How the request is published. Its callback, async and body_codec are not allowed: a request
   /// waits for its reply.
   PublishOptions publish = {};
 };
 
-/// Sets fields of RequestOptions; made by the `with_*` functions.
+/// Sets fields of RequestOptions. The `with_*` functions make it.
 using RequestOption = std::function<void(RequestOptions&)>;
 
-/// What became of a Broker's requests and of the replies that it read and sent, since connect.
+/// Counts of a Broker's requests, and of the replies that it read and sent, since connect.
 struct RequestCounts {
   /// Requests that wait for their replies.
   std::size_t under_way = 0;
@@ -285,16 +292,16 @@ struct RequestCounts {
   std::uint64_t timed_out = 0;
   /// Ignored replies to requests of this Broker: they came after the deadline, or a second time.
   std::uint64_t late_replies = 0;
-  /// Ignored replies on the Broker's reply partitions to requests of others, also of requesters
-  /// that are gone.
+  /// Ignored replies to requests of other requesters, which use the same reply partitions. This
+  /// includes requesters that no longer run.
   std::uint64_t foreign_replies = 0;
   /// Requests that a reply handler of this Broker answered, also those answered with an error.
   std::uint64_t answered = 0;
   /// Requests that a reply handler answered with an error.
   std::uint64_t answered_with_error = 0;
-  /// Requests that were skipped since their deadline had passed.
+  /// Requests that were skipped because their deadline had passed.
   std::uint64_t expired = 0;
-  /// Replies that could not be stored, since the requester's topic or partition is gone.
+  /// Replies that could not be stored because the requester's topic or partition no longer exists.
   std::uint64_t undeliverable = 0;
 };
 
@@ -312,99 +319,107 @@ struct AutoCreateTopic {
 /// applies.
 struct SubscribeOptions {
   /// The group that shares the topic's partitions and stores the committed offsets. If absent, the
-  /// broker's. If that is empty too, there is no group: every partition is read and nothing is
-  /// committed.
+  /// broker's value applies. If that is empty too, there is no group: every partition is read and
+  /// nothing is committed.
   std::optional<std::string> group_id = {};
   /// Default: empty, dynamic membership. An id makes the membership static: a restart within the
   /// session timeout moves no partition.
   std::string group_instance_id = {};
   /// Default: true, the library acknowledges a message when its handler succeeds. If false, the
-  /// handler or the code that it moves the event to does. Without a group an acknowledgement only
-  /// frees memory.
+  /// handler acknowledges it, or the code to which the handler moved the event. Without a group an
+  /// acknowledgement only frees memory.
   bool auto_ack = true;
-  /// Default: 1. 1 to 1,000. Number of handlers that run at a time. Messages with equal keys, and
-  /// messages of one partition without a key, are handled one after the other in any case.
+  /// Default: 1. 1 to 1,000. Number of handlers that run at a time. Messages with equal keys are
+  /// always handled one after the other, and so are messages of one partition without a key.
   std::size_t concurrency = 1;
   /// Default: false. If true, messages without a key are handled in any order.
   bool unordered = false;
-  /// Of subscribe_batch alone. Default: 100. 1 to 100,000, and with concurrency at most 500,000 in
-  /// all batches together. The most messages of a batch, which is handled as soon as it has so
-  /// many. queue_capacity counts as at least the messages of two batches for each handler.
+  /// Default: 100. 1 to 100,000, and batch_size times concurrency is at most 500,000. The most
+  /// messages of a batch. A full batch is handled at once. A queue_capacity below two batches for
+  /// each handler is raised to that number. Allowed for subscribe_batch only.
   std::optional<std::size_t> batch_size = {};
-  /// Of subscribe_batch alone. Default: 100 ms. 0 to 1 day; with 0 a batch has the messages that
-  /// are there. The longest that a message waits for its batch to fill. It does not wait if no more
-  /// messages can come: at max_unacknowledged, or when its partition moves to another member.
+  /// Default: 100 ms. 0 to 1 day; with 0 a batch takes the messages that have arrived. The longest
+  /// time that a message waits for its batch to fill. A batch does not wait if no more messages can
+  /// come: at max_unacknowledged, or when its partition moves to another member. Allowed for
+  /// subscribe_batch only.
   std::optional<std::chrono::milliseconds> batch_interval = {};
   /// Default: 3. 0 to 1,000,000. How often a failed handler is called again for the same message
   /// before it goes to a retry topic or failure_policy applies. Later messages of the same key wait
-  /// meanwhile, and those of a few other keys that share its lane. Neither a message that cannot be
-  /// decoded nor a failure that is marked as `permanent` is retried.
+  /// meanwhile, and so do messages of a few other keys in the same lane. Neither a message that
+  /// cannot be decoded nor a failure that is marked as `permanent` is retried.
   int max_retries = 3;
   /// Default: 100 ms. 0 to 1 h. Wait before the first retry; it doubles up to max_retry_delay. Each
   /// wait is longer by up to a fifth, at random.
   std::chrono::milliseconds retry_delay{100};
-  /// Default: 1 s. 0 to 1 h. See retry_delay; a value below it counts as equal.
+  /// Default: 1 s. 0 to 1 h. See retry_delay. A value below retry_delay counts as equal to it.
   std::chrono::milliseconds max_retry_delay{1'000};
   /// Default: none. At most 20 delays of 1 ms to 30 days, each longer than the one before. A
   /// message whose retries in place failed is stored in the topic TOPIC.GROUP.retry.DELAY of the
-  /// first delay, with acks=all, and then counts as done; DELAY is as 500ms, 5s or 10m, and each
-  /// topic of a subscription to several has retry topics of its own. This subscription handles it
-  /// again once the delay has passed, at most a second and max_wait later, without retries in
-  /// place. The next delay is for the next failure; failure_policy is for the last. Handling is at
-  /// least once, and not in the order of keys. Needs a group.
+  /// first delay, with acks=all, and then counts as done. DELAY has the form 500ms, 5s or 10m. In a
+  /// subscription to several topics each topic has retry topics of its own. This subscription
+  /// handles the message again once the delay has passed, at most a second and max_wait later,
+  /// without retries in place. The next failure uses the next delay. After the last delay,
+  /// failure_policy applies. Messages are handled at least once, and not in the order of their
+  /// keys. Needs a group.
   ///
-  /// subscribe creates the topics unless they exist, with the partitions of the subscription's
-  /// topic, the cluster's replication, and a retention of a week or twice the delay. It refuses an
-  /// existing one whose retention is shorter than its delay, or that compacts. With a pattern that
-  /// is done before each topic is read, and a failure is one of the subscription: the topic is not
-  /// read, and tried again with each look for topics.
+  /// subscribe creates the retry topics unless they exist. They get the number of partitions of the
+  /// subscription's topic, the cluster's replication, and a retention of a week or twice the delay.
+  /// subscribe refuses an existing retry topic whose retention is shorter than its delay, or that
+  /// is compacted. With a pattern, the retry topics are created before each matching topic is read.
+  /// A failure is then reported as Failure::Kind::subscription. The topic is not read, and each
+  /// later search for topics tries again.
   std::vector<std::chrono::milliseconds> retry_topics = {};
-  /// Default: empty, TOPIC.GROUP. The beginning of the names of retry topics and of the one for
-  /// dead letters, which is TOPIC.GROUP.dlt. Subscriptions with other topics or groups must not
-  /// have the same; the topics of one subscription then share them.
+  /// Default: empty, TOPIC.GROUP. The names of the retry topics and of the topic for dead letters
+  /// begin with this prefix; the latter is PREFIX.dlt. Subscriptions with other topics or groups
+  /// must not use the same prefix. If it is set, all topics of the subscription share these topics.
   std::string retry_prefix = {};
-  /// Default: none. Decides what becomes of each failure. With a group, the topic for dead letters
-  /// is created as under FailurePolicy::dead_letter.
+  /// Default: none. Decides what the library does with each failed message. With a group, the topic
+  /// for dead letters is created as under FailurePolicy::dead_letter.
   FailureDecision failure_decision = nullptr;
-  /// Default: none. Called with each message before it is decoded and before the middlewares, again
-  /// for each retry. A message for which it returns false is not handled: it is acknowledged, also
-  /// with auto_ack off, and counted in dohle_filtered_messages_total. Its exception is a failure of
-  /// the message. A filtered message of a batch counts for batch_size.
+  /// Default: none. Called with each message before it is decoded and before the middlewares run,
+  /// and again for each retry. A message for which it returns false is not handled. That message is
+  /// acknowledged, even if auto_ack is false, and counted in dohle_filtered_messages_total. An
+  /// exception that the filter throws is a failure of the message. A filtered message counts for
+  /// batch_size.
   EventFilter filter = nullptr;
   /// Default: none. Called with partitions that the subscription starts to read, before it reads
-  /// them: those of the group's assignment, or without a group all, and later new ones.
+  /// them. With a group these are the assigned partitions. Without a group these are all
+  /// partitions, and later the partitions that are added.
   ///
-  /// This and the next three functions are called on the thread that reads for the subscription,
-  /// one at a time, which reads nothing meanwhile: each has to return within rebalance_timeout and
-  /// max_poll_interval. They name partitions of the subscription's topic, not of retry topics. They
-  /// may call the Subscriber's functions, which subscribe may not have returned yet at the first
-  /// call: `seek` and `pause` have their effect before the next message is read, and `unsubscribe`
-  /// only requests the end. An exception goes to the error handler (Failure::Kind::subscription).
+  /// This and the next three functions are called one at a time on the thread that reads for the
+  /// subscription; that thread reads nothing meanwhile. Each has to return within rebalance_timeout
+  /// and max_poll_interval. They receive partitions of the subscription's topics, not of retry
+  /// topics. The first call may come before subscribe has returned the Subscriber. The functions
+  /// may call the Subscriber: `seek` and `pause` take effect before the next message is read, and
+  /// `unsubscribe` only requests the end. An exception goes to the error handler
+  /// (Failure::Kind::subscription).
   PartitionsHandler on_assigned = nullptr;
   /// Default: none. Called with partitions that the subscription gives up: to another member of the
-  /// group, or at its end, also without a group. Their handlers have ended, or rebalance_timeout
-  /// has passed. The partitions are still owned and the acknowledged messages are committed
-  /// afterwards, so that events may be acknowledged inside.
+  /// group, or at its end, also without a group. Before the call, their handlers have ended or
+  /// rebalance_timeout has passed. During the call the partitions are still owned, so events may be
+  /// acknowledged. Acknowledged messages are committed after the call.
   PartitionsHandler on_revoked = nullptr;
-  /// Default: none. Called in place of on_revoked with partitions that are lost: the group went on
-  /// without this member. Nothing is committed any more, and an ack answers not_owner.
+  /// Default: none. Called instead of on_revoked with partitions that are lost: the group has
+  /// assigned them without this member. Nothing is committed for them, and an ack returns
+  /// not_owner.
   PartitionsHandler on_lost = nullptr;
-  /// Default: none. Called once for each time in which no message comes for idle_after while at
-  /// least one partition is assigned. A message that waits for a handler, or is being handled,
-  /// counts as one that comes; so paused partitions are idle in the end. A message, or the first
-  /// partitions after none, begin another such time.
+  /// Default: none. Called when no message has come for idle_after while at least one partition is
+  /// assigned. The subscription is not idle while a message waits for a handler or is being
+  /// handled. A subscription whose partitions are all paused becomes idle. The function is called
+  /// once. It is called again only after another message has come, or after the subscription has
+  /// lost all partitions and was assigned new ones.
   std::function<void()> on_idle = nullptr;
-  /// Of on_idle alone. Default: 1 s. 1 ms to 1 day.
+  /// Default: 1 s. 1 ms to 1 day. See on_idle. Not allowed without it.
   std::optional<std::chrono::milliseconds> idle_after = {};
-  /// As `BrokerOptions::codec`. If absent, the broker's.
+  /// As `BrokerOptions::codec`. If absent, the broker's value applies.
   std::optional<std::string> codec = {};
-  /// As `BrokerOptions::content_type`. If absent, the broker's.
+  /// As `BrokerOptions::content_type`. If absent, the broker's value applies.
   std::optional<bool> content_type = {};
-  /// As `BrokerOptions::failure_policy`. If absent, the broker's.
+  /// As `BrokerOptions::failure_policy`. If absent, the broker's value applies.
   std::optional<FailurePolicy> failure_policy = {};
-  /// Default: 1 min. 0 to 1 day; with 0 when the handler returns. With auto_ack off, an event that
-  /// is not acknowledged within this time after its handler returned is reported to the error
-  /// handler, once. If absent, it is never reported.
+  /// Default: 1 min. 0 to 1 day; with 0 the report comes when the handler returns. If auto_ack is
+  /// false, an event that is not acknowledged within this time after its handler returned is
+  /// reported to the error handler, once. If absent, it is never reported.
   std::optional<std::chrono::milliseconds> ack_timeout = std::chrono::milliseconds(60'000);
   /// Default: 10,000 messages and 64 MiB. At least 1. The most messages and bytes of one partition
   /// that are handed out and not acknowledged. At either bound the partition pauses until some are
@@ -412,56 +427,56 @@ struct SubscribeOptions {
   std::size_t max_unacknowledged = 10'000;
   /// See max_unacknowledged.
   std::size_t max_unacknowledged_bytes = std::size_t{64} << 20;
-  /// Middlewares inside the broker's own; the first is the outermost.
+  /// Default: none. Middlewares that run inside the broker's own. The first is the outermost.
   std::vector<SubscribeMiddleware> middlewares = {};
-  /// Default: none. Created before the subscription starts, unless it exists.
+  /// Default: none. The topic that is created before the subscription starts, unless it exists.
   std::optional<AutoCreateTopic> auto_create_topic = {};
-  /// Default: none, all partitions or the group's share. A value reads this partition alone,
-  /// without a group, and only of one topic that is given by its name.
+  /// Default: none, all partitions or the group's share are read. If set, only this partition is
+  /// read, without a group. The subscription then has to read one topic that is given by its name.
   PartitionId partition = {};
-  /// As `BrokerOptions::start_offset`. If absent, the broker's.
+  /// As `BrokerOptions::start_offset`. If absent, the broker's value applies.
   std::optional<StartOffset> start_offset = {};
-  /// As `BrokerOptions::queue_capacity`. If absent, the broker's.
+  /// As `BrokerOptions::queue_capacity`. If absent, the broker's value applies.
   std::optional<std::size_t> queue_capacity = {};
-  /// As `BrokerOptions::min_bytes`. If absent, the broker's.
+  /// As `BrokerOptions::min_bytes`. If absent, the broker's value applies.
   std::optional<std::size_t> min_bytes = {};
-  /// As `BrokerOptions::max_bytes`. If absent, the broker's.
+  /// As `BrokerOptions::max_bytes`. If absent, the broker's value applies.
   std::optional<std::size_t> max_bytes = {};
-  /// As `BrokerOptions::max_wait`. If absent, the broker's.
+  /// As `BrokerOptions::max_wait`. If absent, the broker's value applies.
   std::optional<std::chrono::milliseconds> max_wait = {};
   // The next six need a group: without one they are configuration errors.
 
-  /// As `BrokerOptions::heartbeat_interval`. If absent, the broker's.
+  /// As `BrokerOptions::heartbeat_interval`. If absent, the broker's value applies.
   std::optional<std::chrono::milliseconds> heartbeat_interval = {};
-  /// As `BrokerOptions::session_timeout`. If absent, the broker's.
+  /// As `BrokerOptions::session_timeout`. If absent, the broker's value applies.
   std::optional<std::chrono::milliseconds> session_timeout = {};
-  /// As `BrokerOptions::rebalance_timeout`. If absent, the broker's.
+  /// As `BrokerOptions::rebalance_timeout`. If absent, the broker's value applies.
   std::optional<std::chrono::milliseconds> rebalance_timeout = {};
-  /// As `BrokerOptions::max_poll_interval`. If absent, the broker's.
+  /// As `BrokerOptions::max_poll_interval`. If absent, the broker's value applies.
   std::optional<std::chrono::milliseconds> max_poll_interval = {};
-  /// As `BrokerOptions::commit_interval`. If absent, the broker's.
+  /// As `BrokerOptions::commit_interval`. If absent, the broker's value applies.
   std::optional<std::chrono::milliseconds> commit_interval = {};
-  /// As `BrokerOptions::retention_time`. If absent, the broker's.
+  /// As `BrokerOptions::retention_time`. If absent, the broker's value applies.
   std::optional<std::chrono::milliseconds> retention_time = {};
-  /// As `BrokerOptions::read_batch_timeout`. If absent, the broker's.
+  /// As `BrokerOptions::read_batch_timeout`. If absent, the broker's value applies.
   std::optional<std::chrono::milliseconds> read_batch_timeout = {};
-  /// As `BrokerOptions::read_lag_interval`. If absent, the broker's.
+  /// As `BrokerOptions::read_lag_interval`. If absent, the broker's value applies.
   std::optional<std::chrono::milliseconds> read_lag_interval = {};
-  /// As `BrokerOptions::read_lag_handler`. If absent, the broker's.
+  /// As `BrokerOptions::read_lag_handler`. If absent, the broker's value applies.
   ReadLagHandler read_lag_handler = nullptr;
-  /// As `BrokerOptions::max_attempts`. If absent, the broker's.
+  /// As `BrokerOptions::max_attempts`. If absent, the broker's value applies.
   std::optional<std::int32_t> max_attempts = {};
-  /// As `BrokerOptions::read_backoff_min`. If absent, the broker's.
+  /// As `BrokerOptions::read_backoff_min`. If absent, the broker's value applies.
   std::optional<std::chrono::milliseconds> read_backoff_min = {};
-  /// As `BrokerOptions::read_backoff_max`. If absent, the broker's.
+  /// As `BrokerOptions::read_backoff_max`. If absent, the broker's value applies.
   std::optional<std::chrono::milliseconds> read_backoff_max = {};
-  /// Default: nothing given. Each field that is given replaces the member that it means.
+  /// Default: no field is set. Each field that is set replaces the member with the same meaning.
   kafka::ReaderConfig reader_config = {};
-  /// As `BrokerOptions::consumer_options`. If absent, the broker's.
+  /// As `BrokerOptions::consumer_options`. If absent, the broker's value applies.
   std::function<void(ConsumerOptions&)> consumer_options = nullptr;
 };
 
-/// Sets fields of SubscribeOptions; made by the `with_*` functions.
+/// Sets fields of SubscribeOptions. The `with_*` functions make it.
 using SubscribeOption = std::function<void(SubscribeOptions&)>;
 
 }  // namespace v0
@@ -524,7 +539,7 @@ inline namespace v0 {
 template <class T = RawEvent>
 class PullSubscriber;
 
-/// A running subscription: reads, and calls its handler on threads of its own.
+/// A running subscription. It reads messages and calls its handler on threads of its own.
 ///
 /// Lifetime: move-only; it ends with this object, with unsubscribe(), or with its broker's
 /// disconnect(), whichever is first. Thread safety: any thread, but not while it is being moved.
@@ -537,15 +552,16 @@ class DOHLE_API Subscriber {
   /// unsubscribe that timed out.
   ~Subscriber();
 
-  /// The topic that it reads; as Topics::to_string of several and of a pattern. Valid while it
-  /// lives.
+  /// The topic that it reads. For several topics or a pattern, the text of Topics::to_string. Valid
+  /// while the Subscriber lives.
   [[nodiscard]] const std::string& topic() const;
-  /// The options in effect. Valid while it lives.
+  /// The options in effect. Valid while this object lives.
   [[nodiscard]] const SubscribeOptions& options() const;
 
-  /// Waits until the assignment is known, and the position of each assigned partition. It may be
-  /// empty, as that of a pattern which no topic matches yet. Errors: timed_out, with the last
-  /// failure; closed; would_deadlock on the thread that would have to make it ready.
+  /// Waits until the assignment and the position of each assigned partition are known. The
+  /// assignment may be empty, for example while no topic matches a pattern. Errors: timed_out, with
+  /// the last failure; closed; would_deadlock on the client's thread and on the thread that reads
+  /// for the subscription.
   Result<void> wait_ready(std::chrono::milliseconds timeout);
 
   /// The messages that hold their partitions, ordered by topic, partition and offset: messages that
@@ -555,41 +571,44 @@ class DOHLE_API Subscriber {
   /// the subscription has ended. At most max_unacknowledged per partition.
   [[nodiscard]] std::vector<HeldMessage> held() const;
 
-  /// How far reading is behind, as the answers to fetches said; sends no request. Without
-  /// partitions before the first fetch, and once the subscription has ended. Any thread.
+  /// How far reading is behind, according to the last answers to fetches. Sends no request. There
+  /// are no partitions in it before the first fetch and after the subscription has ended. Any
+  /// thread.
   [[nodiscard]] ReadLag lag() const;
 
   /// The partitions of its topics that it reads now, ordered by topic and partition. Partitions of
-  /// retry topics are not among them. Empty once it has ended.
+  /// retry topics are not included. Empty after the subscription has ended.
   [[nodiscard]] std::vector<TopicPartition> assignment() const;
   /// The offset after the last message of that partition that was read for a handler. Sends no
   /// request. Errors: not_owner if the partition is not assigned; no_offset until it is known.
   [[nodiscard]] Result<Offset> position(const TopicPartition& partition) const;
-  /// The offset that it committed last in that partition since it was assigned. Sends no request.
-  /// Errors: not_owner if the partition is not assigned; no_offset if it committed nothing yet.
+  /// The offset that the subscription committed last in that partition since the partition was
+  /// assigned. Sends no request. Errors: not_owner if the partition is not assigned; no_offset if
+  /// it committed nothing yet.
   [[nodiscard]] Result<Offset> committed(const TopicPartition& partition) const;
 
-  /// Stops reading, of all partitions, also of those that are assigned later, until resume(). It
-  /// stays in its group. Messages that were read before, at most queue_capacity, are handled.
-  /// Errors: closed.
+  /// Stops reading all partitions until resume(), including partitions that are assigned later. The
+  /// subscription stays in its group. Messages that were read before, at most queue_capacity, are
+  /// still handled. Errors: closed.
   Result<void> pause();
-  /// Ends pause(); partitions that are paused by themselves stay so. Errors: closed.
+  /// Ends pause(). Partitions that were paused one by one stay paused. Errors: closed.
   Result<void> resume();
-  /// Stops reading of that partition until it is resumed or assigned anew. Errors: not_owner if the
+  /// Stops reading that partition until it is resumed or assigned again. Errors: not_owner if the
   /// partition is not assigned; closed.
   Result<void> pause(const TopicPartition& partition);
   /// Ends pause(partition). Errors: as pause.
   Result<void> resume(const TopicPartition& partition);
-  /// Continues that partition at `offset`, from 0. It counts as assigned anew: messages that wait
-  /// for a handler are dropped, acknowledging an earlier one returns not_owner, and in a group the
-  /// committed offset becomes that of the messages from `offset` on. An offset that does not exist
-  /// is treated as start_offset says. Errors: invalid_argument; not_owner if the partition is not
-  /// assigned; closed.
+  /// Continues that partition at `offset`, which is at least 0. The partition counts as assigned
+  /// again: messages that wait for a handler are dropped, an ack of an earlier message returns
+  /// not_owner, and later commits cover the messages from `offset` on. If the offset does not
+  /// exist, reading continues at start_offset. Errors: invalid_argument; not_owner if the partition
+  /// is not assigned; closed.
   Result<void> seek(const TopicPartition& partition, Offset offset);
 
-  // The same of a subscription to one topic, given by its name.
+  // The same functions for a subscription to one topic that is given by its name.
 
-  /// Errors: also invalid_argument if it reads several topics or a pattern; so the next four.
+  /// As position(TopicPartition). Errors: also invalid_argument if the subscription reads several
+  /// topics or a pattern. The next four functions return this error, too.
   [[nodiscard]] Result<Offset> position(PartitionId partition) const;
   /// As committed(TopicPartition).
   [[nodiscard]] Result<Offset> committed(PartitionId partition) const;
@@ -602,13 +621,13 @@ class DOHLE_API Subscriber {
 
   /// Stops reading, waits for running handlers, commits the acknowledged messages and leaves the
   /// group. Inside a handler of this subscription, its error handler, or a callback on the client's
-  /// thread, it only requests this and returns; the subscription then ends after that function has
-  /// returned. Idempotent. Errors: timed_out (a handler or a server hangs; its thread is detached);
-  /// the error of the last commit.
+  /// thread, it only requests the end and returns. The subscription then ends after that function
+  /// has returned. Idempotent. Errors: timed_out if a handler or a request is still running (the
+  /// subscription's threads are then detached); the error of the last commit.
   Result<void> unsubscribe(std::chrono::milliseconds timeout = std::chrono::seconds(30));
 
  protected:
-  /// True if the receiver has taken a message.
+  /// Returns true if the receiver has taken a message.
   Result<bool> next_event(std::chrono::milliseconds timeout, messaging::PullReceiver& receiver);
 
  private:
@@ -620,26 +639,26 @@ class DOHLE_API Subscriber {
   std::shared_ptr<messaging::Subscription> subscription_;
 };
 
-/// Publishes and subscribes. Made by `kafka::new_broker`; connect() connects it.
+/// Publishes and subscribes. `kafka::new_broker` makes it; connect() connects it.
 ///
 /// Lifetime: move-only; its subscriptions end with it at the latest. Thread safety: any thread, but
 /// not while it is being moved.
 class DOHLE_API Broker {
  public:
   Broker(Broker&&) noexcept;
-  /// First disconnects what it held, as the destructor does.
+  /// First disconnects the Broker that it held, as the destructor does.
   Broker& operator=(Broker&&) noexcept;
   /// As disconnect() with 5 s; its error is logged.
   ~Broker();
 
   /// "kafka".
   [[nodiscard]] std::string_view name() const;
-  /// The options in effect. Valid while it lives.
+  /// The options in effect. Valid while this object lives.
   [[nodiscard]] const kafka::BrokerOptions& options() const;
   /// The addresses, separated by commas.
   [[nodiscard]] std::string address() const;
 
-  /// Changes options before connect(), or after a connect() that failed; with an error it changes
+  /// Changes options before connect(), or after a connect() that failed. If it fails, it changes
   /// none. No other thread may use this Broker meanwhile. Errors: configuration, also for a change
   /// after connect(), with the names of the options.
   template <class... Options>
@@ -664,21 +683,22 @@ class DOHLE_API Broker {
   /// is in its batch. It waits only for the metadata of a topic that it has not published to
   /// before, and while memory is full, for both together at most the producer's max_block (60 s). A
   /// synchronous publish returns when the message is acknowledged. The Delivery may be ignored: a
-  /// failure whose outcome was not read is reported to the error handler, unless the Delivery
-  /// outlives the Broker; then the report of flush or disconnect counts it. On the client's thread
-  /// publish never waits: it answers would_block when memory is full, and would_deadlock for a
-  /// topic without known metadata and for a synchronous publish, which then sends nothing. Errors:
-  /// not_connected; closed; no_such_topic (after 1.5 s, since servers learn of a new topic with a
-  /// delay; with `embedded:` at once); no_such_partition; timed_out; buffer_full; too_large;
-  /// configuration (options that exclude each other); the error that a middleware returned; of a
-  /// synchronous publish also the failure of the message.
+  /// failure whose outcome was not read is reported to the error handler. If the Delivery outlives
+  /// the Broker, the failure is only counted in the report of flush or disconnect. On the client's
+  /// thread publish never waits. It returns would_block when memory is full, and would_deadlock for
+  /// a topic without known metadata and for a synchronous publish, which then sends nothing.
+  /// Errors: not_connected; closed; no_such_topic (after 1.5 s, because servers learn of a new
+  /// topic with a delay; with `embedded:` at once); no_such_partition; timed_out; buffer_full;
+  /// too_large; configuration (options that exclude each other); the error that a middleware
+  /// returned. A synchronous publish also returns the failure of the message.
   Result<Delivery> publish(std::string_view topic, Message message, PublishOptions options = {});
-  /// Publishes text or bytes as they are: under the codec "raw".
+  /// Publishes text or bytes unchanged, with the codec "raw".
   Result<Delivery> publish(std::string_view topic, std::string_view body, PublishOptions options);
-  /// The same with the Broker's options alone, which costs least.
+  /// The same with the Broker's options alone. It costs least.
   Result<Delivery> publish(std::string_view topic, std::string_view body);
-  /// Publishes a value through a codec of its type: the one that body_codec or codec names, else
-  /// the first. Errors: also codec_failed; configuration for a name that is none of the type's.
+  /// Publishes a value through a codec of its type: the codec that body_codec or codec names,
+  /// otherwise the first. Errors: also codec_failed; configuration if the type has no codec of that
+  /// name.
   template <messaging::TypedValue T>
   Result<Delivery> publish(std::string_view topic, const T& value, PublishOptions options = {}) {
     static_assert(Encodable<T>,
@@ -688,7 +708,7 @@ class DOHLE_API Broker {
       return publish_encoded(topic, messaging::encodings<T>, &value, std::move(options));
     }
   }
-  /// The same with options in the other style: `publish("t", value, with_message_key("k"))`.
+  /// The same with `with_*` options: `publish("t", value, with_message_key("k"))`.
   template <class T, messaging::FirstOption<PublishOptions> First, class... Options>
     requires(!std::convertible_to<T, std::span<const Message>>)
   Result<Delivery> publish(std::string_view topic, T&& value, First&& first, Options&&... options) {
@@ -702,14 +722,14 @@ class DOHLE_API Broker {
     }
   }
 
-  /// Publishes messages in their order, and returns a result for each in its place; the failure of
-  /// one does not end the others. A synchronous call hands all of them to their batches before it
-  /// waits for any, so that they share requests; its results are the outcomes, a Delivery for each
-  /// message that is stored. `timeout` is then for the whole call, and middlewares see each message
-  /// as that of an asynchronous publish. Errors of a result: those of publish.
+  /// Publishes messages in their order, and returns one result for each message, in the same order.
+  /// The failure of one message does not stop the others. A synchronous call adds all messages to
+  /// their batches before it waits, so that they share requests. Its results are the outcomes, with
+  /// a Delivery for each stored message. `timeout` then applies to the whole call, and middlewares
+  /// see each message as one of an asynchronous publish. Errors of a result: those of publish.
   std::vector<Result<Delivery>> publish(std::string_view topic, std::span<const Message> messages,
                                         PublishOptions options = {});
-  /// The same with options in the other style.
+  /// The same with `with_*` options.
   template <messaging::FirstOption<PublishOptions> First, class... Options>
   std::vector<Result<Delivery>> publish(std::string_view topic, std::span<const Message> messages,
                                         First&& first, Options&&... options) {
@@ -726,11 +746,12 @@ class DOHLE_API Broker {
   /// Calls `handler` with every message of the topic, of several topics, or of the topics that
   /// match a pattern (see Topics), decoded to a T. The handler takes an `Event<T>`, a `T` (or
   /// `const T&`), or a `T` and a `RawEvent`; it returns void or `Result<void>`. With concurrency
-  /// above 1 it runs on several threads at a time. A tombstone is an Event<T> without a value; for
-  /// a handler that takes a T it is a decode failure. Errors: not_connected; closed; configuration;
-  /// handler_failed (a middleware threw or returned no handler); the error of creating
-  /// auto_create_topic, retry topics and the one for dead letters. A connection failure is
-  /// otherwise no error of subscribe: the subscription retries and reports it to the error handler.
+  /// above 1 it runs on several threads at a time. A handler that takes an Event<T> receives a
+  /// tombstone as an Event without a value. For a handler that takes a T a tombstone is a decode
+  /// failure. Errors: not_connected; closed; configuration; handler_failed (a middleware threw or
+  /// returned no handler); the error of creating auto_create_topic, retry topics or the topic for
+  /// dead letters. Apart from these, a connection failure is not an error of subscribe: the
+  /// subscription retries and reports it to the error handler.
   template <class T, class Handler>
   [[nodiscard]] Result<Subscriber> subscribe(Topics topics, Handler handler,
                                              SubscribeOptions options = {}) {
@@ -790,18 +811,19 @@ class DOHLE_API Broker {
 
   /// Calls `handler` with batches of the topic's messages, decoded to a T. The handler takes a
   /// `std::span<Event<T>>` and returns void or `Result<void>`; it may move events out. A batch is
-  /// handled when it has batch_size messages, or when the first of them has waited for
-  /// batch_interval, whichever is first. With concurrency n up to n batches are handled at a time,
-  /// and each key (each partition, for messages without a key) belongs to one of n lanes that have
-  /// one batch after the other; so messages of a key come in their order, and retries in place
+  /// handled when it has batch_size messages, or when its first message has waited for
+  /// batch_interval. With a concurrency of n, up to n batches are handled at a time. Each key
+  /// belongs to one of n lanes; for messages without a key, each partition does. A lane handles one
+  /// batch after the other. So messages of a key are handled in their order, and retries in place
   /// delay their lane.
   ///
-  /// The handler may acknowledge or nack each event. With auto_ack its success acknowledges those
-  /// with which it did neither. Its failure is that of each event that is still pending: each is
-  /// retried, in a batch again, and failure_policy applies to each. A message that cannot be
-  /// decoded fails by itself, and is not in the batch. Middlewares see each message before its
-  /// batch: `next` puts it into the batch and returns success, and a message for which a middleware
-  /// does not call `next`, or fails, is not in the batch. Errors: those of subscribe.
+  /// The handler may acknowledge or nack each event. With auto_ack, its success acknowledges the
+  /// events that are still pending. Its failure counts for each event that is still pending: each
+  /// is retried, in a batch again, and failure_policy applies to each. A message that cannot be
+  /// decoded fails alone, and is not in the batch. Middlewares run for each message before its
+  /// batch is handled: `next` puts the message into the batch and returns success. A message for
+  /// which a middleware fails, or does not call `next`, is not in the batch. Errors: those of
+  /// subscribe.
   template <class T, class Handler>
   [[nodiscard]] Result<Subscriber> subscribe_batch(Topics topics, Handler handler,
                                                    SubscribeOptions options = {}) {
@@ -820,7 +842,7 @@ class DOHLE_API Broker {
                                  std::move(options));
     }
   }
-  /// The same with options in the other style: `with_subscribe_batch_size(500)`.
+  /// The same with `with_*` options, for example `with_subscribe_batch_size(500)`.
   template <class T, class Handler, messaging::FirstOption<SubscribeOptions> First,
             class... Options>
   [[nodiscard]] Result<Subscriber> subscribe_batch(Topics topics, Handler handler, First&& first,
@@ -858,16 +880,17 @@ class DOHLE_API Broker {
     }
   }
 
-  /// Subscribes without a handler: the program takes the messages by PullSubscriber::next, decoded
-  /// to a T, or for RawEvent (the default) as they are. Needs dohle/pull_subscriber.hpp, which
-  /// dohle/kafka.hpp includes. A message is retried, and goes to retry topics and to
-  /// failure_policy, if it cannot be decoded, a middleware refuses it, or the program passes it to
-  /// nack; its retry in place comes out of next again. `concurrency` and the options of batches are
-  /// not allowed: any number of threads may call next. Errors: those of subscribe.
+  /// Subscribes without a handler: the program takes the messages with PullSubscriber::next. They
+  /// are decoded to a T; for RawEvent (the default) they are not decoded. Needs
+  /// dohle/pull_subscriber.hpp, which dohle/kafka.hpp includes. A message fails if it cannot be
+  /// decoded, if a middleware refuses it, or if the program calls nack. Retries, retry topics and
+  /// failure_policy then apply to it as with a handler; for a retry in place, next returns the
+  /// message again. `concurrency` and the options of batches are not allowed. Any number of threads
+  /// may call next. Errors: those of subscribe.
   template <class T = RawEvent>
   [[nodiscard]] Result<PullSubscriber<T>> subscribe_pull(Topics topics,
                                                          SubscribeOptions options = {});
-  /// The same with options in the other style: `with_group_id("g")`.
+  /// The same with `with_*` options, for example `with_group_id("g")`.
   template <class T = RawEvent, messaging::FirstOption<SubscribeOptions> First, class... Options>
   [[nodiscard]] Result<PullSubscriber<T>> subscribe_pull(Topics topics, First&& first,
                                                          Options&&... options) {
@@ -882,21 +905,22 @@ class DOHLE_API Broker {
     }
   }
 
-  /// What this Broker, its subscriptions and the Client under it counted, of this moment;
+  /// The current counts of this Broker, its subscriptions and the Client under it;
   /// docs/observability.md lists the metrics. Sends no request. Empty if `BrokerOptions::metrics`
-  /// is false, in a child of fork() and for a Broker that was moved from; before connect() without
-  /// the Client's.
+  /// is false, in a child of fork() and for a Broker that was moved from. Before connect() the
+  /// Client's metrics are missing.
   [[nodiscard]] MetricsSnapshot metrics() const;
 
   /// Sends a request and waits for its reply. The request is a value, text, or a Message; the reply
   /// is decoded to a Reply, or is a Message with its headers. Requests are published with the
   /// headers of spring-kafka (kafka_replyTopic, kafka_replyPartition, kafka_correlationId) and
-  /// dohle-deadline. Replies are read from one partition of the reply topic, without a group; the
-  /// first request to a reply topic waits until that partition's end is known, and a request may
-  /// wait for metadata and memory as publish does. Errors: timed_out without a reply in time (the
-  /// request may have been handled); handler_failed with the responder's words; limit_reached above
-  /// max_requests; would_deadlock on the client's thread and in the callback of a request; those of
-  /// publish, also for the topic of the replies; cancelled if the broker disconnects; codec_failed.
+  /// dohle-deadline. Replies are read from one partition of the reply topic, without a group. The
+  /// first request to a reply topic waits until that partition's end is known. A request may also
+  /// wait for metadata and memory, as publish does. Errors: timed_out if no reply came in time (the
+  /// request may have been handled); handler_failed with the responder's message; limit_reached
+  /// above max_requests; would_deadlock on the client's thread and in the callback of a request;
+  /// those of publish, also for the topic of the replies; cancelled if the broker disconnects;
+  /// codec_failed.
   template <class Reply, class Request>
   [[nodiscard]] Result<Reply> request(std::string_view topic, const Request& value,
                                       RequestOptions options = {}) {
@@ -912,7 +936,7 @@ class DOHLE_API Broker {
       return *std::move(got);
     }
   }
-  /// The same with options in the other style, among which a duration is the timeout:
+  /// The same with `with_*` options. A duration among them is the timeout:
   /// `request<Price>("prices", order, 2s, with_message_key("k"))`.
   template <class Reply, class Request, messaging::FirstOption<RequestOptions> First,
             class... Options>
@@ -925,10 +949,10 @@ class DOHLE_API Broker {
                                                        std::forward<Options>(options)...));
     }
   }
-  /// Sends a request and returns; `done` receives the reply or the failure, exactly once if
+  /// Sends a request and returns. `done` receives the reply or the failure, exactly once if
   /// request_async succeeds. It runs on the thread that reads the replies, on the client's thread
-  /// after the deadline or a failed publish, or in disconnect; it must not block, and an exception
-  /// that it throws is logged. Errors: those that prevent sending, as of request.
+  /// after the deadline or a failed publish, or in disconnect. It must not block, and an exception
+  /// that it throws is logged. Errors: the errors of request that prevent sending.
   template <class Reply, class Request>
   Result<void> request_async(std::string_view topic, const Request& value,
                              std::function<void(Result<Reply>)> done, RequestOptions options = {}) {
@@ -940,7 +964,7 @@ class DOHLE_API Broker {
                           messaging::receiver_of<Reply>(std::move(done), *codec));
     }
   }
-  /// As request_async, with a future. A failure to send is the future's, too. Errors: those of
+  /// As request_async, with a future. The future also receives a failure to send. Errors: those of
   /// request.
   template <class Reply, class Request>
   [[nodiscard]] std::future<Result<Reply>> request_future(std::string_view topic,
@@ -956,16 +980,17 @@ class DOHLE_API Broker {
   }
 
   /// Answers the requests of a topic. The handler takes a Request (a Message for bytes with
-  /// headers), and if it likes the RawEvent; it returns the reply, or a Result of it: a value, text
+  /// headers), and optionally the RawEvent. It returns the reply, or a Result of it: a value, text
   /// or a Message. The reply is published to the partition that the request names, with its
-  /// correlation id and key, and the request is acknowledged once the reply is: a request may be
-  /// handled again, and its requester ignores a second reply. A handler that fails, and a request
-  /// that cannot be decoded, are answered with an error (header dohle-error) and reported to the
-  /// error handler. A request whose deadline has passed is skipped. A message without a reply topic
-  /// goes to the failure policy, as does a reply that is not stored for another reason than that
-  /// its topic or partition is gone. `auto_ack` has to be true; `max_retries` and `retry_delay` are
-  /// for replies that are not stored; `codec` and `content_type` are for requests and replies.
-  /// Errors: those of subscribe.
+  /// correlation id and key. The request is acknowledged after the reply is acknowledged. So a
+  /// request may be handled again; its requester ignores a second reply. A handler that fails, and
+  /// a request that cannot be decoded, are answered with an error (header dohle-error) and reported
+  /// to the error handler. A request whose deadline has passed is skipped. If its reply topic or
+  /// partition no longer exists, the reply is dropped and counted. The failure policy applies to a
+  /// message without a reply topic, and to a request whose reply cannot be stored for another
+  /// reason. `auto_ack` has to be true. `max_retries` and `retry_delay` apply to replies that
+  /// cannot be stored. `codec` and `content_type` apply to requests and replies. Errors: those of
+  /// subscribe.
   template <class Request, class Handler>
   [[nodiscard]] Result<Subscriber> reply(Topics topics, Handler handler,
                                          SubscribeOptions options = {}) {
@@ -1001,12 +1026,12 @@ class DOHLE_API Broker {
                                 std::forward<First>(first), std::forward<Options>(options)...));
     }
   }
-  /// What became of requests and replies so far. Any thread.
+  /// The counts of requests and replies so far. Any thread.
   [[nodiscard]] RequestCounts request_counts() const;
 
-  /// The Client under this Broker, for what only it has. Its producers, consumers and admins use
-  /// the Broker's connections and thread, and end with disconnect. Client::close would end the
-  /// Broker's connections, too. Errors: not_connected; closed; forked.
+  /// The Client under this Broker, for functions that a Broker does not have. Its producers,
+  /// consumers and admins use the Broker's connections and thread, and end with disconnect.
+  /// Client::close also closes the Broker's connections. Errors: not_connected; closed; forked.
   Result<Client> client();
 
   /// Sends all published messages and waits until each has an outcome. Returns how many failed
@@ -1016,12 +1041,13 @@ class DOHLE_API Broker {
 
   /// Delivers the published messages, ends the subscriptions (as unsubscribe does), delivers or
   /// fails the messages that their handlers published meanwhile, and closes the connections.
-  /// Returns how many messages failed since the last flush. A handler that hangs delays it until
-  /// the deadline; messages published before are delivered nevertheless. The last Broker of an
-  /// embedded node closes the node; `timeout` does not limit the time in which the node makes its
-  /// data durable. Inside a handler, an error handler or a callback on the client's thread it only
-  /// requests the end and returns: call it again outside, or leave the rest to the destructor.
-  /// Idempotent; a Broker cannot connect again. Errors: timed_out; the first error of these steps.
+  /// Returns how many messages failed since the last flush. A handler that does not return delays
+  /// it until the deadline; messages that were published before are delivered nevertheless. The
+  /// last Broker of an embedded node closes the node; `timeout` does not limit the time in which
+  /// the node makes its data durable. Inside a handler, an error handler or a callback on the
+  /// client's thread it only requests the end and returns. Call it again outside, or let the
+  /// destructor do the rest. Idempotent; a Broker cannot connect again. Errors: timed_out; the
+  /// first error of these steps.
   Result<FlushReport> disconnect(std::chrono::milliseconds timeout = std::chrono::seconds(30));
 
  private:
@@ -1045,7 +1071,7 @@ class DOHLE_API Broker {
                   "subscription: with_* functions that set a member of SubscribeOptions");
   }
 
-  /// Text is a std::string.
+  /// The type that holds a request's body; text is held as a std::string.
   template <class T>
   using Plain = std::conditional_t<std::convertible_to<const T&, std::string_view>, std::string, T>;
   template <class Reply, class Request>
