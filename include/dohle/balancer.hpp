@@ -27,20 +27,23 @@ enum class BalancerName : std::uint8_t {
   crc32,           ///< "CRC32Balancer"
   murmur2,         ///< "Murmur2Balancer"
 };
-/// The name as the values of BalancerName show it.
+/// The name that the comments at the values of BalancerName give.
 [[nodiscard]] DOHLE_API std::string_view to_string(BalancerName name);
 /// Parses what to_string writes. Errors: configuration, with the allowed names.
 [[nodiscard]] DOHLE_API Result<BalancerName> parse_balancer_name(std::string_view text);
 
 /// Chooses the partitions of messages that name none: a partitioner of the client, for a Broker or
-/// for one publish. What a balancer remembers, such as whose turn it is, belongs to the Broker: one
-/// memory for each topic, name and parameters, which all publishes share. "No key" means absent; an
-/// empty key is a key, but for crc32.
+/// for one publish. The state of a balancer, such as the next partition in turn, belongs to the
+/// Broker. There is one state for each topic, name and parameter, and all publishes share it.
+/// "Without a key" means that the key is absent. An empty key is a key, except for crc32.
+///
+/// Thread safety: copies may be used from any thread.
 class DOHLE_API Balancer {
  public:
   /// See least_bytes_partitioner.
   [[nodiscard]] static Balancer least_bytes();
-  /// See round_robin_partitioner. With the default chunk, one message after the other, as kafka-go.
+  /// See round_robin_partitioner. With the default chunk the partition changes with each message,
+  /// as in kafka-go.
   [[nodiscard]] static Balancer round_robin(std::size_t chunk = 1);
   /// See hash_partitioner.
   [[nodiscard]] static Balancer hash(KeyHasher hasher = nullptr);
@@ -50,17 +53,17 @@ class DOHLE_API Balancer {
   [[nodiscard]] static Balancer crc32(bool consistent = false);
   /// See murmur2_partitioner.
   [[nodiscard]] static Balancer murmur2(bool consistent = false);
-  /// With its own choice: a function of the topic, the record and the number of partitions. None
-  /// leaves the choice to the client. An empty function is a configuration error of new_broker and
+  /// Chooses with a function of the topic, the record and the number of partitions. If the function
+  /// returns none, the client chooses. An empty function is a configuration error of new_broker and
   /// of publish.
   [[nodiscard]] static Balancer function(PartitionChoice choice);
   /// The balancer of that name, with the defaults of its parameters.
   [[nodiscard]] static Balancer named(BalancerName name);
 
-  /// Absent for a function.
+  /// The balancer's name. Absent for a function.
   [[nodiscard]] std::optional<BalancerName> name() const noexcept { return name_; }
 
-  /// Whether both are one balancer: copies are; two made apart are not.
+  /// True for copies of one balancer. Two balancers that were made separately are not equal.
   friend bool operator==(const Balancer& one, const Balancer& other) {
     return one.partitioner_ == other.partitioner_;
   }

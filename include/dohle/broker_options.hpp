@@ -30,10 +30,10 @@ namespace kafka {
 /// The options of a Broker. new_broker checks them; an error names the option, its value and the
 /// allowed values.
 struct BrokerOptions {
-  /// Servers to ask first, as "HOST:PORT" or "HOST", whose port is 9092; or one embedded node:
-  /// "embedded:DIR" keeps its data in that directory, "embedded:memory/NAME" in memory,
-  /// "embedded:memory" in memory and private to this Broker. Equal embedded addresses in one
-  /// process share one node, which ends with the last Broker on it. With "?listen=PORT" (1 to
+  /// Servers to ask first, as "HOST:PORT" or "HOST" (port 9092), or one embedded node.
+  /// "embedded:DIR" keeps the node's data in that directory, "embedded:memory/NAME" in memory, and
+  /// "embedded:memory" in memory and private to this Broker. Brokers of one process with equal
+  /// embedded addresses share one node, which ends with its last Broker. With "?listen=PORT" (1 to
   /// 65535) appended, the node also accepts connections at 127.0.0.1:PORT.
   std::vector<std::string> addresses = {"127.0.0.1:9092"};
   /// Default: "dohle". At most 249 bytes. Sent to the servers with each request.
@@ -42,8 +42,8 @@ struct BrokerOptions {
   std::chrono::milliseconds dialer_timeout{10'000};
   /// Default: none. As `ClientOptions::connect_deadline`.
   std::optional<std::chrono::system_clock::time_point> dialer_deadline = {};
-  /// Default: null. As `ClientOptions::dial_function`. Neither this nor the next four are allowed
-  /// with an embedded address.
+  /// Default: null. As `ClientOptions::dial_function`. Not allowed with an embedded address, and
+  /// neither are the next four.
   DialFunction dialer_function = nullptr;
   /// Default: null, the system's name service. As `ClientOptions::resolver`.
   ResolveFunction dialer_resolver = nullptr;
@@ -56,35 +56,37 @@ struct BrokerOptions {
   /// Default: 10 s. 1 ms to 10 min. Time for the answer to one request.
   std::chrono::milliseconds read_timeout{10'000};
   /// Default: 10 s. 1 ms to 10 min. How long the server may wait for the replicas that have to
-  /// store a message; sent with each request that publishes. Its answer is awaited for
+  /// store a message. The client sends it with each produce request, and waits for the answer for
   /// write_timeout + read_timeout.
   std::chrono::milliseconds write_timeout{10'000};
-  /// Default: none, servers are not logged in to. Of this Broker alone. Not allowed with an
+  /// Default: none, the Broker does not log in. The login of this Broker only. Not allowed with an
   /// embedded address.
   std::optional<SaslOptions> sasl = {};
-  /// Default: none. TLS as `ClientOptions::tls`, of this Broker alone. Not allowed with an embedded
+  /// Default: none. As `ClientOptions::tls`, for this Broker only. Not allowed with an embedded
   /// address.
   std::optional<TlsOptions> tls = {};
-  /// Default: whether `tls` is set. True without `tls` is TLS with its defaults, which verify the
-  /// server against the system's CAs. False beside `tls` is an error.
+  /// Whether connections use TLS. If absent, they do if `tls` is set. True without `tls` means TLS
+  /// with its defaults, which verify the server against the system's CAs. False with `tls` is an
+  /// error.
   std::optional<bool> enable_secure = {};
-  /// Default: none. Options by the names of Kafka's own clients, also those that only the client
-  /// under the Broker has. They replace the values of the other members that mean the same. An
-  /// unknown name is an error with the nearest known one.
+  /// Default: none. Options by the names of Kafka's own clients, including those that only the
+  /// client under the Broker has. They replace the values of the members with the same meaning. An
+  /// unknown name is an error that suggests the nearest known name.
   Properties properties = {};
 
-  /// Default: empty, each type's first codec. The name of the codec of bodies, published and
-  /// received: "json", "protobuf", "raw", or that of a codec of your own. It selects among the
-  /// Codecs of the type; any other name is an error of the publish or subscribe.
+  /// Default: empty, each type's first codec. The name of the codec of published and received
+  /// bodies: "json", "protobuf", "raw", or the name of your own codec. It selects one of the type's
+  /// Codecs. publish and subscribe refuse a name that none of them has.
   std::string codec = {};
   /// Default: false. If true, a published value gets the header content-type with the content type
-  /// of its codec, unless its options have one; and the content-type of a received message selects
-  /// the codec of its body. A content type of none of the type's Codecs is then a decode failure. A
-  /// message without one is decoded as without this option.
+  /// of its codec, unless the publish's own headers include it. The header content-type of a
+  /// received message then selects the codec of its body. A content type that none of the type's
+  /// Codecs has is a decode failure. A message without that header is decoded as if this option
+  /// were false.
   bool content_type = false;
 
-  // Whole structs. Default: nothing given. Each field that is given replaces the member that it
-  // means, and becomes absent here; new_broker refuses the ones that stay, which nothing means.
+  // Whole structs. Default: no field is set. new_broker moves each field that is set into the
+  // member with the same meaning, and refuses fields without such a member.
 
   /// How to connect.
   Dialer dialer = {};
@@ -96,62 +98,66 @@ struct BrokerOptions {
   /// Default: true, publish returns once the message is in its batch. If false, it returns once the
   /// message is acknowledged.
   bool async = true;
-  /// Default: 100. 1 to 1,000,000. A batch of this many messages is ready to send. Until it is sent
-  /// it may still grow, up to batch_bytes.
+  /// Default: 100. 1 to 1,000,000. A batch of this many messages is ready to send. It may still
+  /// grow up to batch_bytes until it is sent.
   std::size_t batch_size = 100;
   /// Default: 1 MiB. 512 B to 1 GiB. The most bytes of one batch.
   std::size_t batch_bytes = std::size_t{1} << 20;
   /// Default: 10 ms. 0 to 1 min. How long a batch waits for more messages. A synchronous publish,
   /// `wait` and `flush` send the batch at once.
   std::chrono::milliseconds batch_timeout{10};
-  /// Default: absent, as many as fit into the delivery timeout (120 s). 1 to 2^31 - 1. How often a
+  /// Default: absent, the delivery timeout (120 s) is the only limit. 1 to 2^31 - 1. How often a
   /// batch is sent before it fails with its last failure.
   std::optional<std::int32_t> publish_max_attempts = {};
-  /// Default: absent, all. Which replicas have to store a message before it is acknowledged, unless
-  /// a publish says otherwise. Only with all is each message stored once despite retries.
+  /// Default: absent, all. Which replicas have to store a message before it is acknowledged. A
+  /// publish may override it. Only with `all` is each message stored once despite retries.
   std::optional<Acks> required_acks = {};
-  /// Default: absent. Messages with a key then go to the partition of its murmur2, as of every
-  /// other client, and messages without one to one partition after the other, a batch at a time.
+  /// Default: absent. Messages with a key then go to the partition that murmur2 of the key gives,
+  /// as in Java's client. Messages without a key go to one partition after the other, a batch at a
+  /// time.
   std::optional<Balancer> balancer = {};
   /// Default: none. Receives each batch of one partition once its outcome is known: topic,
   /// partition, offset of the first message, the messages, and the error if they are not stored.
-  /// Called on the client's thread, before a publish of it returns and before its Delivery or
-  /// callback has the outcome; disconnect waits for it. It must not block; an exception that it
-  /// throws is logged. The views are valid during the call. While it is set, the messages stay in
-  /// memory until then.
+  /// Called on the client's thread, before a synchronous publish returns and before a Delivery or
+  /// callback gets the outcome; disconnect waits for it. It must not block; an exception that it
+  /// throws is logged. The views are valid during the call. While this option is set, the messages
+  /// stay in memory until the call.
   std::function<void(const SettledBatch&)> completion = nullptr;
-  /// Default: true, each topic has a producer of its own: a producer id, a queue and failures that
-  /// delay no other topic. All of a Broker share its connections and one memory limit (32 MiB, or
-  /// the property buffer.memory); a topic gets at most four times the memory that is free. A Broker
-  /// keeps at most 1,000 producers: beyond, it forgets some that hold no messages, and publish
-  /// answers limit_reached if each holds some. If false, there is one producer for all topics.
+  /// Default: true, each topic has a producer of its own, with a producer id and a queue. Failures
+  /// of one topic then delay no other topic. The producers of a Broker share its connections and
+  /// one memory limit (32 MiB, or the property buffer.memory). A topic may use at most four times
+  /// the memory that is free. A Broker keeps at most 1,000 producers. Above that it drops producers
+  /// that hold no messages; if all hold messages, publish returns limit_reached. If false, there is
+  /// one producer for all topics.
   bool enable_one_topic_one_writer = true;
   /// Default: false. If true, publishing to a topic that does not exist asks the servers to create
   /// it.
   bool allow_publish_auto_topic_creation = false;
-  /// Default: none. Sets options of the producers under the Broker that no member here means:
-  /// `[](ProducerOptions& o) { o.buffer_bytes = 8 << 20; }`. It gets what the other members and the
-  /// properties say. Called by new_broker, and for each producer, on the thread that needs it; it
-  /// has to do the same each time. A change of what a member here means is a configuration error
-  /// with that member's name; an exception is the error handler_failed.
+  /// Default: none. Sets options of the producers under the Broker that have no member here:
+  /// `[](ProducerOptions& o) { o.buffer_bytes = 8 << 20; }`. It receives the values of the other
+  /// members and of the properties. Called by new_broker, and for each producer on the thread that
+  /// needs it. It has to make the same changes each time. To change an option that has a member
+  /// here is a configuration error with that member's name. An exception is the error
+  /// handler_failed.
   std::function<void(ProducerOptions&)> producer_options = nullptr;
   /// Default: none. How batches are compressed.
   CompressionCodec compression = CompressionCodec::none;
   /// Default: the codec's own. gzip 1 to 9, lz4 1 to 17, zstd -131072 to 22.
   std::optional<int> compression_level = std::nullopt;
 
-  /// Default: 10 s. 1 ms to 1 day. How long a request waits for its reply. The responder gets the
-  /// deadline with it, by the clocks of both machines, and skips a request that is past it.
+  /// Default: 10 s. 1 ms to 1 day. How long a request waits for its reply. The request carries its
+  /// deadline, and the responder skips a request after it. The clocks of both machines have to
+  /// agree.
   std::chrono::milliseconds request_timeout{10'000};
-  /// Default: empty, `client_id` + ".replies". The topic of the replies. It has to exist unless
+  /// Default: empty, `client_id` + ".replies". The topic for the replies. It has to exist unless
   /// create_reply_topic is set.
   std::string reply_topic = {};
   /// Default: none. If set, the first request creates the reply topic if it does not exist.
   std::optional<ReplyTopicCreation> create_reply_topic = {};
-  /// Default: empty, as `codec`. The name of the codec of the bodies of requests.
+  /// Default: empty, `codec` applies. The name of the codec of the bodies of requests.
   std::string request_body_codec = {};
-  /// Default: 10,000. 1 to 1,000,000. Requests that wait for their replies at a time; a further one
-  /// fails with limit_reached.
+  /// Default: 10,000. 1 to 1,000,000. The most requests that wait for their replies at a time. A
+  /// further one fails with limit_reached.
   std::size_t max_requests = 10'000;
 
   // Defaults of every subscription, which SubscribeOptions may override.
@@ -163,17 +169,17 @@ struct BrokerOptions {
   /// Where reading starts. With a group it applies to partitions without a committed offset. If
   /// absent, reading starts at the first record with a group, and at the end without one.
   std::optional<StartOffset> start_offset = {};
-  /// Default: 100. 1 to 1,000,000. Messages of one subscription that wait for a handler.
+  /// Default: 100. 1 to 1,000,000. The most messages of one subscription that wait for a handler.
   std::size_t queue_capacity = 100;
   /// Default: 1. At least 1. A fetch waits at the server for this many bytes, but at most max_wait.
   std::size_t min_bytes = 1;
   /// Default: 50 MiB. 1 KiB to 2 GiB - 1. The most bytes of one fetch.
   std::size_t max_bytes = std::size_t{50} << 20;
-  /// Default: 500 ms. 0 to 1 min. How long a fetch waits for min_bytes. Its answer is awaited for
-  /// max_wait + read_batch_timeout.
+  /// Default: 500 ms. 0 to 1 min. How long a fetch waits at the server for min_bytes. The client
+  /// waits for the answer for max_wait + read_batch_timeout.
   std::chrono::milliseconds max_wait{500};
-  /// Default: 3 s. 1 ms to 1 day, and below session_timeout; at most a third of it is recommended.
-  /// How often a member sends a heartbeat.
+  /// Default: 3 s. 1 ms to 1 day, and below session_timeout. How often a member sends a heartbeat.
+  /// At most a third of session_timeout is recommended.
   std::chrono::milliseconds heartbeat_interval{3'000};
   /// Default: 45 s. 1 ms to 1 day; servers have bounds of their own (6 s to 30 min in Apache
   /// Kafka). A member whose heartbeats stop for this long loses its partitions.
@@ -194,8 +200,8 @@ struct BrokerOptions {
   /// may drop an offset of a group without members. Not allowed with group_instance_id.
   std::optional<std::chrono::milliseconds> retention_time = {};
   /// Default: true, subscriptions read partitions that are added to their topics while they run,
-  /// and topics that come to match their patterns. If false, a pattern reads what matches when
-  /// reading starts; only while nothing matches it is tried again.
+  /// and new topics that match their patterns. If false, a pattern reads the topics that match when
+  /// reading starts. While no topic matches, the subscription keeps looking.
   bool watch_partition_changes = true;
   /// Default: 5 s. 100 ms to 1 day. How often subscriptions look for new partitions of their
   /// topics, and for the topics that match their patterns.
@@ -203,20 +209,20 @@ struct BrokerOptions {
   /// Default: read_timeout. 1 ms to 10 min. How much longer than max_wait the answer to a fetch may
   /// take.
   std::optional<std::chrono::milliseconds> read_batch_timeout = {};
-  /// Default: 1 min. 100 ms to 1 day, or negative: never. How often a subscription reports how far
-  /// its reading is behind, in groups too: to read_lag_handler, or without one as a line of
-  /// information.
+  /// Default: 1 min. 100 ms to 1 day; a negative value switches it off. How often a subscription
+  /// reports how far its reading is behind, with and without a group. The report goes to
+  /// read_lag_handler, or without one to the log at level info.
   std::chrono::milliseconds read_lag_interval{60'000};
   /// Default: none. See read_lag_interval.
   ReadLagHandler read_lag_handler = nullptr;
-  /// Default: 3. 1 to 2^31 - 1. How many reads in a row fail before the error handler hears of it;
-  /// reading goes on. A failure that no retry can mend is reported at once.
+  /// Default: 3. 1 to 2^31 - 1. How many reads in a row have to fail before the error handler is
+  /// called. Reading continues in any case. A failure that is not retriable is reported at once.
   std::int32_t max_attempts = 3;
   /// Default: 100 ms. 1 ms to 1 min. Wait after a failed read; it doubles up to read_backoff_max.
   std::chrono::milliseconds read_backoff_min{100};
   /// Default: 1 s. read_backoff_min to 1 min. See read_backoff_min.
   std::chrono::milliseconds read_backoff_max{1'000};
-  /// Default: none. As producer_options, for the consumers of subscriptions. Called by new_broker,
+  /// Default: none. As producer_options, for the consumers of subscriptions. Called by new_broker
   /// and by subscribe.
   std::function<void(ConsumerOptions&)> consumer_options = nullptr;
 
@@ -235,12 +241,13 @@ struct BrokerOptions {
   std::vector<SubscribeMiddleware> subscribe_middlewares = {};
   /// Default: none, failures are logged. Receives every failure that no call could return.
   ErrorHandler error_handler = nullptr;
-  /// Default: null, standard error. Receives information unless `enable_logger` is false, and
-  /// warnings and errors if `enable_error_logger` and there is no `error_logger`.
+  /// Default: null, lines go to standard error. Receives lines below warning unless `enable_logger`
+  /// is false. Receives warnings and errors if `enable_error_logger` is true and `error_logger` is
+  /// null.
   std::shared_ptr<Logger> logger = nullptr;
-  /// Default: null, `logger`. Receives warnings and errors.
+  /// Default: null, `logger` receives them. Receives warnings and errors.
   std::shared_ptr<Logger> error_logger = nullptr;
-  /// Whether information goes to `logger`. If absent, it does if there is a `logger`.
+  /// Whether lines below warning go to `logger`. If absent, they do if `logger` is set.
   std::optional<bool> enable_logger = {};
   /// Default: true, warnings and errors are logged.
   bool enable_error_logger = true;

@@ -12,10 +12,10 @@ namespace dohle {
 inline namespace v0 {
 namespace kafka {
 
-/// How a Broker connects, as a whole; `with_dialer` takes it. It has the fields of kafka-go's
-/// Dialer. An absent field changes nothing, and a given one sets the member of BrokerOptions that
-/// it names, so that all connections of the Broker use it: those of publishes, of subscriptions and
-/// of create_topic and delete_topic with this Broker.
+/// How a Broker connects, as one struct; `with_dialer` takes it. It has the fields of kafka-go's
+/// Dialer. An absent field changes nothing. A field that is set replaces the member of
+/// BrokerOptions that its comment names. So it applies to all connections of the Broker: for
+/// publishing, for subscriptions, and for create_topic and delete_topic with this Broker.
 ///
 ///     auto broker = kafka::new_broker(kafka::with_dialer({.client_id = "a", .timeout = 3s}));
 struct Dialer {
@@ -29,8 +29,8 @@ struct Dialer {
   std::optional<std::chrono::system_clock::time_point> deadline = {};
   /// `BrokerOptions::dialer_local_address`.
   std::optional<std::string> local_address = {};
-  /// `BrokerOptions::dialer_fallback_delay`: false switches it off, true means `fallback_delay`, or
-  /// the default without one. A `fallback_delay` that says the opposite is refused.
+  /// `BrokerOptions::dialer_fallback_delay`: false switches it off. True means `fallback_delay`, or
+  /// the default if that is absent. A contradicting `fallback_delay` is refused.
   std::optional<bool> dual_stack = {};
   /// `BrokerOptions::dialer_fallback_delay`.
   std::optional<std::chrono::milliseconds> fallback_delay = {};
@@ -42,10 +42,10 @@ struct Dialer {
   std::optional<TlsOptions> tls = {};
   /// `BrokerOptions::sasl`.
   std::optional<SaslOptions> sasl_mechanism = {};
-  /// Refused, since a Broker has no transactions.
+  /// Refused, because a Broker has no transactions.
   std::optional<std::string> transactional_id = {};
 
-  /// Functions, `tls` and `sasl_mechanism` are equal if both are given or none is.
+  /// Functions, `tls` and `sasl_mechanism` count as equal if both are set or neither is.
   friend bool operator==(const Dialer& one, const Dialer& other) {
     return one.client_id == other.client_id && !one.dial_function == !other.dial_function &&
            one.timeout == other.timeout && one.deadline == other.deadline &&

@@ -27,7 +27,8 @@ namespace kafka {
 /// with the option, its value and the allowed values.
 [[nodiscard]] DOHLE_API Result<Broker> new_broker(BrokerOptions options = {});
 
-/// `new_broker(with_address("127.0.0.1:9092"), with_batch_timeout(5ms))`
+/// The same with `with_*` options: `new_broker(with_address("127.0.0.1:9092"),
+/// with_batch_timeout(5ms))`. Errors: those of new_broker(BrokerOptions).
 template <messaging::FirstOption<BrokerOptions> First, class... Options>
 [[nodiscard]] Result<Broker> new_broker(First&& first, Options&&... options) {
   static_assert(messaging::are_options<BrokerOptions, First, Options...>,
@@ -39,13 +40,14 @@ template <messaging::FirstOption<BrokerOptions> First, class... Options>
   }
 }
 
-/// Creates a topic. It succeeds if the topic exists with the same number of partitions.
-/// `partitions` -1 is the cluster's default, and matches any existing topic. `timeout` is for the
-/// whole call; default: 30 s. A call with addresses connects and disconnects by itself; a call with
-/// a Broker uses the Broker's connections. Thread safety: any thread. Errors: configuration (also
-/// for a bare "embedded:memory", which only its own Broker can reach); TOPIC_ALREADY_EXISTS (36)
-/// with both numbers of partitions; not_connected; timed_out with the reason; would_deadlock on the
-/// client's thread; the error that the controller answered.
+/// Creates a topic. It also succeeds if the topic exists with the same number of partitions. A
+/// `partitions` of -1 means the cluster's default, and then any existing topic is a success. A
+/// `replication_factor` of -1 means the cluster's default. `timeout` applies to the whole call.
+/// Default: 30 s. A call with addresses connects and disconnects; a call with a Broker uses the
+/// Broker's connections. Thread safety: any thread. Errors: configuration (also for the address
+/// "embedded:memory", which only its own Broker can reach); TOPIC_ALREADY_EXISTS (36) with both
+/// numbers of partitions; not_connected; timed_out with the reason; would_deadlock on the client's
+/// thread; the error that the controller answered.
 DOHLE_API Result<void> create_topic(std::string address, std::string topic, std::int32_t partitions,
                                     std::int16_t replication_factor,
                                     std::chrono::milliseconds timeout = std::chrono::seconds(30));
@@ -55,12 +57,12 @@ DOHLE_API Result<void> create_topic(std::vector<std::string> addresses, std::str
 DOHLE_API Result<void> create_topic(Broker& broker, std::string topic, std::int32_t partitions,
                                     std::int16_t replication_factor,
                                     std::chrono::milliseconds timeout = std::chrono::seconds(30));
-/// With the servers, login and timeouts of `client`.
+/// The same with the servers, the login and the timeouts of `client`.
 DOHLE_API Result<void> create_topic(ClientOptions client, std::string topic,
                                     std::int32_t partitions, std::int16_t replication_factor,
                                     std::chrono::milliseconds timeout = std::chrono::seconds(30));
 
-/// `create_topic({"one:9092", "two:9092"}, "orders", 6, 3)`
+/// The same: `create_topic({"one:9092", "two:9092"}, "orders", 6, 3)`.
 inline Result<void> create_topic(std::initializer_list<std::string> addresses, std::string topic,
                                  std::int32_t partitions, std::int16_t replication_factor,
                                  std::chrono::milliseconds timeout = std::chrono::seconds(30)) {
@@ -68,8 +70,8 @@ inline Result<void> create_topic(std::initializer_list<std::string> addresses, s
                       replication_factor, timeout);
 }
 
-/// Deletes topics; each has its own result. `timeout` and the errors of the whole call are those of
-/// create_topic.
+/// Deletes topics. Each topic has its own result. `timeout` and the errors of the whole call are
+/// those of create_topic.
 DOHLE_API Result<std::vector<Named<void>>> delete_topic(
     std::string address, std::vector<std::string> topics,
     std::chrono::milliseconds timeout = std::chrono::seconds(30));
@@ -79,7 +81,7 @@ DOHLE_API Result<std::vector<Named<void>>> delete_topic(
 DOHLE_API Result<std::vector<Named<void>>> delete_topic(
     Broker& broker, std::vector<std::string> topics,
     std::chrono::milliseconds timeout = std::chrono::seconds(30));
-/// With the servers, login and timeouts of `client`.
+/// The same with the servers, the login and the timeouts of `client`.
 DOHLE_API Result<std::vector<Named<void>>> delete_topic(
     ClientOptions client, std::vector<std::string> topics,
     std::chrono::milliseconds timeout = std::chrono::seconds(30));
@@ -88,7 +90,7 @@ inline Result<std::vector<Named<void>>> delete_topic(
     std::chrono::milliseconds timeout = std::chrono::seconds(30)) {
   return delete_topic(std::vector<std::string>(addresses), std::move(topics), timeout);
 }
-/// `delete_topic("127.0.0.1:9092", "orders", "payments")`
+/// The same: `delete_topic("127.0.0.1:9092", "orders", "payments")`.
 template <std::convertible_to<std::string>... Topics>
   requires(sizeof...(Topics) > 0)
 Result<std::vector<Named<void>>> delete_topic(std::string address, Topics&&... topics) {

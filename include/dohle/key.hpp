@@ -11,9 +11,10 @@
 namespace dohle {
 inline namespace v0 {
 
-/// The key of a received message, decoded to a K; absent if the message has no key:
-/// `auto id = dohle::key_as<OrderId>(event);`. `codec` names one of K's Codecs; empty: the first.
-/// Errors: configuration for another name; codec_failed.
+/// Decodes the key of a received message to a K: `auto id = dohle::key_as<OrderId>(event);`. Absent
+/// if the message has no key. `codec` names one of K's Codecs; an empty name selects the first.
+/// Errors: configuration if K has no codec of that name; codec_failed. Thread safety: that of the
+/// event.
 template <class K>
 [[nodiscard]] Result<std::optional<K>> key_as(const RawEvent& event, std::string_view codec = {}) {
   static_assert(Decodable<K>,

@@ -8,8 +8,9 @@
 #include "dohle/producer.hpp"
 #include "dohle/sasl.hpp"
 
-// Texts of the values of options, as configuration files hold them. Those of SecurityProtocol,
-// BalancerName and ScramAlgorithm are beside these enumerations.
+// Texts of the values of options, for configuration files. The functions for SecurityProtocol,
+// BalancerName and ScramAlgorithm are declared beside these enumerations. Thread safety: any
+// thread.
 
 namespace dohle {
 inline namespace v0 {
@@ -29,7 +30,7 @@ inline namespace v0 {
 /// texts.
 [[nodiscard]] DOHLE_API Result<SaslMechanism> parse_sasl_mechanism(std::string_view text);
 
-/// "hold", "skip" or "stop".
+/// "hold", "skip", "dead_letter" or "stop".
 [[nodiscard]] DOHLE_API std::string_view to_string(FailurePolicy policy) noexcept;
 /// Parses what to_string writes. Errors: configuration, with the allowed texts.
 [[nodiscard]] DOHLE_API Result<FailurePolicy> parse_failure_policy(std::string_view text);

@@ -1,9 +1,9 @@
 #pragma once
 
-// Functions that set options. Each returns an option that sets the field of the same name, which
-// documents meaning, range and default. A function works for BrokerOptions and for SubscribeOptions
-// if both have the field. Functions for options that every message broker has are in `dohle`;
-// functions for options that only Kafka has are in `dohle::kafka`.
+// Functions that set options. Each returns an option that sets the field of the same name. That
+// field documents meaning, range and default. A function works for BrokerOptions and for
+// SubscribeOptions if both have the field. Functions for options that every message broker has are
+// in `dohle`; functions for options that only Kafka has are in `dohle::kafka`.
 
 #include <chrono>
 #include <concepts>
@@ -41,16 +41,17 @@ concept Requests =
 template <class Options>
 concept Converts = Reads<Options> || Publishes<Options>;
 
-/// The attempts of that many retries. A negative number stays one, so that it is refused.
+/// The number of attempts with that many retries. A negative number stays negative, so that it is
+/// refused.
 [[nodiscard]] inline std::int32_t attempts_of(std::int32_t retries) {
   return retries < 0 || retries == INT32_MAX ? retries : retries + 1;
 }
 
-/// Adds `properties` to those of `options`, and sets the members that mean the same. What is wrong
-/// with them is found by new_broker.
+/// Adds `properties` to those of `options`, and sets the members with the same meaning. new_broker
+/// reports errors in them.
 DOHLE_API void add_properties(kafka::BrokerOptions& options, const kafka::Properties& properties);
 
-// Set the members that the fields of `config` mean, if they are given.
+// Each sets the members of `options` for which `config` has a field that is set.
 
 DOHLE_API void add_config(kafka::BrokerOptions& options, const kafka::Dialer& config);
 DOHLE_API void add_config(kafka::BrokerOptions& options, const kafka::WriterConfig& config);
@@ -63,7 +64,7 @@ inline namespace v0 {
 
 // Broker.
 
-/// Sets `BrokerOptions::addresses`; several addresses are servers of one cluster.
+/// Sets `BrokerOptions::addresses`. Several addresses are servers of one cluster.
 template <std::convertible_to<std::string>... More>
 [[nodiscard]] BrokerOption with_address(std::string address, More&&... more) {
   std::vector<std::string> addresses{std::move(address), std::string(std::forward<More>(more))...};
@@ -104,9 +105,9 @@ template <std::convertible_to<std::string>... More>
 [[nodiscard]] inline PublishOption with_publish_body_codec(std::string name) {
   return [name = std::move(name)](PublishOptions& o) { o.body_codec = name; };
 }
-/// The key as a value: sets `PublishOptions::key_encoder` to the codec `codec` of its type, or for
-/// an empty name to the first. `key_as` decodes such a key. Errors of publish: codec_failed;
-/// configuration for a name that is none of the type's Codecs.
+/// Sets `PublishOptions::key_encoder`, so that the key is a value of type K. `codec` names one of
+/// the type's Codecs; an empty name selects the first. `key_as` decodes such a key. Errors of
+/// publish: codec_failed; configuration if no codec of the type has that name.
 template <class K>
 [[nodiscard]] PublishOption with_key(K key, std::string codec = {}) {
   static_assert(std::convertible_to<const K&, std::string_view> || Encodable<K>,
@@ -129,7 +130,7 @@ template <class K>
 
 // Request.
 
-/// Of one request, or broker-wide.
+/// Sets `BrokerOptions::request_timeout` or `RequestOptions::timeout`.
 [[nodiscard]] inline auto with_request_timeout(std::chrono::milliseconds timeout) {
   return [timeout](messaging::Requests auto& o) {
     if constexpr (requires { o.request_timeout; }) {
@@ -150,7 +151,7 @@ template <class K>
     o.create_reply_topic = made;
   };
 }
-/// Of one request, or broker-wide.
+/// Sets `BrokerOptions::request_body_codec` or `RequestOptions::body_codec`.
 [[nodiscard]] inline auto with_request_body_codec(std::string name) {
   return [name = std::move(name)](messaging::Requests auto& o) {
     if constexpr (requires { o.request_body_codec; }) {
@@ -188,7 +189,7 @@ template <class K>
     std::function<void(const Result<Receipt>&)> callback) {
   return [callback = std::move(callback)](PublishOptions& o) { o.callback = callback; };
 }
-/// Sets `PublishOptions::timeout`. std::nullopt: the delivery timeout.
+/// Sets `PublishOptions::timeout`. std::nullopt means the delivery timeout.
 [[nodiscard]] inline PublishOption with_publish_timeout(
     std::optional<std::chrono::milliseconds> timeout) {
   return [timeout](PublishOptions& o) { o.timeout = timeout; };
@@ -201,7 +202,7 @@ template <class K>
 [[nodiscard]] inline auto with_publish_required_acks(Acks acks) {
   return [acks](messaging::Publishes auto& o) { o.required_acks = acks; };
 }
-/// Of one publish, or broker-wide.
+/// Sets `BrokerOptions::publish_middlewares` or `PublishOptions::middlewares`.
 [[nodiscard]] inline auto with_publish_middlewares(std::vector<PublishMiddleware> middlewares) {
   return [middlewares = std::move(middlewares)](messaging::Publishes auto& o) {
     if constexpr (requires { o.publish_middlewares; }) {
@@ -214,11 +215,11 @@ template <class K>
 
 // Subscribe.
 
-/// Of one subscription, or broker-wide.
+/// Sets `group_id`, broker-wide or of one subscription.
 [[nodiscard]] inline auto with_group_id(std::string id) {
   return [id = std::move(id)](messaging::Reads auto& o) { o.group_id = id; };
 }
-/// The same as with_group_id, under the general API's name.
+/// The same as with_group_id, under the name that kratos-transport's general API uses.
 [[nodiscard]] inline auto with_queue_name(std::string id) {
   return with_group_id(std::move(id));
 }
@@ -285,11 +286,12 @@ template <class K>
     o.idle_after = after;
   };
 }
-/// Of one subscription, or broker-wide.
+/// Sets `failure_policy`, broker-wide or of one subscription.
 [[nodiscard]] inline auto with_failure_policy(FailurePolicy policy) {
   return [policy](messaging::Reads auto& o) { o.failure_policy = policy; };
 }
-/// Sets `SubscribeOptions::ack_timeout`. std::nullopt: never reported.
+/// Sets `SubscribeOptions::ack_timeout`. With std::nullopt, missing acknowledgements are not
+/// reported.
 [[nodiscard]] inline SubscribeOption with_ack_timeout(
     std::optional<std::chrono::milliseconds> timeout) {
   return [timeout](SubscribeOptions& o) { o.ack_timeout = timeout; };
@@ -302,7 +304,7 @@ template <class K>
     o.max_unacknowledged_bytes = bytes;
   };
 }
-/// Of one subscription, or broker-wide.
+/// Sets `BrokerOptions::subscribe_middlewares` or `SubscribeOptions::middlewares`.
 [[nodiscard]] inline auto with_subscribe_middlewares(std::vector<SubscribeMiddleware> middlewares) {
   return [middlewares = std::move(middlewares)](messaging::Reads auto& o) {
     if constexpr (requires { o.subscribe_middlewares; }) {
@@ -317,22 +319,24 @@ namespace kafka {
 
 // Connecting.
 
-/// Adds to `BrokerOptions::properties`: `with_properties({{"linger.ms", "5"}})`. In the order of
-/// the options: a property replaces what an earlier option or property said, and a later one
-/// replaces it. Those of TLS and of the login (`security.protocol`, `ssl.*`, `sasl.*`) are read
-/// together with the earlier ones, and set `BrokerOptions::tls` and `BrokerOptions::sasl`.
-/// `security.protocol` has to agree with what the other options say.
+/// Adds to `BrokerOptions::properties`: `with_properties({{"linger.ms", "5"}})`. The order of the
+/// options counts: a property replaces the value of an earlier option or property, and a later one
+/// replaces the property. The properties of TLS and of the login (`security.protocol`, `ssl.*`,
+/// `sasl.*`) are read together with the earlier ones, and set `BrokerOptions::tls` and
+/// `BrokerOptions::sasl`. `security.protocol` has to agree with the other options.
 [[nodiscard]] inline BrokerOption with_properties(Properties properties) {
   return [properties = std::move(properties)](BrokerOptions& o) {
     messaging::add_properties(o, properties);
   };
 }
-/// Sets what the given fields of `config` mean, in the order of the options; other fields change
-/// nothing. What is wrong with them is found by new_broker.
+/// Sets the members of BrokerOptions for which `config` has a field that is set; absent fields
+/// change nothing. The order of the options counts: a later option replaces an earlier one.
+/// new_broker reports errors in `config`.
 [[nodiscard]] inline BrokerOption with_writer_config(WriterConfig config) {
   return [config = std::move(config)](BrokerOptions& o) { messaging::add_config(o, config); };
 }
-/// The same of reading, broker-wide or of one subscription.
+/// Sets the members for which `config` has a field that is set, broker-wide or of one subscription.
+/// Otherwise as with_writer_config; subscribe reports errors in the options of a subscription.
 [[nodiscard]] inline auto with_reader_config(ReaderConfig config) {
   return
       [config = std::move(config)](messaging::Reads auto& o) { messaging::add_config(o, config); };
@@ -370,8 +374,8 @@ namespace kafka {
 [[nodiscard]] inline BrokerOption with_dialer_keep_alive(std::chrono::milliseconds idle) {
   return [idle](BrokerOptions& o) { o.dialer_keep_alive = idle; };
 }
-/// Sets the members of BrokerOptions that the given fields of `dialer` mean. What is wrong with
-/// them is found by new_broker.
+/// Sets the members of BrokerOptions for which `dialer` has a field that is set. new_broker reports
+/// errors in `dialer`.
 [[nodiscard]] inline BrokerOption with_dialer(Dialer dialer) {
   return [dialer = std::move(dialer)](BrokerOptions& o) { messaging::add_config(o, dialer); };
 }
@@ -422,7 +426,7 @@ namespace kafka {
 [[nodiscard]] inline BrokerOption with_publish_max_attempts(std::int32_t attempts) {
   return [attempts](BrokerOptions& o) { o.publish_max_attempts = attempts; };
 }
-/// The same as with_publish_max_attempts(retries + 1); the one given last wins.
+/// The same as with_publish_max_attempts(retries + 1). The later of the two options wins.
 [[nodiscard]] inline BrokerOption with_retries(std::int32_t retries) {
   return with_publish_max_attempts(messaging::attempts_of(retries));
 }
@@ -601,17 +605,17 @@ enum class ScramAlgorithm : std::uint8_t {
 [[nodiscard]] DOHLE_API std::string_view to_string(ScramAlgorithm algorithm);
 /// Parses what to_string writes. Errors: configuration, with the allowed names.
 [[nodiscard]] DOHLE_API Result<ScramAlgorithm> parse_scram_algorithm(std::string_view text);
-/// Sets `BrokerOptions::sasl`: the login by PLAIN, which sends the password itself.
+/// Sets `BrokerOptions::sasl` to a login by PLAIN, which sends the password itself.
 [[nodiscard]] inline BrokerOption with_plain_mechanism(std::string username,
                                                        std::string_view password) {
   SaslOptions login{SaslMechanism::plain, std::move(username), Secret(password)};
   return [login = std::move(login)](BrokerOptions& o) { o.sasl = login; };
 }
-/// Sets `BrokerOptions::sasl`: the login by SCRAM.
+/// Sets `BrokerOptions::sasl` to a login by SCRAM.
 [[nodiscard]] inline BrokerOption with_scram_mechanism(ScramAlgorithm algorithm,
                                                        std::string username,
                                                        std::string_view password) {
-  // For a value outside the enumeration: new_broker refuses it.
+  // A value outside the enumeration stays invalid, so that new_broker refuses it.
   auto mechanism = static_cast<SaslMechanism>(0xff);
   if (algorithm == ScramAlgorithm::sha256) mechanism = SaslMechanism::scram_sha_256;
   if (algorithm == ScramAlgorithm::sha512) mechanism = SaslMechanism::scram_sha_512;

@@ -19,14 +19,14 @@ namespace kafka {
 
 /// Which records of transactions a reader sees.
 enum class IsolationLevel : std::uint8_t {
-  read_uncommitted,  ///< all
-  read_committed,    ///< those of committed transactions
+  read_uncommitted,  ///< all records
+  read_committed,    ///< the records of committed transactions
 };
 
-/// The options of reading as one struct, with the fields of kafka-go's ReaderConfig: for a Broker
-/// or for one subscription (with_reader_config). A field means the option of BrokerOptions or
-/// SubscribeOptions that its comment names, which has its range; fields that are not given leave
-/// that at its default. Fields that nothing means are refused with the reason.
+/// The options of reading as one struct, for a Broker or for one subscription (with_reader_config).
+/// It has the fields of kafka-go's ReaderConfig. A field sets the option of BrokerOptions or
+/// SubscribeOptions that its comment names; that option documents range and default. An absent
+/// field changes nothing. Fields without such an option are refused with the reason.
 struct ReaderConfig {
   /// The Broker's addresses; others are refused.
   std::optional<std::vector<std::string>> brokers = {};
@@ -34,11 +34,12 @@ struct ReaderConfig {
   std::optional<std::string> group_id = {};
   /// Refused: subscribe takes several topics.
   std::optional<std::vector<std::string>> group_topics = {};
-  /// The topic of the subscription; another one is refused, and any by a Broker.
+  /// Has to be the topic of the subscription. A Broker refuses it.
   std::optional<std::string> topic = {};
   /// SubscribeOptions::partition. A Broker refuses it.
   std::optional<PartitionId> partition = {};
-  /// As `with_dialer`. A subscription refuses it: all of a Broker share its connections.
+  /// As `with_dialer`. A subscription refuses it, because all subscriptions of a Broker share its
+  /// connections.
   std::optional<Dialer> dialer = {};
   /// `queue_capacity`.
   std::optional<std::size_t> queue_capacity = {};
@@ -52,7 +53,7 @@ struct ReaderConfig {
   std::optional<std::chrono::milliseconds> read_batch_timeout = {};
   /// `read_lag_interval`.
   std::optional<std::chrono::milliseconds> read_lag_interval = {};
-  /// The names of assignors, the most wanted first. Refused unless it is "range" alone, which
+  /// The names of assignors, the preferred one first. Refused unless it is only "range", which
   /// every group of this release uses.
   std::optional<std::vector<std::string>> group_balancers = {};
   /// `heartbeat_interval`.
@@ -67,7 +68,8 @@ struct ReaderConfig {
   std::optional<std::chrono::milliseconds> session_timeout = {};
   /// `rebalance_timeout`.
   std::optional<std::chrono::milliseconds> rebalance_timeout = {};
-  /// Refused: a member joins again after the properties retry.backoff.ms to retry.backoff.max.ms.
+  /// Refused: the properties retry.backoff.ms and retry.backoff.max.ms set how long a member waits
+  /// before it joins again.
   std::optional<std::chrono::milliseconds> join_group_backoff = {};
   /// `retention_time`.
   std::optional<std::chrono::milliseconds> retention_time = {};
@@ -77,19 +79,19 @@ struct ReaderConfig {
   std::optional<std::chrono::milliseconds> read_backoff_min = {};
   /// `read_backoff_max`.
   std::optional<std::chrono::milliseconds> read_backoff_max = {};
-  /// BrokerOptions::logger. Default: null, not given. A subscription refuses it.
+  /// BrokerOptions::logger. Default: null, not set. A subscription refuses it.
   std::shared_ptr<Logger> logger = nullptr;
-  /// BrokerOptions::error_logger. Default: null, not given. A subscription refuses it.
+  /// BrokerOptions::error_logger. Default: null, not set. A subscription refuses it.
   std::shared_ptr<Logger> error_logger = nullptr;
-  /// Refused unless it is read_uncommitted, which every reader of this release is.
+  /// Refused unless it is read_uncommitted, which every subscription of this release uses.
   std::optional<IsolationLevel> isolation_level = {};
   /// `max_attempts`.
   std::optional<std::int32_t> max_attempts = {};
-  /// Refused unless it is false: a reader whose offset the log has no more goes on at
+  /// Refused unless it is false: if an offset is out of range, the subscription continues at
   /// `start_offset`.
   std::optional<bool> offset_out_of_range_error = {};
 
-  /// Dialers are equal if both are given or none is.
+  /// Dialers count as equal if both are set or neither is.
   friend bool operator==(const ReaderConfig& one, const ReaderConfig& other) {
     return one.brokers == other.brokers && one.group_id == other.group_id &&
            one.group_topics == other.group_topics && one.topic == other.topic &&

@@ -24,11 +24,11 @@ class StartOffset {
   [[nodiscard]] static constexpr StartOffset first() { return {Kind::first, 0}; }
   /// The end: records that are published from now on.
   [[nodiscard]] static constexpr StartOffset last() { return {Kind::last, 0}; }
-  /// The record with this offset, at least 0. Only with SubscribeOptions::partition.
+  /// The record with this offset. At least 0. Allowed only with SubscribeOptions::partition.
   [[nodiscard]] static constexpr StartOffset at(Offset offset) {
     return {Kind::offset, offset.value};
   }
-  /// The first record with this timestamp, at least 0, or a later one.
+  /// The first record with this timestamp or a later one. At least 0.
   [[nodiscard]] static constexpr StartOffset at(Timestamp time) {
     return {Kind::timestamp, time.value};
   }

@@ -13,7 +13,7 @@
 namespace dohle {
 inline namespace v0 {
 
-/// The topics whose names match an expression; made by `kafka::pattern`.
+/// The topics whose names match an expression. `kafka::pattern` makes it.
 struct TopicPattern {
   /// The most bytes of `expression`; subscribe refuses a longer one.
   static constexpr std::size_t max_expression_bytes = 4'096;
@@ -21,11 +21,13 @@ struct TopicPattern {
   /// expression that needs more.
   static constexpr std::size_t max_memory_bytes = std::size_t{1} << 20;
 
-  /// In RE2's syntax, without look-ahead and back references. It has to match the whole name.
+  /// The expression, in RE2's syntax, which has no look-ahead and no back references. It has to
+  /// match the whole name of a topic.
   std::string expression;
   /// Default: false, the pattern never matches internal topics of the servers, names that begin
   /// with "__", retry topics (names with ".retry.") and topics for dead letters (names that end in
-  /// ".dlt"). If true, it does, but for the retry topics and dead letters of its own subscription.
+  /// ".dlt"). If true, it may match them, except the retry topics and dead letters of its own
+  /// subscription.
   bool include_internal = false;
   friend bool operator==(const TopicPattern&, const TopicPattern&) = default;
 };
@@ -45,8 +47,8 @@ struct PatternOptions {
 
 }  // namespace kafka
 
-/// What a subscription reads: one topic, several, or those that match a pattern. Made implicitly of
-/// a name, of several names, or of a pattern:
+/// The topics that a subscription reads: one topic, several, or the topics that match a pattern.
+/// Converts implicitly from a name, from several names, or from a pattern:
 ///
 ///     broker.subscribe("orders", handler);
 ///     broker.subscribe({"orders", "payments"}, handler);
@@ -56,8 +58,8 @@ struct PatternOptions {
 /// std::vector.
 class DOHLE_API Topics {
  public:
-  /// The most topics that one subscription reads. subscribe refuses more names. Of the topics that
-  /// a pattern matches, those above this number are not read, and the error handler hears of it.
+  /// The most topics that one subscription reads. subscribe refuses more names. If a pattern
+  /// matches more topics, the further ones are not read, and this is reported to the error handler.
   static constexpr std::size_t max_topics = 10'000;
 
   /// One topic.
@@ -70,17 +72,17 @@ class DOHLE_API Topics {
   Topics(std::initializer_list<std::string> names) : Topics(std::vector<std::string>(names)) {}
   /// Several topics.
   Topics(std::vector<std::string> names);
-  /// The topics that match.
+  /// The topics that match `pattern`.
   Topics(TopicPattern pattern) : pattern_(std::move(pattern)) {}
 
   /// The names in the order in which they were given, each once; empty for a pattern.
   [[nodiscard]] const std::vector<std::string>& names() const { return names_; }
-  /// Absent unless this is a pattern.
+  /// The pattern. Absent if this was made from names.
   [[nodiscard]] const std::optional<TopicPattern>& pattern() const { return pattern_; }
   /// True if this is one name.
   [[nodiscard]] bool is_one() const { return names_.size() == 1; }
-  /// The text that stands for all of them in errors, metrics and traces: the names, separated by
-  /// commas (after some 200 bytes the number of the others), or the pattern's expression.
+  /// The text for all topics in errors, metrics and traces: the names, separated by commas, or the
+  /// pattern's expression. After about 200 bytes of names, the number of further names follows.
   [[nodiscard]] std::string to_string() const;
   friend bool operator==(const Topics&, const Topics&) = default;
 

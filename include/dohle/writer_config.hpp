@@ -17,11 +17,12 @@ namespace dohle {
 inline namespace v0 {
 namespace kafka {
 
-/// The options of publishing as one struct, with the fields of the page's WriterConfig: for a
-/// Broker (with_writer_config) or a Writer. Each field means one of BrokerOptions, which has its
-/// range; fields that are not given leave that at its default.
+/// The options of publishing as one struct, for a Broker (with_writer_config) or a Writer. It has
+/// the fields of kratos-transport's WriterConfig. Each field sets the member of BrokerOptions that
+/// its comment names; that member documents range and default. An absent field changes nothing.
 struct WriterConfig {
-  /// BrokerOptions::addresses. A Broker refuses others than its own; a Writer connects to them.
+  /// BrokerOptions::addresses. A Broker refuses other addresses than its own. A Writer connects to
+  /// them.
   std::optional<std::vector<std::string>> brokers = {};
   /// BrokerOptions::balancer.
   std::optional<Balancer> balancer = {};
@@ -37,21 +38,21 @@ struct WriterConfig {
   std::optional<std::chrono::milliseconds> read_timeout = {};
   /// BrokerOptions::write_timeout.
   std::optional<std::chrono::milliseconds> write_timeout = {};
-  /// BrokerOptions::required_acks. Numbers above 1 are refused: Kafka counts no replicas.
+  /// BrokerOptions::required_acks. Numbers above 1 are refused, because Kafka has no such setting.
   std::optional<Acks> required_acks = {};
-  /// BrokerOptions::async. A Writer refuses false: its producers return before the outcome, and
-  /// their Delivery waits for it.
+  /// BrokerOptions::async. A Writer refuses false: its producers return before the outcome is
+  /// known, and Delivery::wait waits for it.
   std::optional<bool> async = {};
-  /// BrokerOptions::logger. Default: null, not given.
+  /// BrokerOptions::logger. Default: null, not set.
   std::shared_ptr<Logger> logger = nullptr;
-  /// BrokerOptions::error_logger. Default: null, not given.
+  /// BrokerOptions::error_logger. Default: null, not set.
   std::shared_ptr<Logger> error_logger = nullptr;
   /// BrokerOptions::allow_publish_auto_topic_creation.
   std::optional<bool> allow_auto_topic_creation = {};
-  /// BrokerOptions::completion. Default: null, not given.
+  /// BrokerOptions::completion. Default: null, not set.
   std::function<void(const SettledBatch&)> completion = nullptr;
 
-  /// Completions are equal if both are given or none is.
+  /// Completions count as equal if both are set or neither is.
   friend bool operator==(const WriterConfig& one, const WriterConfig& other) {
     return one.brokers == other.brokers && one.balancer == other.balancer &&
            one.max_attempts == other.max_attempts && one.batch_size == other.batch_size &&
