@@ -16,14 +16,15 @@
 namespace dohle {
 inline namespace v0 {
 
-/// The headers of the message whose key or body a codec converts. A view: valid during that call.
+/// The headers of the message whose key or body a codec converts. A view that is valid during that
+/// call.
 class CodecHeaders {
  public:
   /// No headers.
   CodecHeaders() = default;
-  /// Those of a received message.
+  /// The headers of a received message.
   explicit CodecHeaders(const HeaderRange& received) : received_(received) {}
-  /// Those of a message that is published.
+  /// The headers of a message that is published.
   explicit CodecHeaders(std::span<const Header> own) : own_(own) {}
 
   /// The number of headers.
@@ -58,22 +59,23 @@ struct CodecContext {
   std::string_view topic;
   /// True for a key, false for a body.
   bool is_key = false;
-  /// The headers of the message; those that a publish middleware adds are not there yet.
+  /// The headers of the message. Headers that a publish middleware adds are not included.
   CodecHeaders headers = {};
 };
 
-/// Converts values of type T to bytes and back. Specialise it, or include a header that does:
-/// "dohle/codec/json.hpp" for every type that nlohmann-json converts, "dohle/codec/protobuf.hpp"
-/// for the classes that protoc generates. A specialisation has
+/// Converts values of type T to bytes and back. Specialise it, or include a header that specialises
+/// it: "dohle/codec/json.hpp" for every type that nlohmann-json converts,
+/// "dohle/codec/protobuf.hpp" for the classes that protoc generates. A specialisation has these
+/// members:
 ///
 ///   static constexpr std::string_view name;                 // "json"
 ///   static constexpr std::string_view content_type;         // optional: "application/json"
 ///   static Result<void> encode(const T& value, const CodecContext&, std::string& into);
 ///   static Result<T> decode(Bytes bytes, const CodecContext&);
 ///
-/// encode appends. Both report Errc::codec_failed with the cause and the place; an exception that
-/// they throw becomes such an error. Without `content_type`, the codec's name stands in its place.
-/// Thread safety: called from several threads at once.
+/// `encode` appends to `into`. Errors of both functions: Errc::codec_failed with the cause and the
+/// place. An exception that they throw becomes such an error. Without `content_type`, the codec's
+/// name is used as the content type. Thread safety: called from several threads at once.
 template <class T>
 struct Codec;
 
@@ -81,10 +83,10 @@ struct Codec;
 template <class... Each>
 struct CodecList {};
 
-/// The codecs of T: a type with the same members as a specialisation of Codec for each. The first
-/// is the default; another one is chosen by its name (with_codec, with_publish_body_codec,
-/// with_request_body_codec), or by the header content-type (with_content_type). Default: Codec<T>
-/// alone. Specialise it for a type that has several:
+/// The codecs of T. Each is a type with the members of a specialisation of Codec. The first is the
+/// default. Options select another codec by its name (with_codec, with_publish_body_codec,
+/// with_request_body_codec) or by the header content-type (with_content_type). Default: only
+/// Codec<T>. Specialise it for a type that has several codecs:
 ///
 ///   template <>
 ///   struct dohle::Codecs<Order> {
@@ -96,7 +98,7 @@ struct Codecs {
   using list = CodecList<Codec<T>>;
 };
 
-/// Text or bytes, unchanged, as are the vectors of bytes below.
+/// Text or bytes, unchanged.
 template <>
 struct Codec<std::string> {
   static constexpr std::string_view name = "raw";
@@ -110,7 +112,7 @@ struct Codec<std::string> {
   }
 };
 
-/// Bytes, as they are.
+/// Bytes, unchanged.
 template <>
 struct Codec<std::vector<std::byte>> {
   static constexpr std::string_view name = "raw";
@@ -124,7 +126,7 @@ struct Codec<std::vector<std::byte>> {
     return std::vector<std::byte>(bytes.begin(), bytes.end());
   }
 };
-/// Bytes, as they are.
+/// Bytes, unchanged.
 template <>
 struct Codec<std::vector<std::uint8_t>> {
   static constexpr std::string_view name = "raw";

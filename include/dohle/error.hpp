@@ -15,9 +15,9 @@ inline namespace v0 {
 /// The origin of an error.
 enum class ErrorCategory : std::uint8_t {
   broker,         ///< a Kafka server answered with an error code; `code()` is its wire number
-  client,         ///< this library, on its own account: timeouts, lost connections, wrong calls
-  storage,        ///< files: full disk, damage, I/O errors
-  configuration,  ///< an option, flag or address that makes no sense
+  client,         ///< this library: timeouts, lost connections, wrong calls
+  storage,        ///< a file operation: full disk, damage, I/O errors
+  configuration,  ///< an option, flag or address is invalid
   auth,           ///< a login or a TLS handshake failed, as this side found
 };
 
@@ -29,22 +29,22 @@ enum class Errc : std::int16_t {
   name_not_resolved,    ///< a host name has no address
   malformed,            ///< bytes that violate the protocol
   unsupported_version,  ///< both sides share no version of a request
-  would_block,          ///< waiting is needed and the caller may not wait
+  would_block,          ///< the call would have to wait, and may not wait
   would_deadlock,       ///< a blocking call on the thread that has to complete it
   closed,               ///< the object was closed
-  cancelled,            ///< ended on request (wakeup, unsubscribe, purge)
-  invalid_argument,     ///< a call's argument makes no sense
+  cancelled,            ///< ended on request (wakeup, disconnect, a stop token)
+  invalid_argument,     ///< an argument of a call is invalid
   buffer_full,          ///< a bounded buffer stayed full until the caller's wait ended
-  too_large,            ///< a record, batch or frame above its limit
+  too_large,            ///< a record, batch or frame is above its limit
   not_connected,        ///< used before connect()
-  not_owner,            ///< the partition is no longer this member's (messaging ack, commit)
-  no_offset,            ///< no committed offset and no reset policy, or out of range
-  no_such_topic,        ///< unknown topic, and it may not be created
+  not_owner,            ///< the partition is not assigned to this member (ack, commit)
+  no_offset,            ///< there is no offset to read from, or it is out of range
+  no_such_topic,        ///< the topic does not exist, and may not be created
   no_such_partition,    ///< the topic has fewer partitions
   fenced,               ///< a newer instance replaced this one
   handler_failed,       ///< the user's handler returned an error or threw
   codec_failed,         ///< a body could not be encoded or decoded
-  limit_reached,        ///< a documented limit; the message names it
+  limit_reached,        ///< a documented limit is reached; the message names it
   forked,               ///< used in a child process after fork()
   disk_full,            ///< no space; stored data stays readable
   io_error,             ///< the operating system refused a file operation
@@ -52,30 +52,30 @@ enum class Errc : std::int16_t {
   locked,               ///< another process holds the data directory
   not_found,            ///< a required file or directory does not exist
   already_exists,       ///< a file or directory of that name exists
-  handshake_failed,     ///< TLS: a certificate was refused, or both sides have nothing in common
-  login_failed,         ///< SASL: the other side is not who it says, or offers no such mechanism
+  handshake_failed,     ///< TLS: a certificate was refused, or no version or cipher is shared
+  login_failed,         ///< SASL: the server failed its proof, or does not offer the mechanism
 };
 
 /// Whether a record that could not be acknowledged may nevertheless be in the log.
 enum class Stored : std::uint8_t {
   no,        ///< it is not in the log
   yes,       ///< it is in the log
-  possibly,  ///< unknown: the answer was lost
+  possibly,  ///< not known: the answer was lost
 };
 
-/// A failure as a value of two words. It holds the operation and its place, the cause, the server's
-/// code and message, and whether a retry is useful. Copying is cheap (a reference count).
+/// A failure, as a value of two words. It holds the operation and its place, the cause, the
+/// server's code and message, and whether a retry may help. A copy is cheap (a reference count).
 ///
 /// Thread safety: a const Error may be read from any thread; copies are independent.
 class DOHLE_API Error {
  public:
-  /// An error code that a Kafka server sent, with the server's own words if it sent any. `where`
-  /// names the operation, as "produce to orders-3"; it becomes part of message().
+  /// An error code that a Kafka server sent, with the server's message if it sent one. `where`
+  /// names the operation, for example "produce to orders-3". It becomes part of message().
   static Error broker(std::int16_t code, std::string_view where = {},
                       std::string_view server_message = {});
-  /// An error that the client itself found.
+  /// An error that this library found.
   static Error client(Errc code, std::string_view message);
-  /// An error of a file.
+  /// An error of a file operation.
   static Error storage(Errc code, std::string_view message);
   /// A failed login or TLS handshake that this side found. Not retriable. A server's own refusal is
   /// a broker error.
@@ -91,13 +91,14 @@ class DOHLE_API Error {
 
   /// The origin of the error.
   [[nodiscard]] ErrorCategory category() const noexcept { return category_; }
-  /// broker: the wire number (3 is UNKNOWN_TOPIC_OR_PARTITION); otherwise an Errc.
+  /// The wire number if the category is broker (3 is UNKNOWN_TOPIC_OR_PARTITION), otherwise an
+  /// Errc.
   [[nodiscard]] std::int16_t code() const noexcept { return code_; }
-  /// True for an error of this library with that code; a broker's error is never an Errc.
+  /// True for an error of this library with that code. Always false if the category is broker.
   [[nodiscard]] bool is(Errc code) const noexcept {
     return category_ != ErrorCategory::broker && code_ == static_cast<std::int16_t>(code);
   }
-  /// True for a broker's error with that wire number.
+  /// True for an error of category broker with that wire number.
   [[nodiscard]] bool is_broker(std::int16_t code) const noexcept {
     return category_ == ErrorCategory::broker && code_ == code;
   }
@@ -106,12 +107,13 @@ class DOHLE_API Error {
   [[nodiscard]] bool is_auth() const noexcept {
     return category_ == ErrorCategory::auth || is_broker(33) || is_broker(34) || is_broker(58);
   }
-  /// The code's name: "UNKNOWN_TOPIC_OR_PARTITION", "timed_out".
+  /// The code's name, for example "UNKNOWN_TOPIC_OR_PARTITION" or "timed_out".
   [[nodiscard]] std::string_view name() const noexcept;
-  /// One line without a full stop: what failed, where and why. Control characters in foreign names
-  /// and messages are escaped. Valid while the Error lives.
+  /// One line without a full stop: what failed, where and why. Control characters in names and
+  /// messages of other parties are escaped. Valid while the Error lives.
   [[nodiscard]] std::string_view message() const noexcept;
-  /// The server's own message as it was sent, empty if it sent none. Valid while the Error lives.
+  /// The server's own message, unchanged. Empty if the server sent none. Valid while the Error
+  /// lives.
   [[nodiscard]] std::string_view server_message() const noexcept;
 
   /// True if the same call may succeed later without a change.
@@ -125,16 +127,17 @@ class DOHLE_API Error {
   /// For a send: whether the record may be in the log.
   [[nodiscard]] Stored stored() const noexcept { return stored_; }
 
-  /// The same error with another property, for a layer that knows more than the one that made it.
+  /// A copy of the error with another property. For a layer that knows more than the code that made
+  /// the error.
   [[nodiscard]] Error with_stored(Stored stored) const;
   /// See with_stored.
   [[nodiscard]] Error with_retriable(bool retriable) const;
   /// See with_stored.
   [[nodiscard]] Error with_fatal() const;
-  /// Puts "`where`: " before the message.
+  /// A copy of the error with "`where`: " before its message.
   [[nodiscard]] Error within(std::string_view where) const;
 
-  /// "NOT_LEADER_OR_FOLLOWER (6): produce to orders-3: …", for logs.
+  /// The text for logs, for example "NOT_LEADER_OR_FOLLOWER (6): produce to orders-3: …".
   [[nodiscard]] std::string to_string() const;
 
  private:
@@ -152,9 +155,9 @@ class DOHLE_API Error {
 };
 static_assert(sizeof(Error) == 2 * sizeof(void*));
 
-/// The result of a call that can fail: a T, or an Error. A std::expected with two differences. The
-/// compiler warns about an unused result. `value()` and `*` of a temporary return the value itself
-/// and not a reference into the temporary, so that `for (auto& topic :
+/// The result of a call that can fail: a T, or an Error. It is a std::expected with two
+/// differences. The compiler warns about an unused result. `value()` and `*` of a temporary return
+/// the value itself and not a reference into the temporary, so that `for (auto& topic :
 /// admin.list_topics().value())` is safe.
 ///
 /// Errors: `value()` of a result that holds an Error throws std::bad_expected_access<Error>.
@@ -194,7 +197,7 @@ class [[nodiscard]] Result<void> : public std::expected<void, Error> {
   Result(const Expected& expected) : Expected(expected) {}
 };
 
-/// `return fail(error)` where a Result is expected.
+/// Makes a failed Result: `return fail(error);` in a function that returns a Result.
 [[nodiscard]] inline std::unexpected<Error> fail(Error error) {
   return std::unexpected<Error>(std::move(error));
 }

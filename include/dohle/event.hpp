@@ -26,13 +26,13 @@ inline namespace v0 {
 /// Acknowledging: `ack` marks the message as done. Acks may come in any order; a commit covers the
 /// messages before the first one that is not acknowledged. With automatic acknowledgement (the
 /// default) the library calls `ack` when the handler succeeds. Otherwise the handler calls it, or
-/// the code that the event was moved to.
+/// the code to which the event was moved.
 ///
 /// Lifetime: move-only. It holds the fetched buffer, so its views are valid while it lives, also
-/// after its subscription ended. If it is destroyed without an ack, the message stays pending and
-/// is delivered again after a restart or to the partition's next owner. A moved-from event may only
-/// be destroyed or assigned to. Thread safety: one thread at a time; may be moved to another thread
-/// and acknowledged there.
+/// after its subscription has ended. If it is destroyed without an ack, the message stays pending
+/// and is delivered again after a restart or to the partition's next owner. A moved-from event may
+/// only be destroyed or assigned to. Thread safety: one thread at a time; may be moved to another
+/// thread and acknowledged there.
 class DOHLE_API RawEvent {
  public:
   RawEvent(RawEvent&& other) noexcept;
@@ -43,9 +43,9 @@ class DOHLE_API RawEvent {
   [[nodiscard]] std::string_view topic() const;
   /// The partition that it was read from.
   [[nodiscard]] PartitionId partition() const;
-  /// Its place in the partition.
+  /// The offset of the message in the partition.
   [[nodiscard]] Offset offset() const;
-  /// The record's time.
+  /// The timestamp of the record.
   [[nodiscard]] Timestamp timestamp() const;
   /// The key. If absent, the message has no key; an empty key is present.
   [[nodiscard]] std::optional<std::string_view> key() const;
@@ -56,27 +56,27 @@ class DOHLE_API RawEvent {
   /// The value of the first header of that name. Absent if there is no such header or its value is
   /// null.
   [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const;
-  /// The number of this attempt: 1 for the first in this subscription, then one more for each retry
-  /// in place. Retry topics keep count. Under an event of one, `topic`, `partition`, `offset` and
-  /// `timestamp` are those of the retry record; its headers `kafka_dlt-original-*` name the first
-  /// place.
+  /// The number of this attempt: 1 for the first attempt in this subscription, then one more for
+  /// each further attempt, in place or from a retry topic. For an event from a retry topic,
+  /// `topic`, `partition`, `offset` and `timestamp` are those of the record in the retry topic. Its
+  /// headers `kafka_dlt-original-*` name the original topic, partition, offset and timestamp.
   [[nodiscard]] int attempt() const;
   /// An owning copy of the message.
   [[nodiscard]] Message message() const;
 
-  /// The message is done. A second ack has no effect. Errors: not_owner if this member lost the
-  /// partition since (the call changes nothing, and the message is delivered again);
+  /// Marks the message as done. A second ack has no effect. Errors: not_owner if this member has
+  /// lost the partition (the call changes nothing, and the message is delivered again);
   /// invalid_argument after a nack.
   Result<void> ack();
-  /// The message failed: it is retried in place, then reported to the error handler, as if the
-  /// handler had returned `why`. After the last retry the error handler runs inside this call,
-  /// unless the event's handler is still running. Errors: not_owner, as for ack; invalid_argument
-  /// after an ack or a nack.
+  /// Marks the message as failed, as if the handler had returned `why`: it is retried in place,
+  /// then reported to the error handler. After the last retry the error handler runs inside this
+  /// call, unless the event's handler is still running. Errors: not_owner, as for ack;
+  /// invalid_argument after an ack or a nack.
   Result<void> nack(Error why);
   Result<void> nack();
-  /// The message failed, and goes to the next retry topic whose delay is at least `delay`, without
-  /// retries in place: `return event.retry_after(30s);`. Errors: not_owner, as for ack;
-  /// invalid_argument after an ack or a nack, or if no retry topic is left with such a delay.
+  /// Marks the message as failed, and sends it to the next retry topic whose delay is at least
+  /// `delay`, without retries in place: `return event.retry_after(30s);`. Errors: not_owner, as for
+  /// ack; invalid_argument after an ack or a nack, or if no retry topic with such a delay is left.
   Result<void> retry_after(std::chrono::milliseconds delay);
 
  protected:
@@ -99,8 +99,8 @@ class Event : public RawEvent {
  public:
   /// False for a tombstone: there is no body to decode.
   [[nodiscard]] bool has_value() const { return value_.has_value(); }
-  /// The decoded body. For a tombstone these throw std::logic_error. In a handler that is a failure
-  /// like any other, and the failure policy applies.
+  /// The decoded body. For a tombstone, `value`, `*` and `->` throw std::logic_error. If a handler
+  /// does not catch it, the message has failed, and the failure policy applies.
   [[nodiscard]] const T& value() const& { return checked(); }
   [[nodiscard]] T&& value() && {
     (void)checked();
@@ -121,13 +121,13 @@ class Event : public RawEvent {
   friend class messaging::EventAccess;
 };
 
-/// Handles one message. The innermost one decodes it and calls the program's handler.
+/// Handles one message. The innermost handler decodes the message and calls the program's handler.
 using SubscribeHandler = std::function<Result<void>(RawEvent&)>;
-/// Wraps a handler: it may look at the event before and after `next`, answer in place of `next`, or
-/// change its result. Called once per subscription; the handler that it returns runs on the
-/// subscription's workers, several at a time. The event may be used after `next` returns. `next`
-/// never throws: an exception of the handler or of an inner middleware becomes the error that
-/// `next` returns (Errc::handler_failed).
+/// Wraps a handler. It may look at the event before and after `next`, return a result without
+/// calling `next`, or change the result of `next`. Called once per subscription; the handler that
+/// it returns runs on the subscription's workers, several at a time. The event may be used after
+/// `next` returns. `next` never throws: an exception of the handler or of an inner middleware
+/// becomes the error that `next` returns (Errc::handler_failed).
 using SubscribeMiddleware = std::function<SubscribeHandler(SubscribeHandler next)>;
 
 }  // namespace v0

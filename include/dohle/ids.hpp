@@ -15,13 +15,13 @@ namespace dohle {
 inline namespace v0 {
 
 /// A number with a type of its own, so that it cannot be confused with other numbers of the
-/// protocol. `none` is the value that stands for "absent" on the wire. Trivially copyable; no
-/// thread rules.
+/// protocol. `none` is the value that means "absent" on the wire. Trivially copyable. Thread
+/// safety: as a number.
 template <class Tag, class Representation, Representation None>
 struct Id {
   /// The type of the number.
   using Rep = Representation;
-  /// The value that stands for "absent" on the wire.
+  /// The value that means "absent" on the wire.
   static constexpr Representation none = None;
 
   /// The number. Default: none.
@@ -31,22 +31,22 @@ struct Id {
   /// The id with that number.
   constexpr explicit Id(Representation v) : value(v) {}
 
-  /// True if the value stands for "absent".
+  /// True if the value means "absent".
   [[nodiscard]] constexpr bool is_none() const { return value == None; }
   friend constexpr auto operator<=>(const Id&, const Id&) = default;
 };
 
-/// Position of a record in its partition; the first record has 0. -1: none.
+/// Position of a record in its partition, from 0. -1: none.
 using Offset = Id<struct OffsetTag, std::int64_t, -1>;
 /// Index of a partition in its topic, from 0. -1: none.
 using PartitionId = Id<struct PartitionTag, std::int32_t, -1>;
-/// Id of a broker in its cluster. -1: none.
+/// Id of a server in its cluster. -1: none.
 using NodeId = Id<struct NodeTag, std::int32_t, -1>;
 /// Counts the leaders that a partition has had (KIP-101). -1: unknown.
 using LeaderEpoch = Id<struct LeaderEpochTag, std::int32_t, -1>;
 /// Identifies an idempotent or transactional producer (KIP-98). -1: none.
 using ProducerId = Id<struct ProducerIdTag, std::int64_t, -1>;
-/// Counts the lives of a ProducerId (KIP-98, KIP-360). -1: none.
+/// Counts how often a ProducerId was started again (KIP-98, KIP-360). -1: none.
 using ProducerEpoch = Id<struct ProducerEpochTag, std::int16_t, -1>;
 /// Counts the completed rebalances of a classic group. -1: not a member.
 using Generation = Id<struct GenerationTag, std::int32_t, -1>;
@@ -64,14 +64,14 @@ constexpr std::int64_t operator-(Offset a, Offset b) {
 /// A topic's immutable id (KIP-516): 16 bytes, printed as URL-safe base64 without padding,
 /// as Apache Kafka prints it. All zero: none.
 struct TopicId {
-  /// Default: all zero. In wire order.
+  /// Default: all zero. The bytes in the order of the protocol.
   std::array<std::uint8_t, 16> bytes{};
 
   /// True if all bytes are zero.
   [[nodiscard]] constexpr bool is_none() const { return *this == TopicId{}; }
   /// Base64 text of 22 characters.
   [[nodiscard]] DOHLE_API std::string to_string() const;
-  /// Parses the text that to_string writes. Absent if `text` is not such a text.
+  /// Parses the text that to_string writes. Absent if `text` has another form.
   [[nodiscard]] DOHLE_API static std::optional<TopicId> parse(std::string_view text);
   friend constexpr auto operator<=>(const TopicId&, const TopicId&) = default;
 };

@@ -12,7 +12,7 @@
 namespace dohle {
 inline namespace v0 {
 
-/// How important a log line is.
+/// The importance of a log line.
 enum class LogLevel : std::uint8_t {
   debug,    ///< for debugging the library
   info,     ///< normal events that may interest an operator
@@ -35,30 +35,31 @@ class DOHLE_API Logger {
   /// Both are valid only during the call. Must not throw.
   virtual void log(LogLevel level, std::string_view subject, std::string_view line) noexcept = 0;
 
-  /// Logs an information of the program's own, with the subject "app". The compiler checks the
-  /// arguments against the format, which is that of printf(3). At most 16 KiB are logged.
+  /// Logs a line of the program itself, at level info and with the subject "app". `format` is that
+  /// of printf(3), and the compiler checks the arguments against it. At most 16 KiB are logged.
   [[gnu::format(printf, 2, 3)]] void printf(const char* format, ...) noexcept;
 };
 
-/// A name and a value that belong to every line of a logger.
+/// A name and a value that a logger adds to each line.
 struct LogField {
-  /// Its name, as "service".
+  /// Its name, for example "service".
   std::string name;
   /// Its value.
   std::string value;
 };
 
-/// Writes "time level subject: line" to standard error; lines below `level` are left out.
+/// A logger that writes "time level subject: line" to standard error. It omits lines below `level`.
 [[nodiscard]] DOHLE_API std::shared_ptr<Logger> stderr_logger(LogLevel level = LogLevel::warning);
-/// Calls `function` for each line. It must be callable from several threads at once. If it throws,
-/// the line is lost; the first time, standard error gets one that says so.
+/// A logger that calls `function` for each line from `level` on. The function must be callable from
+/// several threads at once. If it throws, the line is lost. The first time, a line on standard
+/// error says so.
 [[nodiscard]] DOHLE_API std::shared_ptr<Logger> function_logger(
     LogLevel level, std::function<void(LogLevel, std::string_view, std::string_view)> function);
-/// Passes lines on to `logger` with " name=value" for each field behind them. A null `logger` makes
-/// a null pointer.
+/// A logger that appends " name=value" to each line for each field, and passes the line to
+/// `logger`. Returns null if `logger` is null.
 [[nodiscard]] DOHLE_API std::shared_ptr<Logger> fields_logger(std::shared_ptr<Logger> logger,
                                                               std::vector<LogField> fields);
-/// Drops everything.
+/// A logger that drops every line.
 [[nodiscard]] DOHLE_API std::shared_ptr<Logger> silent_logger();
 
 namespace kafka {
@@ -66,8 +67,7 @@ namespace kafka {
 /// The logger of every option that takes one.
 using Logger = dohle::Logger;
 
-/// Writes errors, and the program's own lines by printf, to standard error. Thread safety: any
-/// thread.
+/// Writes errors, and the lines of its own printf, to standard error. Thread safety: any thread.
 class DOHLE_API ErrorLogger final : public dohle::Logger {
  public:
   ErrorLogger();
@@ -76,7 +76,7 @@ class DOHLE_API ErrorLogger final : public dohle::Logger {
   [[nodiscard]] LogLevel level() const noexcept override;
   /// Writes the line unless it is below LogLevel::error.
   void log(LogLevel level, std::string_view subject, std::string_view line) noexcept override;
-  /// As Logger::printf, but an error.
+  /// As Logger::printf, but at level error.
   [[gnu::format(printf, 2, 3)]] void printf(const char* format, ...) noexcept;
 
  private:

@@ -25,11 +25,11 @@ struct Header {
 };
 
 /// A message to publish, or a copy of a received one. Bodies and keys are bytes and are sent
-/// unchanged. An absent body is a tombstone, an absent key is not an empty key. A copy of a
+/// unchanged. An absent body is a tombstone. An absent key differs from an empty key. A copy of a
 /// received message keeps its partition and timestamp: when it is published again, it goes to the
 /// partition of that number, unless `with_partition({})` resets it.
 ///
-/// The `with_*` members build one in a chain: `Message("text").with_key("k").with_header("a",
+/// The `with_*` members build a message in a chain: `Message("text").with_key("k").with_header("a",
 /// "b")`. Not thread safe; copies are independent.
 class DOHLE_API Message {
  public:
@@ -39,11 +39,11 @@ class DOHLE_API Message {
 
   /// Sets the body.
   Message& with_body(std::string body) & { return body_ = std::move(body), *this; }
-  /// Removes the body: on a compacted topic the message deletes its key.
+  /// Removes the body, so that the message is a tombstone. On a compacted topic it deletes its key.
   Message& with_tombstone() & { return body_.reset(), *this; }
   /// Sets the key.
   Message& with_key(std::string key) & { return key_ = std::move(key), *this; }
-  /// Appends; an earlier header of that name stays.
+  /// Appends a header. An earlier header of that name stays.
   Message& with_header(std::string name, std::optional<std::string> value) & {
     headers_.push_back({std::move(name), std::move(value)});
     return *this;
@@ -54,7 +54,7 @@ class DOHLE_API Message {
   }
   /// Sets the partition. Default: none, the client chooses it.
   Message& with_partition(PartitionId partition) & { return partition_ = partition, *this; }
-  /// Sets an offset for the caller's own use; the server assigns the real one.
+  /// Sets an offset for the caller's own use. The server assigns the real offset.
   Message& with_offset(Offset offset) & { return offset_ = offset, *this; }
   /// Sets the timestamp. Default: none, the time at which it is published.
   Message& with_timestamp(Timestamp timestamp) & { return timestamp_ = timestamp, *this; }
@@ -81,9 +81,9 @@ class DOHLE_API Message {
   }
   Message&& with_id(std::string v) && { return std::move(with_id(std::move(v))); }
 
-  /// If absent, the message is a tombstone.
+  /// The body. If absent, the message is a tombstone.
   [[nodiscard]] const std::optional<std::string>& body() const { return body_; }
-  /// If absent, the message has no key.
+  /// The key. If absent, the message has no key.
   [[nodiscard]] const std::optional<std::string>& key() const { return key_; }
   /// The headers in the order in which they were added.
   [[nodiscard]] const std::vector<Header>& headers() const { return headers_; }
@@ -92,11 +92,11 @@ class DOHLE_API Message {
   /// Appends the headers whose name the message does not have yet. Names that repeat within
   /// `headers` stay repeated.
   void merge_headers(const std::vector<Header>& headers);
-  /// The partition; none if the client chooses it.
+  /// The partition. none if the client chooses it.
   [[nodiscard]] PartitionId partition() const { return partition_; }
   /// See with_offset.
   [[nodiscard]] Offset offset() const { return offset_; }
-  /// none: the time at which it is published.
+  /// The timestamp. none means the time at which it is published.
   [[nodiscard]] Timestamp timestamp() const { return timestamp_; }
   /// See with_metadata.
   [[nodiscard]] const std::map<std::string, std::string>& metadata() const { return metadata_; }

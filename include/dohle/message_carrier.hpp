@@ -12,7 +12,7 @@ namespace dohle {
 inline namespace v0 {
 namespace kafka {
 
-/// The headers of a message as tracing carries its context in them: names with one text value.
+/// The headers of a message as names with one text value each. Tracing carries its context in them.
 ///
 ///     MessageCarrier carrier(message);
 ///     carrier.set("traceparent", "00-...-01");
@@ -23,17 +23,19 @@ class DOHLE_API MessageCarrier {
   /// `message` must outlive the carrier.
   explicit MessageCarrier(Message& message) : message_(&message) {}
 
-  /// The value of the first header of that name; empty if there is none or it is null.
+  /// The value of the first header of that name. Empty if there is no such header or its value is
+  /// null.
   [[nodiscard]] std::string get(std::string_view key) const;
-  /// Removes all headers of that name and appends one.
+  /// Removes all headers of that name, and appends one with this value.
   void set(std::string_view key, std::string value);
-  /// The names of all headers in their order; a name that repeats stands several times.
+  /// The names of all headers in their order. A name that repeats is returned several times.
   [[nodiscard]] std::vector<std::string> keys() const;
 
-  /// The context in the headers traceparent, tracestate and baggage. A header that cannot be read
-  /// counts as absent; without traceparent the context is not valid, and has a baggage at most.
+  /// The context in the headers traceparent, tracestate and baggage. A header that cannot be parsed
+  /// counts as absent. Without traceparent the context is not valid, and only its baggage may be
+  /// set.
   [[nodiscard]] TraceContext extract() const;
-  /// Replaces these three headers: removes all of them and appends those that the context has.
+  /// Replaces these three headers: removes all of them, and appends those that the context has.
   void inject(const TraceContext& context);
 
  private:

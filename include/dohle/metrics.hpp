@@ -22,24 +22,24 @@ inline namespace v0 {
 
 /// How a metric's values change.
 enum class MetricKind : std::uint8_t {
-  counter,    ///< only grows, until the program ends
-  gauge,      ///< a value of the moment
-  histogram,  ///< a distribution of values, each part of which only grows
+  counter,    ///< a number that only grows until the program ends
+  gauge,      ///< the current value
+  histogram,  ///< a distribution of values, whose counts only grow
 };
 
-/// A name and a value that tell the series of one metric apart.
+/// A name and a value that distinguish the series of one metric.
 struct MetricLabel {
-  /// Its name, as "topic".
+  /// Its name, for example "topic".
   std::string name;
-  /// Its value; any bytes. Prometheus text has U+FFFD for those that are no UTF-8.
+  /// Its value; any bytes. Prometheus' text has U+FFFD in place of bytes that are not UTF-8.
   std::string value;
   friend auto operator<=>(const MetricLabel&, const MetricLabel&) = default;
 };
 
-/// The values of a histogram, sorted into log-linear buckets: eight per power of two, so that a
-/// bucket is at most 12.5 % wide.
+/// The values of a histogram in log-linear buckets. There are eight buckets per power of two, so
+/// the width of a bucket is at most 12.5 % of its values.
 struct DOHLE_API Distribution {
-  /// The values above the bucket before it, up to `upper`.
+  /// The values above the previous bucket and up to `upper`.
   struct Bucket {
     /// The largest value of the bucket, in the metric's unit.
     double upper = 0;
@@ -48,18 +48,18 @@ struct DOHLE_API Distribution {
     friend bool operator==(const Bucket&, const Bucket&) = default;
   };
 
-  /// The buckets that have values, the lowest first.
+  /// The buckets with values, the lowest first.
   std::vector<Bucket> buckets = {};
-  /// The upper bounds of the buckets that Prometheus text shows, ascending. The same for all
-  /// distributions of one metric; no bucket of `buckets` lies across one of them.
+  /// The upper bounds of the buckets in Prometheus' text, ascending. All distributions of one
+  /// metric have the same bounds. No bucket of `buckets` contains a bound in its middle.
   std::vector<double> bounds = {};
   /// The number of values.
   std::uint64_t count = 0;
   /// The sum of the values, in the metric's unit.
   double sum = 0;
 
-  /// The value that a share of `q` (0 to 1) of all values does not exceed: the upper bound of its
-  /// bucket, so at most 12.5 % too large. 0 without values.
+  /// The quantile `q`, 0 to 1: the value that a share of `q` of all values does not exceed. Returns
+  /// the upper bound of its bucket, which is at most 12.5 % too large. 0 without values.
   [[nodiscard]] double quantile(double q) const;
 };
 
@@ -67,19 +67,19 @@ struct DOHLE_API Distribution {
 struct MetricSample {
   /// Its labels, sorted by name.
   std::vector<MetricLabel> labels = {};
-  /// The value of a counter or gauge; of a histogram the number of its values.
+  /// The value of a counter or gauge. For a histogram, the number of its values.
   double value = 0;
-  /// The values of a histogram; else empty.
+  /// The values of a histogram. Empty for other kinds.
   Distribution distribution = {};
 };
 
 /// One metric with all of its series. docs/observability.md lists the library's metrics.
 struct Metric {
-  /// Its name, as "dohle_producer_records_total".
+  /// Its name, for example "dohle_producer_records_total".
   std::string name;
-  /// A sentence about it.
+  /// A sentence that describes it.
   std::string help;
-  /// Its unit, as "seconds" or "bytes"; empty for a number of things.
+  /// Its unit, for example "seconds" or "bytes". Empty for a plain number.
   std::string unit;
   /// How its values change.
   MetricKind kind = MetricKind::counter;
@@ -87,8 +87,8 @@ struct Metric {
   std::vector<MetricSample> samples = {};
 };
 
-/// The values of many metrics, read one after the other while counting goes on. A plain value: it
-/// refers to nothing.
+/// The values of many metrics. They are read one after the other while counting continues. A plain
+/// value: it refers to no other object.
 struct DOHLE_API MetricsSnapshot {
   /// The metrics, sorted by name.
   std::vector<Metric> metrics = {};
@@ -101,35 +101,36 @@ struct DOHLE_API MetricsSnapshot {
   /// no such series.
   [[nodiscard]] std::optional<double> value(std::string_view name,
                                             std::initializer_list<MetricLabel> labels = {}) const;
-  /// Adds the metrics of another snapshot; series of a metric that both have stand side by side.
+  /// Adds the metrics of another snapshot. If both have a metric, it gets the series of both.
   void add(MetricsSnapshot other);
 };
 
-/// Prometheus' text format 0.0.4 of all metrics. Serve it as "text/plain; version=0.0.4;
+/// All metrics in Prometheus' text format 0.0.4. Serve it as "text/plain; version=0.0.4;
 /// charset=utf-8". Source: Prometheus, "Exposition formats", text-based format.
 [[nodiscard]] DOHLE_API std::string to_prometheus(const MetricsSnapshot& snapshot);
 
 /// The options of Metrics.
 struct MetricsOptions {
   /// Default: 2,000. 1 to 1,000,000. The most series of all metrics together. A series takes up to
-  /// 5 KiB. Beyond, events are counted in no series, and MetricsSnapshot::left_out counts the
-  /// series.
+  /// 5 KiB. Above the limit, no further series is made, its events are not counted, and
+  /// MetricsSnapshot::left_out counts it.
   std::size_t max_series = 2'000;
 };
 
-/// A place where the ready-made middlewares count (`dohle/middleware.hpp`). A Broker and a Client
-/// have their own (`Broker::metrics`, `Client::metrics`).
+/// The counters of the ready-made middlewares (`dohle/middleware.hpp`). A Broker and a Client have
+/// counters of their own (`Broker::metrics`, `Client::metrics`).
 ///
-/// Lifetime: what counts in it keeps it alive. Thread safety: any thread.
+/// Lifetime: a middleware that counts in it keeps it alive. Thread safety: any thread.
 class DOHLE_API Metrics {
  public:
-  /// Errors: configuration; names the option, its value and the allowed values.
+  /// Makes an object without series. Errors: configuration, with the option, its value and the
+  /// allowed values.
   [[nodiscard]] static Result<std::shared_ptr<Metrics>> create(MetricsOptions options = {});
   ~Metrics();
   Metrics(const Metrics&) = delete;
   Metrics& operator=(const Metrics&) = delete;
 
-  /// The values of this moment. Takes a lock that counting does not take.
+  /// The current values. Takes a lock that counting does not take.
   [[nodiscard]] MetricsSnapshot snapshot() const;
 
  private:

@@ -11,7 +11,8 @@
 namespace dohle {
 inline namespace v0 {
 
-/// Types that nlohmann-json converts, by `NLOHMANN_DEFINE_TYPE_…` or `to_json` and `from_json`.
+/// Types that nlohmann-json converts, with `NLOHMANN_DEFINE_TYPE_…` or with `to_json` and
+/// `from_json`.
 template <class T>
 concept JsonMapped = !std::same_as<T, std::string> && !std::same_as<T, Message> &&
                      requires(const T& value, nlohmann::json& json) {
@@ -19,9 +20,9 @@ concept JsonMapped = !std::same_as<T, std::string> && !std::same_as<T, Message> 
                        { json.template get<T>() } -> std::same_as<T>;
                      };
 
-/// JSON text (RFC 8259), UTF-8, under the name "json". Text that is not UTF-8 is refused, never
-/// repaired. JSON has no NaN and no infinities: nlohmann-json writes them as null. Errors:
-/// codec_failed with the topic and the cause.
+/// JSON text (RFC 8259) in UTF-8, under the name "json". Text that is not UTF-8 is refused. JSON
+/// has neither NaN nor infinities; nlohmann-json writes them as null. Errors: codec_failed with the
+/// topic and the cause.
 template <class T>
 struct JsonCodec {
   /// The codec's name.
@@ -58,7 +59,7 @@ struct JsonCodec {
   }
 };
 
-/// JSON is the codec of every type that nlohmann-json converts.
+/// The codec of every type that nlohmann-json converts: JSON.
 template <JsonMapped T>
 struct Codec<T> : JsonCodec<T> {};
 

@@ -1,7 +1,7 @@
 #pragma once
 
-// Needs the headers of protobuf 3.12 or newer. Programs that include it link libprotobuf, which the
-// CMake target dohle::protobuf does; nothing else of Dohle includes or links it.
+// Needs the headers of protobuf 3.12 or newer. Programs that include it have to link libprotobuf;
+// the CMake target dohle::protobuf does that. No other part of Dohle includes or links protobuf.
 
 #include <climits>
 #include <concepts>
@@ -15,14 +15,14 @@
 namespace dohle {
 inline namespace v0 {
 
-/// Classes that protoc generates, also those for the lite runtime.
+/// Classes that protoc generates, including those for the lite runtime.
 template <class T>
 concept ProtobufMessage =
     std::derived_from<T, google::protobuf::MessageLite> && std::default_initializable<T>;
 
 /// Protobuf's binary format, under the name "protobuf". A message without one of its required
-/// fields (proto2) is refused in both directions. Errors: codec_failed with the topic, the type's
-/// name and the cause; at most 2 GiB - 1, as protobuf allows.
+/// fields (proto2) is refused in both directions. A message has at most 2 GiB - 1, protobuf's
+/// limit. Errors: codec_failed with the topic, the type's name and the cause.
 template <class T>
 struct ProtobufCodec {
   /// The codec's name.
@@ -75,7 +75,7 @@ struct ProtobufCodec {
   }
 };
 
-/// Protobuf's binary format is the codec of every class that protoc generates.
+/// The codec of every class that protoc generates: protobuf's binary format.
 template <ProtobufMessage T>
 struct Codec<T> : ProtobufCodec<T> {};
 
