@@ -23,7 +23,7 @@ inline namespace v0 {
 
 /// A header of the requests of an OtlpExporter.
 struct OtlpHeader {
-  /// Its name, as "authorization".
+  /// Its name, for example "authorization".
   std::string name;
   /// Its value.
   std::string value;
@@ -31,33 +31,35 @@ struct OtlpHeader {
 
 /// The options of an OtlpExporter.
 struct OtlpOptions {
-  /// Where spans are posted: http:// or https://, with the path.
+  /// Default: "http://localhost:4318/v1/traces". The URL to which spans are posted: http:// or
+  /// https://, with the path.
   std::string endpoint = "http://localhost:4318/v1/traces";
-  /// Default: none. Sent with each request. At most 64; no line breaks.
+  /// Default: none. At most 64, without line breaks. Headers that are sent with each request.
   std::vector<OtlpHeader> headers = {};
-  /// Default: empty, the system's. For https: a file with the CAs' certificates in PEM.
+  /// Default: empty, the system's CAs. For https, a PEM file with the certificates of the CAs.
   std::string ca_file = {};
-  /// Default: 2,048. 1 to 1,000,000. The most spans that wait; further ones are dropped and
-  /// counted.
+  /// Default: 2,048. 1 to 1,000,000. The most spans that wait to be sent. Further spans are dropped
+  /// and counted.
   std::size_t max_queue = 2'048;
-  /// Default: 512. 1 to max_queue. The most spans of one request. So many are sent at once.
+  /// Default: 512. 1 to max_queue. The most spans of one request. When this many wait, they are
+  /// sent at once.
   std::size_t max_batch = 512;
-  /// Default: 1 s. 0 to 1 min. How long spans wait for more.
+  /// Default: 1 s. 0 to 1 min. How long spans wait for further spans of their request.
   std::chrono::milliseconds batch_delay{1'000};
   /// Default: 10 s. 1 ms to 10 min. Time for one request.
   std::chrono::milliseconds timeout{10'000};
   /// Default: 1 s. 1 ms to 1 min. Wait before a failed request is repeated; it doubles up to 30 s,
   /// with 20 % jitter. A server's Retry-After makes it longer.
   std::chrono::milliseconds retry_backoff{1'000};
-  /// Default: 1 min. 0 to 1 h. How long after its first attempt a request is dropped with its
-  /// spans.
+  /// Default: 1 min. 0 to 1 h. Time after the first attempt of a request; then it is dropped with
+  /// its spans.
   std::chrono::milliseconds give_up_after{60'000};
-  /// Default: null, standard error. Gets a warning when requests fail, at most once a minute, with
-  /// the number of spans that were dropped.
+  /// Default: null, standard error. Receives a warning when requests fail, at most once a minute,
+  /// with the number of dropped spans.
   std::shared_ptr<Logger> logger = nullptr;
 };
 
-/// What an OtlpExporter has done.
+/// The counts of an OtlpExporter.
 struct OtlpCounts {
   /// Spans that the server accepted.
   std::uint64_t exported = 0;
@@ -65,21 +67,21 @@ struct OtlpCounts {
   std::uint64_t dropped = 0;
   /// Requests that failed, repeats included.
   std::uint64_t failed_requests = 0;
-  /// Spans that wait or are under way.
+  /// Spans that wait or are in a request under way.
   std::size_t queued = 0;
 };
 
-/// Sends spans to a collector: OTLP over HTTP, in Protocol Buffers. It has one thread. Answers 429,
-/// 502, 503 and 504 and lost connections are repeated, other ones drop the request's spans. Source:
-/// OpenTelemetry, "OTLP/HTTP".
+/// Sends spans to a collector: OTLP over HTTP, in Protocol Buffers. It has one thread. After the
+/// answers 429, 502, 503 and 504 and after lost connections the request is repeated. After other
+/// errors its spans are dropped. Source: OpenTelemetry, "OTLP/HTTP".
 ///
-/// Lifetime: a tracer shares it. The destructor is close() with 1 s. In a child of fork() it does
-/// nothing. Thread safety: any thread.
+/// Lifetime: shared with the tracers that use it. The destructor calls close() with 1 s. In a child
+/// of fork() the destructor does nothing. Thread safety: any thread.
 class DOHLE_API OtlpExporter final : public SpanExporter {
  public:
-  /// Checks the options and starts the thread. Connects with the first spans. Errors:
-  /// configuration; names the option, its value and the allowed values. limit_reached: the system
-  /// starts no thread.
+  /// Checks the options and starts the thread. It connects when the first spans are sent. Errors:
+  /// configuration, with the option, its value and the allowed values; limit_reached if the system
+  /// cannot start a thread.
   [[nodiscard]] static Result<std::shared_ptr<OtlpExporter>> create(OtlpOptions options = {});
   ~OtlpExporter() override;
   OtlpExporter(const OtlpExporter&) = delete;
@@ -87,13 +89,13 @@ class DOHLE_API OtlpExporter final : public SpanExporter {
 
   /// Puts the span into the queue, or drops and counts it.
   void take(FinishedSpan span) override;
-  /// Sends the spans that wait, and waits until each was sent or dropped. Errors: timed_out;
-  /// closed; forked.
+  /// Sends the waiting spans, and waits until each is sent or dropped. Errors: timed_out; closed;
+  /// forked.
   Result<void> flush(std::chrono::milliseconds timeout);
-  /// As flush, and ends the thread. Spans that are left are dropped and counted, as are later ones.
-  /// Idempotent. Errors: timed_out; forked.
+  /// As flush, and then ends the thread. Remaining spans are dropped and counted, and so are later
+  /// spans. Idempotent. Errors: timed_out; forked.
   Result<void> close(std::chrono::milliseconds timeout);
-  /// The counts of this moment. Zero in a child of fork().
+  /// The current counts. Zero in a child of fork().
   [[nodiscard]] OtlpCounts counts() const;
 
  private:

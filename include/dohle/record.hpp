@@ -31,10 +31,11 @@ struct HeaderView {
   std::optional<Bytes> value;
 };
 
-/// A record to be sent. It only refers to bytes: `send` copies them before it returns, so they must
-/// be valid only during the call.
+/// A record to send. It refers to bytes of the caller, which `send` copies before it returns. So
+/// they must be valid only during the call.
 ///
-/// An absent key is not an empty key, and an absent value (a tombstone) is not an empty value.
+/// An absent key differs from an empty key, and an absent value (a tombstone) differs from an empty
+/// value.
 struct Record {
   /// The key. Default: absent, no key.
   std::optional<Bytes> key = std::nullopt;
@@ -48,7 +49,7 @@ struct Record {
   PartitionId partition = {};
 };
 
-/// The headers of a received record. A forward range of HeaderView; iterating decodes them. It
+/// The headers of a received record: a forward range of HeaderView. Iterating decodes them. It
 /// refers to the record's bytes, and is valid as long as they are.
 class HeaderRange {
  public:
@@ -104,7 +105,8 @@ class HeaderRange {
   };
 
   HeaderRange() = default;
-  /// `encoded` holds `count` headers as a record batch v2 stores them, already checked to be whole.
+  /// `encoded` holds `count` headers in the format of record batch v2. The caller has checked that
+  /// they are complete.
   HeaderRange(const std::byte* encoded, std::uint32_t count) : encoded_(encoded), count_(count) {}
 
   /// The first header.
@@ -132,15 +134,15 @@ class HeaderRange {
 /// A received record. Its members are views into a fetched buffer; the function that returns it
 /// documents how long they are valid.
 struct RecordView {
-  /// Its place in the partition.
+  /// The record's offset in the partition.
   Offset offset;
-  /// The record's time; none if its producer gave none.
+  /// The record's timestamp. none if its producer gave none.
   Timestamp timestamp;
-  /// If absent, the record has no key.
+  /// The key. If absent, the record has no key.
   std::optional<Bytes> key;
-  /// If absent, the record is a tombstone.
+  /// The value. If absent, the record is a tombstone.
   std::optional<Bytes> value;
-  /// In the order in which they were sent.
+  /// The headers, in the order in which they were sent.
   HeaderRange headers;
 };
 
@@ -148,9 +150,9 @@ struct RecordView {
 struct Receipt {
   /// The partition that it was stored in.
   PartitionId partition;
-  /// The record's offset; none if acks is 0.
+  /// The record's offset. none with Acks::none.
   Offset offset;
-  /// The broker's time under LogAppendTime, otherwise the record's own.
+  /// The server's time if the topic has LogAppendTime, otherwise the record's own timestamp.
   Timestamp timestamp;
 };
 

@@ -20,14 +20,14 @@ enum class SaslMechanism : std::uint8_t {
 /// The mechanism's name in the protocol: "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512".
 [[nodiscard]] DOHLE_API std::string_view to_string(SaslMechanism mechanism) noexcept;
 
-/// A client's login. Servers that authenticate refuse every other request before it.
+/// A client's login. Servers that require a login refuse every other request before it.
 struct SaslOptions {
   /// Default: scram_sha_512.
   SaslMechanism mechanism = SaslMechanism::scram_sha_512;
   /// Default: none. 1 to 1,024 bytes of UTF-8 without control characters. Sent as given, without
   /// SASLprep, as Apache Kafka, librdkafka and franz-go do.
   std::string username = {};
-  /// Default: none. Up to 1,024 bytes of UTF-8 without NUL; as given, like the name.
+  /// Default: none. Up to 1,024 bytes of UTF-8 without NUL. Used as given, like the name.
   Secret password = {};
 
   friend bool operator==(const SaslOptions&, const SaslOptions&) = default;

@@ -42,15 +42,16 @@ struct SubscriberHealth {
   std::string topic = {};
   /// Its group; empty without one.
   std::string group_id = {};
-  /// True once its partitions are assigned and their positions known.
+  /// True once its partitions are assigned and their positions are known.
   bool is_ready = false;
-  /// True if it has ended by itself, as under FailurePolicy::stop. It does not come back.
+  /// True if it has ended by itself, for example under FailurePolicy::stop. It does not start
+  /// again.
   bool has_ended = false;
   /// Why it is not ready, or has ended; empty if it is ready.
   std::string reason = {};
   /// The number of messages that hold their partitions (Subscriber::held).
   std::size_t held = 0;
-  /// The records between its positions and the ends of its partitions (Subscriber::lag).
+  /// The number of records between its positions and the ends of its partitions (Subscriber::lag).
   std::int64_t lag = 0;
 };
 
@@ -58,72 +59,74 @@ struct SubscriberHealth {
 struct ServerHealth {
   /// Its stage.
   ServerState state = ServerState::idle;
-  /// One for each subscriber, in the order of registration; empty unless it is running.
+  /// One for each subscriber, in the order of registration. Empty unless the Server is running.
   std::vector<SubscriberHealth> subscribers = {};
 
-  /// False if only a restart helps: a subscriber has ended by itself.
+  /// False if a subscriber has ended by itself. The Server then has to be restarted.
   [[nodiscard]] DOHLE_API bool is_alive() const;
-  /// True if it is running and all subscribers are ready.
+  /// True if the Server is running and all subscribers are ready.
   [[nodiscard]] DOHLE_API bool is_ready() const;
-  /// {"state":"running","alive":true,"ready":true,"subscribers":[{"topic":…}]}, in one line.
+  /// The condition as JSON in one line:
+  /// {"state":"running","alive":true,"ready":true,"subscribers":[{"topic":…}]}
   [[nodiscard]] DOHLE_API std::string to_json() const;
 };
 
-/// Shows the health of a Server to others while the Server runs. `web::health_page` makes one that
-/// answers over HTTP. All calls come from the Server, one at a time.
+/// Shows the health of a Server to other programs while the Server runs. `web::health_page` makes
+/// one that answers over HTTP. Thread safety: the Server makes all calls, one at a time.
 class HealthPage {
  public:
   virtual ~HealthPage() = default;
-  /// Starts to show what `health` returns, which may be called on any thread until stop() has
-  /// returned. Returns the URL.
+  /// Starts to show the value that `health` returns. `health` may be called on any thread until
+  /// stop() has returned. Returns the URL. Errors: its own; Server::start returns them.
   virtual Result<std::string> start(std::function<ServerHealth()> health) = 0;
-  /// Ends it. Called once after each start that succeeded.
+  /// Ends the page. Called once after each start that succeeded.
   virtual void stop() = 0;
 };
 
 /// The options of a Server.
 struct ServerOptions {
-  /// The options of its Broker. Middlewares in `subscribe_middlewares` and `publish_middlewares`
-  /// are those of the whole Server.
+  /// The options of its Broker. The middlewares in `subscribe_middlewares` and
+  /// `publish_middlewares` apply to the whole Server.
   kafka::BrokerOptions broker = {};
   /// Default: 30 s. 1 ms to 1 day. How long start may take to connect.
   std::chrono::milliseconds start_timeout{30'000};
-  /// Default: 30 s. 1 ms to 1 day. How long run() and the destructor give a stop.
+  /// Default: 30 s. 1 ms to 1 day. The time that run() and the destructor allow for a stop.
   std::chrono::milliseconds stop_timeout{30'000};
-  /// Default: none. Signals, as SIGINT and SIGTERM, at which run() stops the Server and returns.
-  /// While it starts, the start ends first, at the latest at start_timeout. Further ones within a
-  /// second of the first are ignored. Then they have their former effect again; by default they end
-  /// the process, without a wait for handlers that hang.
+  /// Default: none. Signals, for example SIGINT and SIGTERM, at which run() stops the Server and
+  /// returns. If a signal arrives during the start, the start ends first, at the latest at
+  /// start_timeout. Further signals within a second of the first are ignored. After that, a signal
+  /// has its former effect again; by default it ends the process, without waiting for handlers that
+  /// do not return.
   std::vector<int> signals = {};
   /// Default: none. Shows the health while the Server runs, and gives endpoint() its URL.
   std::shared_ptr<HealthPage> health_page = nullptr;
 };
 
-/// A service: a Broker with its subscribers, which starts and stops as a whole.
+/// A service: a Broker and its subscribers, which start and stop together.
 ///
 ///     dohle::Server server({.broker = {.addresses = {"localhost:9092"}, .group_id = "billing"},
 ///                           .signals = {SIGINT, SIGTERM}});
 ///     auto registered = server.register_subscriber<Order>("orders", handle_order);
 ///     auto ended = server.run();   // returns after a signal, when all handlers have finished
 ///
-/// Lifetime: neither movable nor copyable. Thread safety: any thread, except as said. In a forked
-/// child its calls answer Errc::forked, and it looks idle.
+/// Lifetime: neither movable nor copyable. Thread safety: any thread, except where a function says
+/// otherwise. In a forked child its calls return Errc::forked, and its state is idle.
 class DOHLE_API Server {
  public:
   /// The most subscribers of a Server.
   static constexpr std::size_t max_subscribers = 1'000;
 
-  /// Options are checked by start().
+  /// Keeps the options; start() checks them.
   explicit Server(ServerOptions options);
   /// As stop() with the options' stop_timeout; its error is logged.
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  /// Registers a subscriber: handler and options as for Broker::subscribe. Before start it is only
-  /// kept, and each start subscribes it; while the Server runs, it is subscribed at once. Several
-  /// subscribers of one topic are independent. Errors: limit_reached; while the Server runs, also
-  /// those of Broker::subscribe, and the subscriber is then not kept.
+  /// Registers a subscriber: handler and options as for Broker::subscribe. Before start the
+  /// subscriber is only kept, and each start subscribes it. While the Server runs, it is subscribed
+  /// at once. Several subscribers of one topic are independent. Errors: limit_reached; while the
+  /// Server runs, also those of Broker::subscribe, and the subscriber is then not kept.
   template <class T, class Handler>
   Result<void> register_subscriber(Topics topics, Handler handler, SubscribeOptions options = {}) {
     return add(topics.to_string(),
@@ -132,7 +135,7 @@ class DOHLE_API Server {
                  return broker.subscribe<T>(topics, handler, options);
                });
   }
-  /// The same with options in the other style: `with_queue_name("g")`.
+  /// The same with `with_*` options, for example `with_queue_name("g")`.
   template <class T, class Handler, messaging::FirstOption<SubscribeOptions> First,
             class... Options>
   Result<void> register_subscriber(Topics topics, Handler handler, First&& first,
@@ -200,35 +203,36 @@ class DOHLE_API Server {
   }
 
   /// Connects a new Broker, subscribes the registered subscribers, and starts the health page. It
-  /// does not wait until the subscribers are ready, which health() says. After an error nothing of
-  /// it runs, and start may be called again. Errors: configuration; invalid_argument if the Server
-  /// is not idle; those of Broker::connect, Broker::subscribe (with the topic) and
+  /// does not wait until the subscribers are ready; health() says whether they are. After an error
+  /// nothing runs, and start may be called again. Errors: configuration; invalid_argument if the
+  /// Server is not idle; those of Broker::connect, Broker::subscribe (with the topic) and
   /// HealthPage::start; closed if stop was called meanwhile.
   Result<void> start();
 
-  /// Ends the health page, then disconnects the Broker: its handlers finish, what was acknowledged
-  /// is committed, what was published is delivered. A call during start or another stop waits for
-  /// their end. If the Server is idle, it does nothing. After it start may be called again. Inside
-  /// a handler of the Server, a callback of its Broker (of a publish, a request or a subscription,
-  /// or a function of its options) it only requests the stop, which run() then carries out; without
-  /// run(), call it again outside. Errors: timed_out; those of Broker::disconnect, after which the
-  /// Server is idle, too.
+  /// Ends the health page, then disconnects the Broker: handlers finish, acknowledged messages are
+  /// committed, and published messages are delivered. A call during start or another stop waits
+  /// until that has ended. If the Server is idle, it does nothing. Afterwards start may be called
+  /// again. Inside a handler of the Server or a callback of its Broker (of a publish, a request or
+  /// a subscription, or a function of its options) it only requests the stop. run() then carries it
+  /// out; without run(), call stop again outside. Errors: timed_out; those of Broker::disconnect.
+  /// The Server is idle after these errors, too.
   Result<void> stop(std::chrono::milliseconds timeout);
   /// The same with the options' stop_timeout.
   Result<void> stop();
 
-  /// Starts the Server, waits, and stops it within the options' stop_timeout. The wait ends with a
-  /// stop on another thread or in a handler, with one of the options' signals, and within a second
-  /// after a subscriber has ended by itself. Errors: those of start and stop; the failure of the
-  /// subscriber that ended; already_exists if the process watches a signal elsewhere.
+  /// Starts the Server, waits, and stops it within the options' stop_timeout. The wait ends when
+  /// stop is called on another thread or in a handler, when one of the options' signals arrives, or
+  /// within a second after a subscriber has ended by itself. Errors: those of start and stop; the
+  /// failure of the subscriber that ended; already_exists if other code of the library in this
+  /// process already watches one of the signals.
   Result<void> run();
 
-  /// The condition now. Sends no request.
+  /// The current condition. Sends no request.
   [[nodiscard]] ServerHealth health() const;
-  /// The URL of the health page; empty without one, and unless the Server runs.
+  /// The URL of the health page. Empty without a page, and unless the Server runs.
   [[nodiscard]] std::string endpoint() const;
-  /// The Broker, to publish. Null unless the Server runs. A copy keeps it usable: after stop its
-  /// calls answer Errc::closed.
+  /// The Broker, for publishing. Null unless the Server runs. The caller may keep the pointer:
+  /// after stop the Broker's calls return Errc::closed.
   [[nodiscard]] std::shared_ptr<Broker> broker() const;
 
  private:

@@ -1,6 +1,6 @@
 #pragma once
 
-// For programs that log by spdlog. They include and link spdlog themselves; the library does not.
+// For programs that use spdlog. They have to include and link spdlog; the library does not.
 
 #include <spdlog/logger.h>
 
@@ -14,20 +14,20 @@
 namespace dohle {
 inline namespace v0 {
 
-/// Passes lines to a logger of spdlog, as "subject: line" and with spdlog's level of the same
-/// meaning. Its level counts at each line, so that a program may change it at any time; at
-/// spdlog's levels critical and off nothing is logged.
+/// Passes lines to a logger of spdlog, as "subject: line" and with spdlog's corresponding level.
+/// The level of spdlog's logger is read for each line, so a program may change it at any time. At
+/// spdlog's levels critical and off no line is logged.
 ///
 ///     kafka::new_broker(kafka::with_logger(spdlog_logger(spdlog::default_logger())))
 ///
-/// Exceptions of a sink are dropped. Thread safety: any thread; spdlog's sinks have to be of the
-/// kind for several threads ("_mt").
+/// Exceptions of a sink are dropped. Thread safety: any thread; spdlog's sinks have to be thread
+/// safe ("_mt").
 class SpdlogLogger final : public Logger {
  public:
   /// `to` must not be null.
   explicit SpdlogLogger(std::shared_ptr<::spdlog::logger> to) : to_(std::move(to)) {}
 
-  /// The level of spdlog's logger. LogLevel::error at critical and off, too.
+  /// The level of spdlog's logger. LogLevel::error also for critical and off.
   [[nodiscard]] LogLevel level() const noexcept override {
     const auto level = to_->level();
     if (level <= ::spdlog::level::debug) return LogLevel::debug;
@@ -66,7 +66,7 @@ class SpdlogLogger final : public Logger {
   const std::shared_ptr<::spdlog::logger> to_;
 };
 
-/// A SpdlogLogger on `to`; fields_logger adds fields to it. A null `to` makes a null pointer.
+/// Makes a SpdlogLogger for `to`. fields_logger adds fields to it. Returns null if `to` is null.
 [[nodiscard]] inline std::shared_ptr<Logger> spdlog_logger(std::shared_ptr<::spdlog::logger> to) {
   if (!to) return nullptr;
   return std::make_shared<SpdlogLogger>(std::move(to));

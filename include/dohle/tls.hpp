@@ -9,18 +9,19 @@
 namespace dohle {
 inline namespace v0 {
 
-/// A version of TLS. Older ones than 1.2 are never spoken.
+/// A version of TLS. The library never uses versions before 1.2.
 enum class TlsVersion : std::uint8_t {
   tls_1_2,  ///< TLS 1.2 (RFC 5246)
   tls_1_3,  ///< TLS 1.3 (RFC 8446)
 };
 
-/// The certificates that a side trusts, and those that they have issued. Several sources add up.
+/// The certificates that a side trusts. It also trusts the certificates that these have issued. If
+/// several sources are set, all of them are used.
 struct TlsTrust {
   /// Default: none. A PEM file with one or more CA certificates.
   std::string ca_file = {};
-  /// Default: none. A folder with a CA certificate per file, named by its hash as `openssl rehash`
-  /// does. Files are read when a certificate refers to them.
+  /// Default: none. A folder with one CA certificate per file. The files are named by their hash,
+  /// as `openssl rehash` names them. A file is read when a certificate refers to it.
   std::string ca_folder = {};
   /// Default: none. CA certificates as PEM text.
   std::string ca_pem = {};
@@ -28,18 +29,18 @@ struct TlsTrust {
   std::string pkcs12_file = {};
   /// Default: not set. The passphrase of `pkcs12_file`.
   Secret passphrase = {};
-  /// Default: none. A PEM file with revocation lists. If present, the other side's certificate has
-  /// to have an issuer with a list in the file, and must not be in that list.
+  /// Default: none. A PEM file with revocation lists. If set, the file has to have a list of the
+  /// issuer of the other side's certificate, and the certificate must not be in that list.
   std::string crl_file = {};
 
   friend bool operator==(const TlsTrust&, const TlsTrust&) = default;
 };
 
-/// The own certificate, its chain and its private key, from one source: PEM files, PEM text, or
-/// PKCS#12. Default: none. If other users may read a file that holds a private key without a
-/// passphrase, a warning with the file's mode is logged.
+/// The certificate of this side, its chain and its private key. Default: none. They come from one
+/// source: PEM files, PEM text, or PKCS#12. If other users may read a file with a private key that
+/// has no passphrase, a warning with the file's mode is logged.
 struct TlsIdentity {
-  /// A PEM file: the certificate first, then the certificates of its issuers.
+  /// Default: none. A PEM file with the certificate first, then the certificates of its issuers.
   std::string certificate_file = {};
   /// The content of such a file.
   std::string certificate_pem = {};
@@ -48,13 +49,14 @@ struct TlsIdentity {
   std::string key_file = {};
   /// The content of such a file.
   Secret key_pem = {};
-  /// A PKCS#12 file with key and certificates, as `openssl pkcs12` or keytool write it. One that
-  /// needs OpenSSL's legacy provider, and a JKS file, are refused with the command that converts
-  /// them.
+  /// Default: none. A PKCS#12 file with key and certificates, as `openssl pkcs12` or keytool write
+  /// it. A file that needs OpenSSL's legacy provider, and a JKS file, are refused; the error
+  /// contains the command that converts them.
   std::string pkcs12_file = {};
   /// The content of such a file.
   Secret pkcs12_bytes = {};
-  /// Default: not set. Decrypts the key or the PKCS#12 file. Nothing ever prompts for it.
+  /// Default: not set. The passphrase that decrypts the key or the PKCS#12 file. The library never
+  /// prompts for it.
   Secret passphrase = {};
 
   friend bool operator==(const TlsIdentity&, const TlsIdentity&) = default;
@@ -62,41 +64,43 @@ struct TlsIdentity {
 
 /// The algorithms of a connection.
 struct TlsParameters {
-  /// Default: tls_1_2. The oldest version that is spoken.
+  /// Default: tls_1_2. The oldest version that is used.
   TlsVersion min_version = TlsVersion::tls_1_2;
-  /// Default: tls_1_3. The newest version that is spoken. Not older than `min_version`.
+  /// Default: tls_1_3. Not older than `min_version`. The newest version that is used.
   TlsVersion max_version = TlsVersion::tls_1_3;
-  /// Default: OpenSSL's. The ciphers of TLS 1.2, in OpenSSL's list format, as
-  /// "ECDHE+AESGCM:!SHA1". Names of the IANA registry (TLS_...) are taken, too. Ciphers without
+  /// Default: OpenSSL's. The ciphers of TLS 1.2, in OpenSSL's list format, for example
+  /// "ECDHE+AESGCM:!SHA1". Names of the IANA registry (TLS_...) are accepted, too. Ciphers without
   /// authentication or with fewer than 112 bits are refused.
   std::string ciphers = {};
-  /// Default: OpenSSL's. The ciphers of TLS 1.3, separated by ':', as "TLS_AES_128_GCM_SHA256".
+  /// Default: OpenSSL's. The ciphers of TLS 1.3, separated by ':', for example
+  /// "TLS_AES_128_GCM_SHA256".
   std::string ciphersuites = {};
-  /// Default: OpenSSL's. The groups of the key exchange, separated by ':', as "X25519:P-256".
+  /// Default: OpenSSL's. The groups of the key exchange, separated by ':', for example
+  /// "X25519:P-256".
   std::string groups = {};
 
   friend bool operator==(const TlsParameters&, const TlsParameters&) = default;
 };
 
-/// TLS as a client speaks it. The default verifies the server against the system's CAs.
+/// The TLS options of a client. The defaults verify the server against the system's CAs.
 ///
-/// Files are read when the client is created; what is wrong with one fails it at once. Before each
-/// new connection the client looks whether a file has changed (the file itself or, for `ca_folder`,
-/// its entries; not the system's CAs), and reads all of them again if so. If they cannot be used,
-/// new connections keep the former ones, and a warning is logged once. Open connections keep those
-/// with which they began.
+/// Files are read when the client is created; an error in a file is then an error of the creation.
+/// Before each new connection the client checks whether a file has changed (the file itself or, for
+/// `ca_folder`, its entries; not the system's CAs). If one has changed, it reads all files again.
+/// If they cannot be used, new connections use the former content, and a warning is logged once.
+/// Open connections keep the content with which they began.
 struct TlsOptions {
   /// Default: the CAs of the system.
   TlsTrust trust = {};
   /// Default: none. The certificate with which the client identifies itself, if a server asks.
   TlsIdentity identity = {};
-  /// Default: true. If false, any certificate is accepted, with any name: a party that can redirect
-  /// the connection can read and change it. With `trust` it has to be true.
+  /// Default: true. If false, any certificate with any name is accepted. A party that can redirect
+  /// the connection can then read and change the data. Has to be true if `trust` is set.
   bool verify_certificate = true;
-  /// Default: true. Whether the certificate has to be for the host that is connected to. An IP
-  /// address has to be in the certificate as an address.
+  /// Default: true, the server's certificate has to be for the host to which the client connects.
+  /// An IP address has to be in the certificate as an address.
   bool verify_hostname = true;
-  /// Default: the host that is connected to. The name to verify and to send (SNI) instead.
+  /// Default: empty, the host to which the client connects. The name to verify and to send (SNI).
   std::string server_name = {};
   /// Default: OpenSSL's, from TLS 1.2 on.
   TlsParameters parameters = {};
@@ -104,21 +108,21 @@ struct TlsOptions {
   friend bool operator==(const TlsOptions&, const TlsOptions&) = default;
 };
 
-/// Whether a listener asks clients for certificates.
+/// Whether a listener requests certificates from clients.
 enum class ClientCertificates : std::uint8_t {
-  none,      ///< not asked for
-  wanted,    ///< asked for; a client without one is accepted, one with an invalid one is not
+  none,      ///< not requested
+  wanted,    ///< requested; a client without one is accepted, an invalid one is refused
   required,  ///< a client without a valid one is refused
 };
 
-/// TLS as a listener of a node speaks it.
+/// The TLS options of a listener of a node.
 struct TlsServerOptions {
   /// The node's certificate and key. Required.
   TlsIdentity identity = {};
   /// Default: none.
   ClientCertificates client_certificates = ClientCertificates::none;
-  /// The CAs of clients' certificates. Required if those are wanted or required, an error if not;
-  /// never the system's.
+  /// The CAs of clients' certificates; never the system's. Has to be set if client_certificates is
+  /// wanted or required, and must not be set otherwise.
   TlsTrust trust = {};
   /// Default: OpenSSL's, from TLS 1.2 on.
   TlsParameters parameters = {};

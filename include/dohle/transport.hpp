@@ -3,8 +3,8 @@
 namespace dohle {
 inline namespace v0 {
 
-/// A way to reach a server without sockets. `Node::transport()` makes it, and a Client takes it as
-/// ClientOptions::transport. Opaque. Thread safety: several clients may share it.
+/// Reaches a server without sockets. `Node::transport()` makes it, and a Client takes it as
+/// ClientOptions::transport. The type is opaque. Thread safety: several clients may share it.
 class Transport;
 
 }  // namespace v0

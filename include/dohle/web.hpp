@@ -1,7 +1,7 @@
 #pragma once
 
-// The optional target dohle::web: what a program shows of itself over HTTP. It needs cpp-httplib,
-// which the library itself does not.
+// The optional target dohle::web: pages about the program over HTTP. It needs cpp-httplib, which
+// the library itself does not.
 
 #include <functional>
 #include <memory>
@@ -13,16 +13,16 @@
 
 namespace dohle {
 inline namespace v0 {
-/// What a program shows of itself over HTTP: the target dohle::web.
+/// Pages about the program over HTTP: the target dohle::web.
 namespace web {
 
 /// The options of health_page.
 struct HealthPageOptions {
-  /// Default: "127.0.0.1:8080". "HOST:PORT" or "[IPv6]:PORT" to listen on; port 0 lets the system
-  /// choose one. Every client that reaches it may read it.
+  /// Default: "127.0.0.1:8080". "HOST:PORT" or "[IPv6]:PORT" to listen on; with port 0 the system
+  /// chooses one. Every client that reaches the address may read the page.
   std::string address = "127.0.0.1:8080";
-  /// Default: none, there is no /metrics. Returns what it answers, text for Prometheus (0.0.4).
-  /// Called on the page's threads, several at a time; an exception becomes status 500.
+  /// Default: none, there is no /metrics. Returns the body of /metrics: Prometheus' text format
+  /// 0.0.4. Called on the page's threads, several at a time. An exception becomes status 500.
   std::function<std::string()> metrics = nullptr;
 };
 
@@ -33,10 +33,10 @@ struct HealthPageOptions {
 ///     /health/ready  200 if it is ready, else 503; for a readiness probe
 ///     /metrics       200 with the options' metrics
 ///
-/// Requests are bounded: 8 KiB with all header lines, no body, 5 s to arrive and 5 s to take the
-/// answer, 16 waiting connections. A stop ends requests that have not arrived. Errors:
-/// configuration. Errors of its start: io_error if it cannot listen on the address. For one Server
-/// at a time.
+/// Limits: 8 KiB for a request with all header lines, no body, 5 s to receive a request, 5 s to
+/// send an answer, 16 waiting connections. A stop ends requests that have not arrived completely. A
+/// page serves one Server at a time. Errors: configuration. Errors of its start: io_error if it
+/// cannot listen on the address.
 [[nodiscard]] DOHLE_API Result<std::shared_ptr<HealthPage>> health_page(
     HealthPageOptions options = {});
 
