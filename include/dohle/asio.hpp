@@ -1,30 +1,31 @@
 #pragma once
 
-// Boost.Asio's completion tokens for a Broker, and coroutines as handlers. Needs Boost 1.74 or
-// newer (headers only) in programs that include it; nothing else of Dohle needs Boost.
+// Boost.Asio's completion tokens for a Broker, and coroutines as handlers. Programs that include
+// this header need Boost 1.74 or newer (headers only). No other part of Dohle needs Boost.
 //
 //     auto receipt = co_await dohle::asio::publish(broker, "orders", order, use_awaitable);
 //
-// g++ 12 destroys a struct twice that stands in braces inside a co_await: give options a name
-// there.
+// g++ 12 destroys a temporary struct in braces inside a co_await twice. Use a named variable for
+// options there.
 //
 // Tokens. Each operation takes a completion token last: a callback, boost::asio::use_future,
-// boost::asio::use_awaitable, or another one. What it completes with is one Result, so that a
-// co_await returns a Result and throws nothing.
+// boost::asio::use_awaitable, or another one. It completes with one Result, so a co_await returns a
+// Result and does not throw.
 //
-// Executor. The completion runs on the executor that is associated with the token's handler: of a
-// coroutine, its own. Without one it is boost::asio::system_executor. It never runs inside the
-// call, nor on Dohle's threads. An operation counts as outstanding work of that executor until
-// then.
+// Executor. The completion runs on the executor that is associated with the token's handler; for a
+// coroutine, on its own executor. Without an associated executor it runs on
+// boost::asio::system_executor. It never runs inside the call, nor on Dohle's threads. Until then,
+// the operation counts as outstanding work of that executor.
 //
-// Waits. The call itself may wait where the Broker's does: `publish` for the metadata of a topic
-// that is new to the Broker and while memory is full, `request` for the first time with a reply
-// topic. Publish once at the start, or bound the memory's use, where a thread must not wait.
+// Waits. The call itself may block where the call of the Broker does. `publish` waits for the
+// metadata of a topic that is new to the Broker, and while memory is full. `request` also waits at
+// the first request with a reply topic. If a thread must not block, publish once at the start, and
+// limit the number of unfinished operations.
 //
 // Lifetime. The Broker and the execution context of the executor have to live until the operation
-// completes; a context that ends first is touched after its end. Names, values and options are
-// copied or moved in; a value that is a view keeps pointing. Completion is certain: each operation
-// has a deadline of its own (of publish the delivery timeout, or PublishOptions::timeout), and
+// completes. It is undefined behaviour to destroy the context earlier. Names, values and options
+// are copied or moved in. A value that is a view still refers to the caller's data. Each operation
+// completes: it has a deadline (for publish, the delivery timeout or PublishOptions::timeout), and
 // Broker::disconnect ends it earlier.
 //
 // Cancellation. An operation may take a std::stop_token before its completion token:
@@ -33,11 +34,11 @@
 //     auto reply = co_await dohle::asio::request<Price>(broker, "prices", order, options,
 //                                                       source.get_token(), use_awaitable);
 //
-// A requested stop ends the wait: the operation completes with Errc::cancelled at once, and what
-// its outcome would have been is not seen. A stop that was requested before sends nothing. A record
-// that was handed over cannot be recalled, so that it is possibly stored (Error::stored); a request
-// counts for max_requests until its reply or its deadline. Boost 1.74 has no cancellation slots,
-// and those of newer versions are ignored; `slot.assign([&](auto) { source.request_stop(); })`
+// A requested stop ends the wait: the operation completes at once with Errc::cancelled, and its
+// later outcome is dropped. If the stop was requested before the call, nothing is sent. A record
+// that was accepted cannot be recalled, so it is possibly stored (Error::stored). A request counts
+// for max_requests until its reply or its deadline. Boost 1.74 has no cancellation slots, and this
+// header ignores those of newer versions; `slot.assign([&](auto) { source.request_stop(); })`
 // connects one.
 
 #include <atomic>
@@ -88,7 +89,7 @@ class Completion {
  private:
   struct State;
   struct Stop {
-    /// The state holds this, and lives until its handler was called.
+    /// The state holds this object, and lives until its handler has been called.
     std::weak_ptr<State> state;
     Error cancelled;
     void operator()() const {
@@ -127,8 +128,8 @@ inline namespace v0 {
 namespace asio {
 
 /// Publishes a value, text or a Message, and completes with Result<Receipt> once it is stored.
-/// `options` must not have a callback, and an async of false has no effect: the caller never waits
-/// for the acknowledgement. Errors: those of Broker::publish, and the message's own.
+/// `options` must not have a callback. `async` = false has no effect: the caller never waits for
+/// the acknowledgement. Errors: those of Broker::publish, and the message's own.
 template <class T, class Token>
 auto publish(Broker& broker, std::string topic, T value, PublishOptions options,
              std::stop_token stop, Token&& token) {
@@ -205,8 +206,8 @@ auto request(Broker& broker, std::string topic, Request value, Token&& token) {
 }
 
 /// Sends all published messages and completes with Result<FlushReport> once each has an outcome. It
-/// waits on a thread of boost::asio::system_executor. Errors: those of Broker::flush.
-/// After a stop the thread waits on, and the Broker has to live until then.
+/// waits on a thread of boost::asio::system_executor. After a stop that thread still waits until
+/// the flush has ended, and the Broker has to live until then. Errors: those of Broker::flush.
 template <class Token>
 auto flush(Broker& broker, std::chrono::milliseconds timeout, std::stop_token stop, Token&& token) {
   return boost::asio::async_initiate<Token, void(Result<FlushReport>)>(
@@ -257,8 +258,8 @@ namespace dohle {
 inline namespace v0 {
 namespace asio {
 
-/// A handler of Broker::subscribe or Broker::reply that runs a coroutine; made by
-/// coroutine_handler.
+/// A handler of Broker::subscribe or Broker::reply that runs a coroutine. coroutine_handler makes
+/// it.
 template <class Executor, class Coroutine>
 class CoroutineHandler {
   template <class... Arguments>
@@ -314,22 +315,22 @@ class CoroutineHandler {
   std::shared_ptr<Coroutine> coroutine_;
 };
 
-/// Makes a handler of a coroutine: a function that takes what a handler takes (an Event<T>, a T, a
-/// T and a RawEvent, or a RawEvent) and returns boost::asio::awaitable<void> or
-/// awaitable<Result<void>>. Of Broker::reply it takes a Request, and if it likes the
-/// const RawEvent&, and returns awaitable<Reply> or awaitable<Result<Reply>>; a Reply has a default
+/// Makes a handler from a coroutine. The coroutine takes the arguments of a handler (an Event<T>, a
+/// T, a T and a RawEvent, or a RawEvent) and returns boost::asio::awaitable<void> or
+/// awaitable<Result<void>>. For Broker::reply it takes a Request, and optionally the const
+/// RawEvent&, and returns awaitable<Reply> or awaitable<Result<Reply>>; Reply needs a default
 /// constructor.
 ///
 ///     broker.subscribe<Order>("orders", dohle::asio::coroutine_handler(context.get_executor(),
 ///         [](dohle::Event<Order> order) -> boost::asio::awaitable<void> { … }));
 ///
-/// The coroutine runs on `executor`, and a worker of the subscription waits for its end: so
-/// `concurrency` is the number of coroutines at a time, messages of one key stay in order, and
-/// acknowledgement, retries and the failure policy are those of every handler; an exception is a
-/// failure. The executor must not be one that waits for the subscription, and has to run until it
-/// has ended: a worker waits for a coroutine that a stopped executor holds, until unsubscribe gives
-/// it up at its deadline. Needs a compiler whose coroutines Boost knows: for clang with Boost
-/// before 1.76 define BOOST_ASIO_HAS_CO_AWAIT and BOOST_ASIO_HAS_STD_COROUTINE.
+/// The coroutine runs on `executor`, and a worker of the subscription waits for its end. So
+/// `concurrency` is the number of coroutines at a time, and messages of one key stay in order.
+/// Acknowledgement, retries and the failure policy work as for every handler; an exception is a
+/// failure. The threads of the executor must not wait for the subscription. The executor has to run
+/// until the subscription has ended. If it stops earlier, a worker waits for its coroutine until
+/// the deadline of unsubscribe. Needs a compiler whose coroutines Boost supports: for clang with
+/// Boost before 1.76 define BOOST_ASIO_HAS_CO_AWAIT and BOOST_ASIO_HAS_STD_COROUTINE.
 template <class Executor, class Coroutine>
 [[nodiscard]] CoroutineHandler<Executor, Coroutine> coroutine_handler(Executor executor,
                                                                       Coroutine coroutine) {

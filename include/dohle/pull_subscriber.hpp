@@ -15,8 +15,8 @@
 namespace dohle {
 inline namespace v0 {
 
-/// A running subscription whose messages the program takes by next(), on threads of its own; made
-/// by Broker::subscribe_pull. It has the calls of a Subscriber, too.
+/// A running subscription without a handler: the program takes the messages with next(), on its own
+/// threads. Broker::subscribe_pull makes it. It also has the functions of a Subscriber.
 ///
 ///     auto reader = broker->subscribe_pull<Order>("orders", dohle::with_group_id("billing"));
 ///     while (true) {
@@ -27,35 +27,42 @@ inline namespace v0 {
 ///     }
 ///
 /// Acknowledging: with auto_ack (the default) a message is acknowledged when the thread that took
-/// it calls next again; before, it may `ack`, or `nack` it, which is a failed handler. With
-/// disable_auto_ack() only `ack` does, at any time and on any thread, as after kafka-go's
-/// FetchMessage. Unlike kafka-go's ReadMessage, next never acknowledges the message that it
-/// returns, so that a message whose handling a crash cuts short comes again.
+/// it calls next again. Before that, the program may call `ack`, or `nack`, which counts as a
+/// failed handler. With disable_auto_ack() only `ack` acknowledges, at any time and on any thread,
+/// as after kafka-go's FetchMessage. Unlike kafka-go's ReadMessage, next never acknowledges the
+/// message that it returns. So a message is delivered again if the program crashes while it handles
+/// the message.
 ///
-/// Order: next hands out the messages of a partition in their order; a message that failed comes
-/// again before later ones, unless those were handed out. With auto_ack the next message of a
-/// partition is handed out only once the one before is acknowledged or has failed, so that several
-/// threads handle several partitions side by side (some partitions share a turn by chance); with
-/// unordered that is so for the messages of a key, and not for messages without one.
+/// Order: next returns the messages of a partition in their order. A message that failed is
+/// returned again before later messages that were not returned yet. With auto_ack, the next message
+/// of a partition is returned only after the one before it is acknowledged or has failed. So
+/// several threads handle several partitions in parallel; some partitions may share a lane and then
+/// wait for each other. With `unordered`, this order holds for messages with the same key, and
+/// messages without a key have no order.
 ///
-/// In a group: with auto_ack a rebalance waits for the messages that threads took, at most
-/// rebalance_timeout. If no thread calls next for max_poll_interval, or one holds a message for so
-/// long with auto_ack, the subscription leaves the group, and joins again with the next call.
+/// In a group: with auto_ack a rebalance waits for the messages that threads have taken, at most
+/// rebalance_timeout. The subscription leaves the group if no thread calls next for
+/// max_poll_interval, or if with auto_ack a thread holds a message for that long. It joins again at
+/// the next call.
 ///
 /// Lifetime and thread safety: as Subscriber; any number of threads may call next.
 template <class T>
 class PullSubscriber : public Subscriber {
  public:
-  /// An Event of the type; for RawEvent a RawEvent.
+  /// The type of the messages: Event<T>, or RawEvent if T is RawEvent.
   using Pulled = std::conditional_t<std::same_as<T, RawEvent>, RawEvent, Event<T>>;
 
-  /// Waits for the next message, at most `timeout`; with 0 it looks at one that is there. Without
-  /// a value: none came in time that is returned. Middlewares and filter run inside this call. A
-  /// message that the filter does not want is acknowledged. For one that a middleware refuses, or
-  /// that cannot be decoded, failure_policy applies, and the error handler runs inside this call,
-  /// too. Neither is returned. What unsubscribe finds taken and not acknowledged is not waited for;
-  /// it comes again. Errors: closed once the subscription has ended, with the failure under
-  /// FailurePolicy::stop, and at once in threads that wait; would_deadlock on the client's thread,
+  /// Waits for the next message, at most `timeout`. With 0 it does not wait. Absent if there was no
+  /// message to return in that time.
+  ///
+  /// Middlewares and the filter run inside this call. A message for which the filter returns false
+  /// is acknowledged and not returned. A message that a middleware refuses, or that cannot be
+  /// decoded, is not returned either: failure_policy applies to it, and the error handler runs
+  /// inside this call, too.
+  ///
+  /// unsubscribe does not wait for messages that were taken and are not acknowledged; they are
+  /// delivered again. Errors: closed after the subscription has ended, with the failure under
+  /// FailurePolicy::stop (waiting threads return at once); would_deadlock on the client's thread,
   /// and inside the subscription's callbacks and middlewares; forked.
   Result<std::optional<Pulled>> next(std::chrono::milliseconds timeout) {
     messaging::PullInto<T> receiver(decoding_);
@@ -73,7 +80,7 @@ class PullSubscriber : public Subscriber {
   messaging::DecodingChoice decoding_;
 };
 
-/// As the declaration in Broker says.
+/// See the declaration in Broker.
 template <class T>
 Result<PullSubscriber<T>> Broker::subscribe_pull(Topics topics, SubscribeOptions options) {
   constexpr bool is_raw = std::same_as<T, RawEvent>;

@@ -17,7 +17,7 @@
 namespace dohle {
 inline namespace v0 {
 
-/// The part that a span plays. The numbers are those of OTLP.
+/// The role of a span. The numbers are those of OTLP.
 enum class SpanKind : std::uint8_t {
   internal = 1,  ///< within the program
   server = 2,    ///< answers a request
@@ -38,81 +38,83 @@ using AttributeValue = std::variant<std::string, bool, std::int64_t, double>;
 
 /// A property of a span.
 struct SpanAttribute {
-  /// Its name. The text outlives the tracer, as a literal does.
+  /// Its name. The text has to outlive the tracer, as a string literal does.
   std::string_view name;
   /// Its value.
   AttributeValue value;
   friend bool operator==(const SpanAttribute&, const SpanAttribute&) = default;
 };
 
-/// What a new span is.
+/// The properties of a new span.
 struct SpanStart {
-  /// Its name, as "send orders".
+  /// Its name, for example "send orders".
   std::string name;
   /// Its kind.
   SpanKind kind = SpanKind::internal;
   /// Its parent. If not valid, the span begins a trace.
   TraceContext parent = {};
-  /// Other spans that it has to do with.
+  /// Default: none. Other spans to which it is related.
   std::vector<TraceContext> links = {};
-  /// What is known from the start; samplers of other tracers may look at it.
+  /// Default: none. The attributes that are known at the start. Samplers of other tracers may use
+  /// them.
   std::vector<SpanAttribute> attributes = {};
-  /// When it started. If absent, now.
+  /// The time of its start. If absent, the current time.
   std::optional<std::chrono::system_clock::time_point> started = {};
 };
 
-/// A span that was started and has not ended. Implement it and Tracer to use another library for
-/// tracing.
+/// A span that was started. Implement it and Tracer to use another library for tracing.
 ///
-/// Thread safety: one thread at a time; it may be handed to another thread, and ends there.
+/// Thread safety: one thread at a time; it may be moved to another thread and end there.
 class DOHLE_API Span {
  public:
   /// Ends the span if it has not ended.
   virtual ~Span() = default;
-  /// Its own place, for its children and for headers. Valid while the span lives.
+  /// The context of this span, for its children and for headers. Valid while the span lives.
   [[nodiscard]] virtual const TraceContext& context() const = 0;
-  /// False if the span is not sampled: setting anything then has no effect.
+  /// False if the span is not sampled. The other functions then have no effect.
   [[nodiscard]] virtual bool is_recording() const = 0;
-  /// Sets an attribute; one of that name is replaced. `name` as in SpanAttribute.
+  /// Sets an attribute. It replaces an attribute of that name. `name` as in SpanAttribute.
   virtual void set(std::string_view name, AttributeValue value) = 0;
-  /// Adds a span that it has to do with.
+  /// Adds a span to which this span is related.
   virtual void link(const TraceContext& to) = 0;
-  /// Sets how it ended; `description` says why, for an error.
+  /// Sets the outcome of the span. For an error, `description` says why.
   virtual void set_status(SpanStatus status, std::string_view description) = 0;
-  /// Ends it now. A further call has no effect, nor has setting anything afterwards.
+  /// Ends the span now. Later calls of end and of the functions that change the span have no
+  /// effect.
   virtual void end() = 0;
 };
 
-/// Starts spans. `make_tracer` makes one; implement it to use another library.
+/// Starts spans. `make_tracer` makes a tracer. Implement this class to use another library.
 ///
-/// Lifetime: spans keep alive what they need of it. Thread safety: any thread.
+/// Lifetime: spans may outlive the tracer. Thread safety: any thread.
 class DOHLE_API Tracer {
  public:
   virtual ~Tracer() = default;
-  /// Starts a span. Never null, and never throws. The span's context is valid even if it is not
-  /// sampled, so that the decision travels on.
+  /// Starts a span. Never returns null, and never throws. The span's context is valid even if the
+  /// span is not sampled, so that headers carry the decision to other programs.
   [[nodiscard]] virtual std::unique_ptr<Span> start(SpanStart start) = 0;
 };
 
-/// Decides which traces are recorded. A value.
+/// Decides which traces are recorded. A plain value. Thread safety: a const object may be used from
+/// any thread.
 class DOHLE_API Sampler {
  public:
-  /// Every trace.
+  /// Records every trace.
   [[nodiscard]] static Sampler always_on() { return Sampler(1); }
-  /// No trace.
+  /// Records no trace.
   [[nodiscard]] static Sampler always_off() { return Sampler(0); }
-  /// A share of all traces, 0 to 1. The trace id decides, so that every program with the same share
-  /// decides alike. Source: OpenTelemetry, "ProbabilitySampler".
+  /// Records a share of all traces, 0 to 1. The trace id decides, so programs with the same share
+  /// make the same decision. Source: OpenTelemetry, "ProbabilitySampler".
   [[nodiscard]] static Sampler ratio(double share) { return Sampler(share); }
-  /// As the parent decided; `root` decides for a span without a parent.
+  /// Follows the decision of the parent. For a span without a parent, `root` decides.
   [[nodiscard]] static Sampler parent_based(Sampler root) {
     root.follows_parent_ = true;
     return root;
   }
 
-  /// Whether a span of that trace is recorded.
+  /// True if a span of that trace is recorded.
   [[nodiscard]] bool samples(const TraceContext& parent, const TraceId& trace) const;
-  /// The share of traces without a parent.
+  /// The share of traces that are recorded if no parent decides, 0 to 1.
   [[nodiscard]] double share() const { return share_; }
 
  private:
@@ -124,20 +126,21 @@ class DOHLE_API Sampler {
 
 /// A name and a value of a Resource.
 struct ResourceAttribute {
-  /// Its name, as "deployment.environment.name".
+  /// Its name, for example "deployment.environment.name".
   std::string name;
   /// Its value.
   std::string value;
   friend bool operator==(const ResourceAttribute&, const ResourceAttribute&) = default;
 };
 
-/// What program a span comes from.
+/// The program that made a span.
 struct Resource {
-  /// Default: "unknown_service". service.name: the same for all instances of a service.
+  /// Default: "unknown_service". The attribute service.name: the same for all instances of a
+  /// service.
   std::string service_name = "unknown_service";
-  /// Default: empty, a random UUID. service.instance.id: another one for each instance.
+  /// Default: empty, a random UUID. The attribute service.instance.id: different for each instance.
   std::string service_instance_id = {};
-  /// Default: empty, not sent. service.version.
+  /// Default: empty, not sent. The attribute service.version.
   std::string service_version = {};
   /// Default: none. At most 64 further attributes.
   std::vector<ResourceAttribute> attributes = {};
@@ -149,27 +152,27 @@ struct FinishedSpan {
   std::string name;
   /// Its kind.
   SpanKind kind = SpanKind::internal;
-  /// Its own place.
+  /// Its context.
   TraceContext context = {};
-  /// Its parent; not valid for the first span of a trace.
+  /// Its parent. Not valid for the first span of a trace.
   SpanId parent = {};
   /// When it started.
   std::chrono::system_clock::time_point started = {};
-  /// When it ended; not before it started.
+  /// When it ended. Never before `started`.
   std::chrono::system_clock::time_point ended = {};
   /// Its attributes in the order in which they were set.
   std::vector<SpanAttribute> attributes = {};
   /// Its links.
   std::vector<TraceContext> links = {};
-  /// The number of attributes that max_attributes left out.
+  /// The number of attributes that were dropped because of max_attributes.
   std::uint32_t dropped_attributes = 0;
-  /// The number of links that max_links left out.
+  /// The number of links that were dropped because of max_links.
   std::uint32_t dropped_links = 0;
-  /// How it ended.
+  /// Its outcome.
   SpanStatus status = SpanStatus::unset;
-  /// Why, for an error.
+  /// The reason, for an error.
   std::string description = {};
-  /// The program that it comes from. Never null.
+  /// The program that made it. Never null.
   std::shared_ptr<const Resource> resource = {};
 };
 
@@ -179,25 +182,26 @@ struct FinishedSpan {
 class DOHLE_API SpanExporter {
  public:
   virtual ~SpanExporter() = default;
-  /// Takes a span. Must neither block nor throw: it is called on the client's own thread, too.
+  /// Takes a span. Must neither block nor throw, because it is also called on the client's own
+  /// thread.
   virtual void take(FinishedSpan span) = 0;
 };
 
 /// The options of make_tracer.
 struct TracerOptions {
-  /// Default: as the parent decided, and every trace that begins here.
+  /// Default: follows the parent's decision, and records every trace that begins here.
   Sampler sampler = Sampler::parent_based(Sampler::always_on());
-  /// The program that the spans come from.
+  /// The program that makes the spans.
   Resource resource = {};
   /// Receives the sampled spans. Must not be null.
   std::shared_ptr<SpanExporter> exporter = nullptr;
-  /// Default: 128. 1 to 1,000. The most attributes of a span; further ones are counted.
+  /// Default: 128. 1 to 1,000. The most attributes of a span. Further ones are dropped and counted.
   std::size_t max_attributes = 128;
-  /// Default: 128. 1 to 1,000. The most links of a span; further ones are counted.
+  /// Default: 128. 1 to 1,000. The most links of a span. Further ones are dropped and counted.
   std::size_t max_links = 128;
 };
 
-/// Makes a tracer that gives its spans to an exporter. Errors: configuration; names the option, its
+/// Makes a tracer that gives its spans to an exporter. Errors: configuration, with the option, its
 /// value and the allowed values.
 [[nodiscard]] DOHLE_API Result<std::shared_ptr<Tracer>> make_tracer(TracerOptions options);
 

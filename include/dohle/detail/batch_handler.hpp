@@ -14,14 +14,14 @@
 
 namespace dohle::messaging {
 
-/// An event of a batch that fails by itself, whatever becomes of the others.
+/// An event of a batch that fails alone, independent of the others.
 struct BatchFailure {
   /// Its place in the batch.
   std::size_t index;
   Error why;
 };
-/// Handles the events of a batch together. Adds those to `failed` that it could not decode; its
-/// result is that of the others.
+/// Handles the events of a batch together. Adds events that it cannot decode to `failed`. Its
+/// result applies to the others.
 using BatchHandler =
     std::function<Result<void>(std::span<RawEvent> events, std::vector<BatchFailure>& failed)>;
 

@@ -12,7 +12,7 @@
 #include "dohle/error.hpp"
 #include "dohle/export.hpp"
 
-// The codecs of a type as tables, from which a call chooses one by its name or by a content type.
+// The codecs of a type as tables. A call selects one of them by its name or by a content type.
 
 namespace dohle::messaging {
 
@@ -27,7 +27,7 @@ struct CodecName {
 
 using EncodeInto = Result<void> (*)(const void* value, const CodecContext& context,
                                     std::string& into);
-/// One codec of the type that a value has.
+/// One codec of a value's type.
 struct Encoding {
   CodecName named;
   EncodeInto encode;
@@ -99,23 +99,23 @@ inline constexpr auto decoders = CodecTables<T, typename Codecs<T>::list>::decod
 struct DecodingChoice {
   /// The codec of messages without a content type.
   std::size_t usual = 0;
-  /// Whether the header content-type of a message chooses another one.
+  /// True if the header content-type of a message selects another codec.
   bool by_content_type = false;
 };
 
 /// The header that names the codec of a body.
 inline constexpr std::string_view content_type_header = "content-type";
 
-/// The place of the codec of that name; the first one for an empty name. Errors: configuration for
-/// any other name, with those of the type. `option` is the option that holds the name.
+/// The index of the codec of that name; 0 for an empty name. Errors: configuration for any other
+/// name, with the names of the type's codecs. `option` is the option that holds the name.
 [[nodiscard]] DOHLE_API Result<std::size_t> choose_codec(std::span<const CodecName> codecs,
                                                          std::string_view name,
                                                          std::string_view option);
 [[nodiscard]] DOHLE_API Result<std::size_t> choose_codec(std::span<const Encoding> codecs,
                                                          std::string_view name,
                                                          std::string_view option);
-/// The place of the codec of a received body. Errors: codec_failed if the body has a content type
-/// of none of them.
+/// The index of the codec of a received body. Errors: codec_failed if no codec has the content type
+/// of the body.
 [[nodiscard]] DOHLE_API Result<std::size_t> codec_of_body(std::span<const CodecName> codecs,
                                                           const DecodingChoice& choice,
                                                           const CodecContext& context);

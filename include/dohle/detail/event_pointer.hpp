@@ -16,7 +16,7 @@ class DOHLE_API EventPointer {
  public:
   EventPointer() = default;
   EventPointer(std::nullptr_t) {}
-  /// Takes over one count. Null: an empty pointer.
+  /// Takes over one count. Null makes an empty pointer.
   [[nodiscard]] static EventPointer adopt(EventState* state) noexcept {
     EventPointer made;
     made.state_ = state;

@@ -11,17 +11,17 @@
 
 namespace dohle::messaging {
 
-/// Takes the message that one call of `next` hands out.
+/// Takes the message that one call of `next` returns.
 class PullReceiver {
  public:
-  /// An error is a failure of the message, which is then not handed out.
+  /// An error is a failure of the message, which `next` then does not return.
   virtual Result<void> take(RawEvent& event) = 0;
 
  protected:
   ~PullReceiver() = default;
 };
 
-/// Decodes it to a T. For RawEvent it stays as it is.
+/// Decodes the message to a T. A RawEvent is not decoded.
 template <class T>
 class PullInto final : public PullReceiver {
  public:
@@ -32,7 +32,7 @@ class PullInto final : public PullReceiver {
     taken_.emplace(EventAccess::typed<T>(event, *std::move(value)));
     return {};
   }
-  /// Only after a call of `next` that handed a message out.
+  /// Call it only after take() has succeeded.
   [[nodiscard]] Event<T> give() { return *std::move(taken_); }
 
  private:

@@ -11,14 +11,14 @@
 
 namespace dohle::messaging {
 
-/// True inside a handler or callback of that Broker, and on its client's thread: the end of the
-/// Broker waits for them.
+/// True inside a handler or callback of that Broker, and on its client's thread. The end of the
+/// Broker waits for them, so they must not wait for it.
 [[nodiscard]] DOHLE_API bool is_inside(const Broker& broker);
 
-/// Subscribes a registered subscriber at the Broker of one start.
+/// Subscribes a registered subscriber with the Broker of one start.
 using Subscribing = std::function<Result<Subscriber>(Broker& broker, const std::string& topic)>;
 
-/// A handler that each start of a Server gives to a subscription of its own.
+/// A handler that the subscriptions of all starts of a Server share.
 template <class Handler>
 class SharedHandler {
  public:

@@ -14,7 +14,7 @@
 
 namespace dohle::messaging {
 
-/// Makes the events that handlers receive from the event that the middleware passes on.
+/// Makes the events for handlers from the event that the innermost middleware passes on.
 class DOHLE_API EventAccess {
  public:
   static RawEvent make(EventPointer state) { return RawEvent(std::move(state)); }
@@ -26,7 +26,7 @@ class DOHLE_API EventAccess {
   }
 };
 
-/// Absent for a tombstone.
+/// Decodes the body of an event. Absent for a tombstone.
 template <Decodable T>
 Result<std::optional<T>> decode(const RawEvent& event, const DecodingChoice& choice) {
   const auto body = event.body();
@@ -64,7 +64,7 @@ inline Error tombstone_without_value(const RawEvent& event) {
                            " has no body (a tombstone); a handler that takes an Event sees it");
 }
 
-/// std::function needs a copyable callable; sharing the handler allows ones that are not.
+/// std::function needs a copyable callable. The handler is shared, so that it need not be copyable.
 template <class T, class Handler>
 SubscribeHandler typed(Handler handler, DecodingChoice choice) {
   return [shared = std::make_shared<Handler>(std::move(handler)),

@@ -25,10 +25,10 @@ struct RequestBody {
   const void* value = nullptr;
 };
 
-/// Receives the reply to one request, or its failure: one of them is not null. Called once.
+/// Receives the reply to one request, or its failure: exactly one of them is not null. Called once.
 using ReplyReceiver = std::move_only_function<void(RawEvent* reply, const Error* failure)>;
 
-/// Types of requests and replies: Message stands for bytes with headers.
+/// Types of requests and replies. A Message holds bytes with headers.
 template <class T>
 concept Sendable = std::same_as<T, Message> || Encodable<T>;
 template <class T>
@@ -69,7 +69,7 @@ ReplyReceiver receiver_of(std::function<void(Result<Reply>)> done, DecodingChoic
   };
 }
 
-/// Makes the reply to a request: its body, and headers of its own.
+/// Makes the reply to a request: its body and its own headers.
 using ReplyMaker =
     std::function<Result<Message>(const RawEvent& request, std::string_view reply_topic)>;
 
@@ -81,7 +81,7 @@ template <class T>
 struct Answered<Result<T>> {
   using type = T;
 };
-/// The type of reply that a handler answers with, as itself or in a Result.
+/// The reply type of a handler that returns a reply or a Result of one.
 template <class Handler, class... Arguments>
 using AnswerOf = typename Answered<std::invoke_result_t<Handler&, Arguments...>>::type;
 
