@@ -44,7 +44,7 @@ namespace kafka {
 struct BrokerOptions;
 }
 
-/// Sets fields of the broker's options. The `with_*` functions make it.
+/// Sets fields of the broker's options. The `with_*` functions return it.
 using BrokerOption = std::function<void(kafka::BrokerOptions&)>;
 
 /// A failure that no call could return. Its views and `event` are valid while the error handler
@@ -249,7 +249,7 @@ struct PublishOptions {
   std::vector<PublishMiddleware> middlewares = {};
 };
 
-/// Sets fields of PublishOptions. The `with_*` functions make it.
+/// Sets fields of PublishOptions. The `with_*` functions return it.
 using PublishOption = std::function<void(PublishOptions&)>;
 
 /// How a missing reply topic is created.
@@ -279,7 +279,7 @@ struct RequestOptions {
   PublishOptions publish = {};
 };
 
-/// Sets fields of RequestOptions. The `with_*` functions make it.
+/// Sets fields of RequestOptions. The `with_*` functions return it.
 using RequestOption = std::function<void(RequestOptions&)>;
 
 /// Counts of a Broker's requests, and of the replies that it read and sent, since connect.
@@ -399,9 +399,8 @@ struct SubscribeOptions {
   /// rebalance_timeout has passed. During the call the partitions are still owned, so events may be
   /// acknowledged. Acknowledged messages are committed after the call.
   PartitionsHandler on_revoked = nullptr;
-  /// Default: none. Called instead of on_revoked with partitions that are lost: the group has
-  /// assigned them without this member. Nothing is committed for them, and an ack returns
-  /// not_owner.
+  /// Default: none. Called instead of on_revoked with partitions that are lost: the group continued
+  /// without this member. Nothing is committed for them, and an ack returns not_owner.
   PartitionsHandler on_lost = nullptr;
   /// Default: none. Called when no message has come for idle_after while at least one partition is
   /// assigned. The subscription is not idle while a message waits for a handler or is being
@@ -476,7 +475,7 @@ struct SubscribeOptions {
   std::function<void(ConsumerOptions&)> consumer_options = nullptr;
 };
 
-/// Sets fields of SubscribeOptions. The `with_*` functions make it.
+/// Sets fields of SubscribeOptions. The `with_*` functions return it.
 using SubscribeOption = std::function<void(SubscribeOptions&)>;
 
 }  // namespace v0
