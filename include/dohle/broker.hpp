@@ -702,7 +702,8 @@ class DOHLE_API Broker {
   Result<Delivery> publish(std::string_view topic, const T& value, PublishOptions options = {}) {
     static_assert(Encodable<T>,
                   "dohle: publish: the type of the value has no dohle::Codec that encodes; include "
-                  "the header of a codec, as dohle/codec/json.hpp, or specialise dohle::Codec");
+                  "the header of a codec, for example dohle/codec/json.hpp, or specialise "
+                  "dohle::Codec");
     if constexpr (Encodable<T>) {
       return publish_encoded(topic, messaging::encodings<T>, &value, std::move(options));
     }
@@ -712,8 +713,8 @@ class DOHLE_API Broker {
     requires(!std::convertible_to<T, std::span<const Message>>)
   Result<Delivery> publish(std::string_view topic, T&& value, First&& first, Options&&... options) {
     static_assert(messaging::are_options<PublishOptions, First, Options...>,
-                  "dohle: publish: what follows the value are options of a publish: with_* "
-                  "functions that set a member of PublishOptions");
+                  "dohle: publish: the arguments after the value have to be options of a publish: "
+                  "with_* functions that set a member of PublishOptions");
     if constexpr (messaging::are_options<PublishOptions, First, Options...>) {
       return publish(topic, std::forward<T>(value),
                      messaging::options_of<PublishOptions>(std::forward<First>(first),
@@ -733,8 +734,8 @@ class DOHLE_API Broker {
   std::vector<Result<Delivery>> publish(std::string_view topic, std::span<const Message> messages,
                                         First&& first, Options&&... options) {
     static_assert(messaging::are_options<PublishOptions, First, Options...>,
-                  "dohle: publish: what follows the messages are options of a publish: with_* "
-                  "functions that set a member of PublishOptions");
+                  "dohle: publish: the arguments after the messages have to be options of a "
+                  "publish: with_* functions that set a member of PublishOptions");
     if constexpr (messaging::are_options<PublishOptions, First, Options...>) {
       return publish(topic, messages,
                      messaging::options_of<PublishOptions>(std::forward<First>(first),
@@ -756,7 +757,7 @@ class DOHLE_API Broker {
                                              SubscribeOptions options = {}) {
     static_assert(Decodable<T>,
                   "dohle: subscribe: the type of the messages has no dohle::Codec that decodes; "
-                  "include the header of a codec, as dohle/codec/json.hpp, or specialise "
+                  "include the header of a codec, for example dohle/codec/json.hpp, or specialise "
                   "dohle::Codec");
     static_assert(!Decodable<T> || messaging::TypedHandler<Handler, T>,
                   "dohle: subscribe: the handler of subscribe<T> takes an Event<T>, a T, or a T "
@@ -773,8 +774,8 @@ class DOHLE_API Broker {
   [[nodiscard]] Result<Subscriber> subscribe(Topics topics, Handler handler, First&& first,
                                              Options&&... options) {
     static_assert(messaging::are_options<SubscribeOptions, First, Options...>,
-                  "dohle: subscribe: what follows the handler are options of a subscription: "
-                  "with_* functions that set a member of SubscribeOptions");
+                  "dohle: subscribe: the arguments after the handler have to be options of a "
+                  "subscription: with_* functions that set a member of SubscribeOptions");
     if constexpr (messaging::are_options<SubscribeOptions, First, Options...>) {
       return subscribe<T>(std::move(topics), std::move(handler),
                           messaging::options_of<SubscribeOptions>(
@@ -799,8 +800,8 @@ class DOHLE_API Broker {
   [[nodiscard]] Result<Subscriber> subscribe(Topics topics, Handler handler, First&& first,
                                              Options&&... options) {
     static_assert(messaging::are_options<SubscribeOptions, First, Options...>,
-                  "dohle: subscribe: what follows the handler are options of a subscription: "
-                  "with_* functions that set a member of SubscribeOptions");
+                  "dohle: subscribe: the arguments after the handler have to be options of a "
+                  "subscription: with_* functions that set a member of SubscribeOptions");
     if constexpr (messaging::are_options<SubscribeOptions, First, Options...>) {
       return subscribe(std::move(topics), std::move(handler),
                        messaging::options_of<SubscribeOptions>(std::forward<First>(first),
@@ -828,8 +829,8 @@ class DOHLE_API Broker {
                                                    SubscribeOptions options = {}) {
     static_assert(Decodable<T>,
                   "dohle: subscribe_batch: the type of the messages has no dohle::Codec that "
-                  "decodes; include the header of a codec, as dohle/codec/json.hpp, or specialise "
-                  "dohle::Codec");
+                  "decodes; include the header of a codec, for example dohle/codec/json.hpp, or "
+                  "specialise dohle::Codec");
     static_assert(!Decodable<T> || messaging::TypedBatchHandler<Handler, T>,
                   "dohle: subscribe_batch: the handler of subscribe_batch<T> takes a "
                   "std::span<Event<T>> and returns void or Result<void>");
@@ -894,9 +895,9 @@ class DOHLE_API Broker {
   [[nodiscard]] Result<PullSubscriber<T>> subscribe_pull(Topics topics, First&& first,
                                                          Options&&... options) {
     static_assert(messaging::are_options<SubscribeOptions, First, Options...>,
-                  "dohle: subscribe_pull: what follows the topic are options of a subscription: "
-                  "with_* functions that set a member of SubscribeOptions; a handler is for "
-                  "subscribe");
+                  "dohle: subscribe_pull: the arguments after the topic have to be options of a "
+                  "subscription: with_* functions that set a member of SubscribeOptions; only "
+                  "subscribe takes a handler");
     if constexpr (messaging::are_options<SubscribeOptions, First, Options...>) {
       return subscribe_pull<T>(std::move(topics),
                                messaging::options_of<SubscribeOptions>(
@@ -995,7 +996,7 @@ class DOHLE_API Broker {
                                          SubscribeOptions options = {}) {
     static_assert(messaging::Receivable<Request>,
                   "dohle: reply: the type of the requests has no dohle::Codec that decodes; "
-                  "include the header of a codec, as dohle/codec/json.hpp, or specialise "
+                  "include the header of a codec, for example dohle/codec/json.hpp, or specialise "
                   "dohle::Codec");
     static_assert(!messaging::Receivable<Request> || messaging::Answers<Handler, Request>,
                   "dohle: reply: the handler of reply<Request> takes a Request, or a Request and a "
@@ -1017,8 +1018,8 @@ class DOHLE_API Broker {
   [[nodiscard]] Result<Subscriber> reply(Topics topics, Handler handler, First&& first,
                                          Options&&... options) {
     static_assert(messaging::are_options<SubscribeOptions, First, Options...>,
-                  "dohle: reply: what follows the handler are options of a subscription: with_* "
-                  "functions that set a member of SubscribeOptions");
+                  "dohle: reply: the arguments after the handler have to be options of a "
+                  "subscription: with_* functions that set a member of SubscribeOptions");
     if constexpr (messaging::are_options<SubscribeOptions, First, Options...>) {
       return reply<Request>(std::move(topics), std::move(handler),
                             messaging::options_of<SubscribeOptions>(
@@ -1066,7 +1067,7 @@ class DOHLE_API Broker {
   template <class... Options>
   static constexpr void check_subscribe_options() {
     static_assert(messaging::are_options<SubscribeOptions, Options...>,
-                  "dohle: subscribe_batch: what follows the handler are options of a "
+                  "dohle: subscribe_batch: the arguments after the handler have to be options of a "
                   "subscription: with_* functions that set a member of SubscribeOptions");
   }
 
@@ -1077,17 +1078,19 @@ class DOHLE_API Broker {
   static constexpr void check_request_types() {
     static_assert(messaging::Sendable<Plain<Request>>,
                   "dohle: request: the type of the request has no dohle::Codec that encodes; "
-                  "include the header of a codec, as dohle/codec/json.hpp, or specialise "
+                  "include the header of a codec, for example dohle/codec/json.hpp, or specialise "
                   "dohle::Codec");
     static_assert(!messaging::Sendable<Plain<Request>> || messaging::Receivable<Reply>,
                   "dohle: request: the type of the reply has no dohle::Codec that decodes; include "
-                  "the header of a codec, as dohle/codec/json.hpp, or specialise dohle::Codec");
+                  "the header of a codec, for example dohle/codec/json.hpp, or specialise "
+                  "dohle::Codec");
   }
   template <class... Options>
   static constexpr void check_request_options() {
     static_assert((messaging::SetsRequest<Options> && ...),
-                  "dohle: request: what follows the value are a timeout and options of a request: "
-                  "with_* functions that set a member of RequestOptions or PublishOptions");
+                  "dohle: request: the arguments after the value have to be a timeout and options "
+                  "of a request: with_* functions that set a member of RequestOptions or "
+                  "PublishOptions");
   }
   template <class Request>
   static messaging::RequestBody body_of(const Request& value) {

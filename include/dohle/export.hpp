@@ -4,7 +4,7 @@
 
 #if !defined(__cpp_lib_expected)
 #error \
-    "dohle needs C++23 with std::expected: compile with -std=c++23 and g++ 12, clang 19 or newer ones"
+    "dohle needs C++23 with std::expected: compile with -std=c++23 using g++ 12, clang 19 or newer"
 #endif
 
 // Marks the symbols that the shared library exports; all others are hidden.

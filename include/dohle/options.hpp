@@ -112,7 +112,8 @@ template <class K>
 [[nodiscard]] PublishOption with_key(K key, std::string codec = {}) {
   static_assert(std::convertible_to<const K&, std::string_view> || Encodable<K>,
                 "dohle: with_key: the type of the key has no dohle::Codec that encodes; include "
-                "the header of a codec, as dohle/codec/json.hpp, or specialise dohle::Codec");
+                "the header of a codec, for example dohle/codec/json.hpp, or specialise "
+                "dohle::Codec");
   if constexpr (std::convertible_to<const K&, std::string_view> && !std::same_as<K, std::string>) {
     return with_key(std::string(std::string_view(key)), std::move(codec));
   } else if constexpr (Encodable<K>) {

@@ -86,7 +86,7 @@ Result<PullSubscriber<T>> Broker::subscribe_pull(Topics topics, SubscribeOptions
   constexpr bool is_raw = std::same_as<T, RawEvent>;
   static_assert(is_raw || Decodable<T>,
                 "dohle: subscribe_pull: the type of the messages has no dohle::Codec that decodes; "
-                "include the header of a codec, as dohle/codec/json.hpp, or specialise "
+                "include the header of a codec, for example dohle/codec/json.hpp, or specialise "
                 "dohle::Codec");
   if constexpr (is_raw || Decodable<T>) {
     messaging::DecodingChoice choice;

@@ -1,5 +1,5 @@
-// The only error: dohle: publish: what follows the value are options of a publish: with_*
-// functions that set a member of PublishOptions
+// The only error: dohle: publish: the arguments after the value have to be options of a publish:
+// with_* functions that set a member of PublishOptions
 #include <string>
 
 #include "dohle/codec/json.hpp"

@@ -1,5 +1,5 @@
-// The only error: dohle: subscribe: what follows the handler are options of a subscription: with_*
-// functions that set a member of SubscribeOptions
+// The only error: dohle: subscribe: the arguments after the handler have to be options of a
+// subscription: with_* functions that set a member of SubscribeOptions
 #include <string>
 
 #include "dohle/codec/json.hpp"

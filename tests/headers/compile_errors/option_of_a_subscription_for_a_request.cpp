@@ -1,5 +1,5 @@
-// The only error: dohle: request: what follows the value are a timeout and options of a request:
-// with_* functions that set a member of RequestOptions or PublishOptions
+// The only error: dohle: request: the arguments after the value have to be a timeout and options of
+// a request: with_* functions that set a member of RequestOptions or PublishOptions
 #include <string>
 
 #include "dohle/codec/json.hpp"

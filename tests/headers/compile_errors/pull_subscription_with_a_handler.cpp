@@ -1,5 +1,6 @@
-// The only error: dohle: subscribe_pull: what follows the topic are options of a subscription:
-// with_* functions that set a member of SubscribeOptions; a handler is for subscribe
+// The only error: dohle: subscribe_pull: the arguments after the topic have to be options of a
+// subscription: with_* functions that set a member of SubscribeOptions; only subscribe takes a
+// handler
 #include "dohle/kafka.hpp"
 
 void use(dohle::Broker& broker) {

@@ -1,5 +1,5 @@
 // The only error: dohle: subscribe_pull: the type of the messages has no dohle::Codec that decodes;
-// include the header of a codec, as dohle/codec/json.hpp, or specialise dohle::Codec
+// include the header of a codec, for example dohle/codec/json.hpp, or specialise dohle::Codec
 #include "dohle/kafka.hpp"
 
 struct WithoutCodec {};

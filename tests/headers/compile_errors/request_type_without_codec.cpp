@@ -1,5 +1,5 @@
 // The only error: dohle: request: the type of the request has no dohle::Codec that encodes; include
-// the header of a codec, as dohle/codec/json.hpp, or specialise dohle::Codec
+// the header of a codec, for example dohle/codec/json.hpp, or specialise dohle::Codec
 #include <string>
 
 #include "dohle/codec/json.hpp"

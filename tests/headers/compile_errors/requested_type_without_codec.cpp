@@ -1,5 +1,5 @@
 // The only error: dohle: reply: the type of the requests has no dohle::Codec that decodes; include
-// the header of a codec, as dohle/codec/json.hpp, or specialise dohle::Codec
+// the header of a codec, for example dohle/codec/json.hpp, or specialise dohle::Codec
 #include <string>
 
 #include "dohle/codec/json.hpp"
