@@ -70,8 +70,8 @@ void read_records(benchmark::State& state) {
 }
 BENCHMARK(read_records)->ArgNames({"count", "crc"})->ArgsProduct({{1, 130, 8'000}, {0, 1}});
 
-// As the node does it. A plain batch of up to 1 MiB is validated on the node's thread, and has at most
-// 131,000 records.
+// As the node does it. A plain batch of up to 1 MiB is validated on the node's thread, and has at
+// most 131,000 records.
 void validate(benchmark::State& state) {
   const auto count = state.range(0);
   const Slice batch =
