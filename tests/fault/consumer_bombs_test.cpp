@@ -72,7 +72,7 @@ class ConsumerBombsTest : public testing::TestWithParam<wire::Compression> {
   NodeProcess node_{scratch_ / "data", {"--durability", "os"}};
 };
 
-TEST_P(ConsumerBombsTest, EightRecordsOf250MegabytesTakeTheBufferAndOneBatch) {
+TEST_P(ConsumerBombsTest, EightRecordsOf250MegabytesNeedOnlyTheBufferAndOneBatchOfMemory) {
   ASSERT_NO_FATAL_FAILURE(store_bombs());
   const std::size_t idle = forget_peak();
   {

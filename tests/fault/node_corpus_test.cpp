@@ -115,7 +115,7 @@ class CorpusTest : public testing::TestWithParam<fs::path> {
   Expected expected_;
 };
 
-TEST_P(CorpusTest, OpensWithAllItsRecordsAndGoesOn) {
+TEST_P(CorpusTest, OpensWithAllItsRecordsAndStoresNewOnes) {
   for (int opened = 0; opened < 2; ++opened) {
     NodeProcess node(scratch_ / "opened" / "data");
     ASSERT_NE(node.port(), 0) << node.lines();

@@ -71,7 +71,7 @@ class DirectoryTest : public testing::Test {
   const fs::path catalog_ = data_ / "dohle-catalog";
 };
 
-TEST_F(DirectoryTest, ABitFlippedOrAByteOffInTheCatalogRefusesTheStartAndLosesNothing) {
+TEST_F(DirectoryTest, ACatalogWithAFlippedBitOrAMissingByteRefusesTheStartAndLosesNothing) {
   fill();
   const std::string good = bytes_of(catalog_);
   const std::size_t last_line = good.rfind('\n', good.size() - 2) + 1;

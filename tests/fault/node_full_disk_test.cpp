@@ -237,7 +237,7 @@ class FullDiskTest : public testing::Test {
   std::int64_t committed_ = -1;
 };
 
-TEST_F(FullDiskTest, RefusesProducersServesTheOthersAndGoesOnOnceThereIsSpace) {
+TEST_F(FullDiskTest, RefusesProducersServesOtherRequestsAndRecoversOnceThereIsSpace) {
   start();
   make_topics();
   for (int i = 0; i < 10; ++i) {
@@ -272,7 +272,7 @@ TEST_F(FullDiskTest, RefusesProducersServesTheOthersAndGoesOnOnceThereIsSpace) {
   expect_served();
 }
 
-TEST_F(FullDiskTest, DeletingATopicFreesSpaceAndTakesItsOffsetsAlong) {
+TEST_F(FullDiskTest, DeletingATopicFreesSpaceAndDeletesItsOffsets) {
   start();
   make_topics();
   expect_refused(load_.send_until_refused(node()));
@@ -292,7 +292,7 @@ TEST_F(FullDiskTest, DeletingATopicFreesSpaceAndTakesItsOffsetsAlong) {
   EXPECT_FALSE(end_of(node(), "doomed"));
 }
 
-TEST_F(FullDiskTest, ANodeStartedOnAFullDiskServesAndGoesOnOnceThereIsSpace) {
+TEST_F(FullDiskTest, ANodeStartedOnAFullDiskServesRequestsAndRecoversOnceThereIsSpace) {
   start();
   make_topics();
   ASSERT_TRUE(load_.send(node()));

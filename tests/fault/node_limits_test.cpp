@@ -80,7 +80,7 @@ class LimitsTest : public testing::Test {
   std::optional<NodeProcess> node_;
 };
 
-TEST_F(LimitsTest, ConnectionsOverTheLimitAreTurnedAwayAndThoseWithinItServed) {
+TEST_F(LimitsTest, ConnectionsOverTheLimitAreClosedAndThoseWithinItAreServed) {
   start({"--max-connections", "4"});
   std::deque<WireConnection> within;
   for (int i = 0; i < 4; ++i) within.emplace_back(port());
@@ -195,7 +195,7 @@ std::vector<Nonsense> nonsense() {
   };
 }
 
-TEST_F(LimitsTest, GarbageClosesOnlyItsConnectionWithOneLine) {
+TEST_F(LimitsTest, GarbageClosesOnlyItsConnectionAndLogsOneLine) {
   start();
   WireConnection other(port());
   ASSERT_TRUE(create_topic(other, "t", 1));

@@ -99,7 +99,7 @@ class RecoveryTest : public testing::Test {
   ScratchDirectory scratch_;
 };
 
-TEST_F(RecoveryTest, ALogCutAnywhereComesBackWithItsWholeBatches) {
+TEST_F(RecoveryTest, ALogCutAtAnyByteRecoversItsWholeBatches) {
   const fs::path original = scratch_ / "original";
   ASSERT_TRUE(fill_and_kill(original));
   const auto ends = ends_of_batches(log_file(original));
@@ -135,7 +135,8 @@ TEST_F(RecoveryTest, ALogCutAnywhereComesBackWithItsWholeBatches) {
   }
 }
 
-TEST_F(RecoveryTest, ABitFlippedInAcknowledgedRecordsOfAKilledNodeRefusesUntilTheirLossIsAccepted) {
+TEST_F(RecoveryTest,
+       AFlippedBitInAcknowledgedRecordsKeepsThePartitionOfflineUntilTheirLossIsAccepted) {
   const fs::path data = scratch_ / "data";
   ASSERT_TRUE(fill_and_kill(data));
   const auto ends = ends_of_batches(log_file(data));
@@ -163,7 +164,7 @@ TEST_F(RecoveryTest, ABitFlippedInAcknowledgedRecordsOfAKilledNodeRefusesUntilTh
   EXPECT_EQ(*produce(connection, "t", 0, "next"), Offset{6});
 }
 
-TEST_F(RecoveryTest, ABitFlippedBelowTheRecoveryPointMakesThePartitionRefuse) {
+TEST_F(RecoveryTest, AFlippedBitBelowTheRecoveryPointTakesThePartitionOffline) {
   for (const bool was_clean : {true, false}) {
     const fs::path data = scratch_ / (was_clean ? "clean" : "killed");
     fill(data, [](NodeProcess& node) { EXPECT_EQ(node.stop(), 0) << node.lines(); });
@@ -183,7 +184,7 @@ TEST_F(RecoveryTest, ABitFlippedBelowTheRecoveryPointMakesThePartitionRefuse) {
   }
 }
 
-TEST_F(RecoveryTest, ALogThatEndsBelowTheRecoveryPointMakesThePartitionRefuse) {
+TEST_F(RecoveryTest, ALogThatEndsBelowTheRecoveryPointTakesThePartitionOffline) {
   const fs::path data = scratch_ / "data";
   fill(data, [](NodeProcess& node) { EXPECT_EQ(node.stop(), 0) << node.lines(); });
   fs::resize_file(log_file(data), ends_of_batches(log_file(data))[2]);
@@ -198,7 +199,7 @@ TEST_F(RecoveryTest, ALogThatEndsBelowTheRecoveryPointMakesThePartitionRefuse) {
   EXPECT_TRUE(produce(connection, "t", 1, "still here"));
 }
 
-TEST_F(RecoveryTest, GroupsWaitForAnOfflineConsumerOffsetsAndGetTheReason) {
+TEST_F(RecoveryTest, GroupRequestsGetTheReasonWhileConsumerOffsetsIsOffline) {
   constexpr std::int16_t coordinator_not_available = 15;
   const fs::path data = scratch_ / "data";
   fill(data, [](NodeProcess& node) {
