@@ -105,7 +105,7 @@ Slice written_again(const Slice& batch) {
   });
 }
 
-TEST(GoldenBatches, read_as_kafka_reads_them) {
+TEST(GoldenBatches, hold_the_records_that_kafka_reads_from_them) {
   const auto lines = golden::read_lines(DOHLE_GOLDEN_BATCHES);
   ASSERT_EQ(lines.size(), 32u);
   for (const Line& line : lines) {
@@ -113,7 +113,7 @@ TEST(GoldenBatches, read_as_kafka_reads_them) {
   }
 }
 
-TEST(GoldenBatches, accepted_unless_no_producer_may_send_them) {
+TEST(GoldenBatches, are_accepted_unless_no_producer_may_send_them) {
   for (const Line& line : golden::read_lines(DOHLE_GOLDEN_BATCHES)) {
     const bool may_be_sent = !line.at("control").get<bool>() && !has_gaps(line);
     const auto validated = validate_produced_batch(batch_of(line));
@@ -122,7 +122,7 @@ TEST(GoldenBatches, accepted_unless_no_producer_may_send_them) {
   }
 }
 
-TEST(GoldenBatches, written_again_byte_for_byte) {
+TEST(GoldenBatches, are_written_again_byte_for_byte) {
   int written = 0;
   for (const Line& line : golden::read_lines(DOHLE_GOLDEN_BATCHES)) {
     if (line.at("codec") != "none" || line.at("control").get<bool>() || has_gaps(line)) continue;

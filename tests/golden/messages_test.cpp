@@ -69,7 +69,7 @@ void check_message(const Line& line) {
   EXPECT_EQ(hex_of(encoded->flatten().value().bytes()), hex_of(bytes.bytes())) << title(line);
 }
 
-TEST(Messages, bytes_and_values_are_apache_kafkas) {
+TEST(Messages, have_the_bytes_and_values_of_apache_kafka) {
   std::map<std::string, std::function<void(const Line&)>, std::less<>> checks;
   for_all_messages(
       [&]<class M>() { checks[std::string(field::message_name<M>())] = check_message<M>; });
@@ -108,7 +108,7 @@ TEST(Messages, bytes_behind_the_last_field_of_a_frame_are_ignored) {
   });
 }
 
-TEST(Messages, every_version_is_there_filled_in_every_way) {
+TEST(Messages, have_golden_bytes_of_every_version_and_variant) {
   std::set<std::string> titles;
   for (const Line& line : lines()) {
     if (line.contains("message")) titles.insert(title(line));
@@ -127,7 +127,7 @@ TEST(Messages, every_version_is_there_filled_in_every_way) {
   EXPECT_EQ(titles.size(), expected) << "versions that we do not declare";
 }
 
-TEST(Messages, of_one_api_say_the_same_versions) {
+TEST(Messages, of_one_api_have_the_same_versions) {
   for_each_message<AllRequests>([&]<class M>() {
     const std::string name(field::message_name<M>());
     EXPECT_EQ(std::string(api_name(M::api.key)) + "Request", name);
@@ -219,7 +219,7 @@ void check_response_header(const Line& line) {
   EXPECT_EQ(hex_of(made.sub(0, bytes.size()).bytes()), hex_of(bytes.bytes())) << line;
 }
 
-TEST(Headers, bytes_are_apache_kafkas) {
+TEST(Headers, have_the_bytes_of_apache_kafka) {
   int checked = 0;
   for_each_message<AllRequests>([&]<class M>() {
     for (const Line& line : lines()) {
@@ -236,7 +236,7 @@ TEST(Headers, bytes_are_apache_kafkas) {
   EXPECT_GT(checked, 500);
 }
 
-TEST(Errors, codes_names_and_retriability_are_apache_kafkas) {
+TEST(Errors, have_the_codes_names_and_retriability_of_apache_kafka) {
   std::set<std::string> sentences;
   int last = -2;
   for (const Line& line : lines()) {
