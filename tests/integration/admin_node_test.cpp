@@ -37,7 +37,7 @@ class AdminOnANode : public ClientOnNode {
   std::optional<Admin> admin_;
 };
 
-TEST_F(AdminOnANode, WarnsOfPasswordsThatCanBeReadOnTheWay) {
+TEST_F(AdminOnANode, WarnsOfPasswordsThatAreSentWithoutTls) {
   const auto warnings = [&](const std::string& host) {
     std::mutex mutex;
     std::string said;
@@ -62,7 +62,7 @@ TEST_F(AdminOnANode, WarnsOfPasswordsThatCanBeReadOnTheWay) {
   EXPECT_EQ(warnings("localhost"), "");
 }
 
-TEST_F(AdminOnANode, MakesDescribesAndDeletesTopicsEachWithItsOwnOutcome) {
+TEST_F(AdminOnANode, CreatesDescribesAndDeletesTopicsWithAnOutcomeForEach) {
   const auto made = admin_->create_topics(
       {{.name = "orders", .partitions = 3}, {.name = "no/slash", .partitions = 1}},
       {.timeout = 10s});
@@ -94,7 +94,7 @@ TEST_F(AdminOnANode, MakesDescribesAndDeletesTopicsEachWithItsOwnOutcome) {
   EXPECT_TRUE(admin_->list_topics({.timeout = 10s}).value().empty());
 }
 
-TEST_F(AdminOnANode, ChecksATopicWithoutMakingIt) {
+TEST_F(AdminOnANode, ValidatesATopicWithoutCreatingIt) {
   const auto checked =
       admin_
           ->create_topics({{.name = "t", .partitions = 2}}, {.validate_only = true, .timeout = 10s})
@@ -166,7 +166,7 @@ TEST_F(AdminOnANode, DescribesTheClusterAndItsGroups) {
   EXPECT_TRUE(admin_->group_offsets("g", {.timeout = 10s}).value().empty());
 }
 
-TEST_F(AdminOnANode, SaysWhichTimePassedOnceTheNodeIsGone) {
+TEST_F(AdminOnANode, NamesTheTimeoutThatPassedOnceTheNodeIsGone) {
   ASSERT_TRUE(client_->connect(10s));
   ASSERT_TRUE(node_->close(5s));
   const auto made = admin_->create_topics({{.name = "t"}}, {.timeout = 300ms}).value();

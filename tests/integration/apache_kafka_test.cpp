@@ -66,7 +66,7 @@ Values read(Consumer& consumer, std::size_t count) {
   return values;
 }
 
-TEST_F(ApacheKafka, TakesAndGivesEveryCompression) {
+TEST_F(ApacheKafka, StoresAndReturnsRecordsOfEveryCodec) {
   constexpr int count = 2'000;
   for (const auto codec : {CompressionCodec::none, CompressionCodec::gzip, CompressionCodec::snappy,
                            CompressionCodec::lz4, CompressionCodec::zstd}) {

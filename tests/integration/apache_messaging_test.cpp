@@ -153,7 +153,7 @@ TEST_F(ApacheMessaging, AGroupGetsTypedMessagesInOrderPerKeyThroughMiddlewareOnB
   for (const auto& [sensor, numbers] : only_new.numbers()) EXPECT_GE(numbers.front(), 2 * count);
 }
 
-TEST_F(ApacheMessaging, ReadsWithoutAGroupFromTheEndOrWhereItIsTold) {
+TEST_F(ApacheMessaging, ReadsWithoutAGroupFromTheEndOrFromTheGivenOffset) {
   Broker broker = connected();
   ASSERT_TRUE(kafka::create_topic(broker, "loose", 2, 1).has_value());
   publish(broker, "loose", 0, 20);
@@ -414,7 +414,7 @@ TEST_F(ApacheOption, RefusesARetryTopicThatLosesMessages) {
 }
 
 #ifdef DOHLE_BIRDSTRIKES
-TEST_F(ApacheMessaging, TheBirdstrikesExampleProvesThatNothingHappenedToItsRows) {
+TEST_F(ApacheMessaging, TheBirdstrikesExampleFindsEachOfItsRowsOnceAndInOrder) {
   const std::string command =
       std::string(DOHLE_BIRDSTRIKES) + " --rate 2500 --brokers " + server_->address();
   EXPECT_EQ(::system(command.c_str()), 0);
@@ -555,7 +555,7 @@ class ApacheRetention : public testing::Test {
   }
 };
 
-TEST_F(ApacheRetention, TimeEndsTheOffsetsOfItsGroupAlone) {
+TEST_F(ApacheRetention, TimeExpiresTheOffsetsOfItsGroupAlone) {
   const ApacheKafkaServer server("-o offsets.retention.check.interval.ms=1000");
   auto broker = kafka::new_broker(with_address(server.address()), kafka::with_async(false));
   ASSERT_TRUE(broker.has_value());

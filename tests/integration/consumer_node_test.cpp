@@ -132,7 +132,7 @@ TEST_F(ConsumerOnNode, records_that_are_held_fill_the_buffer) {
   EXPECT_TRUE(last.error().is(Errc::limit_reached)) << last.error().message();
 }
 
-TEST_F(ConsumerOnNode, a_group_goes_on_where_it_committed) {
+TEST_F(ConsumerOnNode, a_group_continues_at_its_committed_offsets) {
   produce("orders", 300);
   {
     Consumer first = consumer({.group_id = "billing", .auto_commit = false});
@@ -254,7 +254,7 @@ TEST_F(ConsumerOnNode, a_partition_goes_to_the_member_that_stays) {
   EXPECT_EQ(read(second, 5), numbers(10, 15));
 }
 
-TEST_F(ConsumerOnNode, refuses_options_that_make_no_sense) {
+TEST_F(ConsumerOnNode, refuses_invalid_options) {
   auto made = client_->consumer({.max_poll_records = 0});
   ASSERT_FALSE(made);
   EXPECT_EQ(made.error().category(), ErrorCategory::configuration);
@@ -267,7 +267,7 @@ TEST_F(ConsumerOnNode, only_a_group_can_be_subscribed_or_committed) {
   EXPECT_TRUE(reader.commit_sync().error().is(Errc::invalid_argument));
 }
 
-TEST_F(ConsumerOnNode, says_a_position_that_it_knows_and_does_not_wait_for_one_that_it_cannot) {
+TEST_F(ConsumerOnNode, returns_a_known_position_and_times_out_at_once_on_an_unknown_one) {
   const TopicPartition partition{"t", PartitionId{0}};
   ASSERT_TRUE(client_->admin().create_topics({{.name = "t", .partitions = 1}}));
   Consumer known = consumer({});

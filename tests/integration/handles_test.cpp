@@ -131,7 +131,7 @@ TEST(OptionEnums, AreCheckedByTheCallThatTakesThem) {
   }
 }
 
-TEST(OptionEnums, OfABrokersScramLoginIsOneOfTwo) {
+TEST(OptionEnums, OfABrokersScramLoginHaveTwoValues) {
   const auto login = [](kafka::ScramAlgorithm algorithm) {
     return kafka::new_broker(kafka::with_scram_mechanism(algorithm, "alice", "secret"));
   };
@@ -146,7 +146,7 @@ TEST(OptionEnums, OfABrokersScramLoginIsOneOfTwo) {
 }
 
 // PLAIN and values outside the enumeration are not taken for one of SCRAM's.
-TEST(OptionEnums, OfAScramUserNameOneOfScramsMechanisms) {
+TEST(OptionEnums, OfAScramUserRefuseMechanismsOtherThanScram) {
   const ScratchDirectory directory;
   const Node node = started_node(directory.path());
   Admin admin = client_of(node).admin();
@@ -269,7 +269,7 @@ TEST(MovedFrom, BrokerSubscriberAndNodeAnswerClosed) {
   EXPECT_EQ(node.transport(), nullptr);
 }
 
-TEST(MovedFrom, MoveAssignmentEndsWhatEachHandleHeld) {
+TEST(MovedFrom, MoveAssignmentEndsTheEarlierObjectOfEachHandle) {
   const ScratchDirectory first_directory, second_directory;
   Node node = started_node(first_directory.path());
   Node other_node = started_node(second_directory.path());

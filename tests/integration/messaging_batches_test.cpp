@@ -148,7 +148,7 @@ TEST_F(SubscriptionInBatches, gets_whole_batches_while_there_are_enough_messages
   EXPECT_EQ(committed(), 500);
 }
 
-TEST_F(SubscriptionInBatches, gets_the_rest_once_it_has_waited) {
+TEST_F(SubscriptionInBatches, gets_a_smaller_batch_once_its_interval_has_passed) {
   connect();
   publish(0, 4);
   read(note(), {.batch_size = 3, .batch_interval = 20ms});
@@ -167,7 +167,7 @@ TEST_F(SubscriptionInBatches, larger_than_its_queue_gets_whole_batches) {
   EXPECT_EQ(batches_.all().size(), 3u);
 }
 
-TEST_F(SubscriptionInBatches, acknowledges_what_the_handler_leaves_and_retries_what_it_nacks) {
+TEST_F(SubscriptionInBatches, acknowledges_events_that_the_handler_leaves_and_retries_nacked_ones) {
   connect();
   publish(0, 3);
   std::atomic<int> nacks{0};
@@ -221,7 +221,7 @@ TEST_F(SubscriptionInBatches, that_throws_fails_as_one_that_returns_an_error) {
   EXPECT_THAT(failures().front(), HasSubstr("thrown"));
 }
 
-TEST_F(SubscriptionInBatches, leaves_out_what_cannot_be_decoded) {
+TEST_F(SubscriptionInBatches, leaves_out_messages_that_cannot_be_decoded) {
   connect();
   publish(0, 0);
   ASSERT_TRUE(broker_->publish("t", "no JSON"));
@@ -346,7 +346,7 @@ TEST_F(SubscriptionInBatches, shows_each_message_to_middlewares_before_its_batch
   EXPECT_EQ(taken.value("dohle_handled_messages_total", {{"topic", "t"}, {"outcome", "ok"}}), 2);
 }
 
-TEST_F(SubscriptionInBatches, lacks_what_a_filter_leaves_out) {
+TEST_F(SubscriptionInBatches, leaves_out_filtered_messages) {
   connect();
   publish(0, 3);
   read(note(), {.batch_size = 4, .batch_interval = 1h, .filter = [](const RawEvent& event) {

@@ -124,7 +124,7 @@ class CodecOption : public Options {
   std::optional<Subscriber> reader_;
 };
 
-TEST_F(CodecOption, codec_of_a_broker_is_that_of_what_it_publishes_and_receives) {
+TEST_F(CodecOption, codec_of_a_broker_encodes_its_messages_and_decodes_received_ones) {
   connect(with_codec("text"));
   publish_landing();
   read_bodies();
@@ -186,7 +186,7 @@ TEST_F(CodecOption, of_a_message_is_refused_unless_it_is_raw) {
   expect_line("text");
 }
 
-TEST_F(CodecOption, content_type_of_a_broker_is_sent_and_chooses_the_codec_of_what_is_received) {
+TEST_F(CodecOption, content_type_of_a_broker_is_sent_and_chooses_the_codec_of_received_messages) {
   connect(with_content_type(true), reporting());
   publish_landing(with_publish_body_codec("text"));
   publish_landing();

@@ -130,7 +130,7 @@ TEST_F(ConnectionOption, error_handler_gets_failures_of_handlers) {
   EXPECT_THAT(lines_.all(), Contains(HasSubstr("no nest")));
 }
 
-TEST_F(ConnectionOption, partition_watch_interval_is_how_often_partitions_are_asked_for) {
+TEST_F(ConnectionOption, partition_watch_interval_is_the_time_between_requests_for_partitions) {
   connect(kafka::with_partition_watch_interval(100ms));
   auto reader = broker_->subscribe("t", [](RawEvent) {});
   ASSERT_TRUE(reader && reader->wait_ready(patience));

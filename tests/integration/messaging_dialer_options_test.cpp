@@ -157,7 +157,7 @@ TEST_F(ConnectOptions, dial_function_makes_the_sockets) {
   EXPECT_THAT(asked_.hosts(), Contains("server.example"));
 }
 
-TEST_F(ConnectOptions, dial_function_that_hangs_holds_neither_a_call_nor_the_end) {
+TEST_F(ConnectOptions, dial_function_that_hangs_blocks_neither_a_call_nor_the_end) {
   struct Gate {
     bool wait_for(int& count) {
       std::unique_lock lock(mutex);
@@ -370,7 +370,7 @@ class SilentListener {
   const int waiting_ = ::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
 };
 
-TEST_F(Dialer, fallback_delay_tries_the_other_family_or_not) {
+TEST_F(Dialer, fallback_delay_is_followed_by_the_other_family_unless_it_is_negative) {
   const SilentListener silent(port_);
   for (const auto delay : {-1ms, 50ms}) {
     auto made = kafka::new_broker(

@@ -487,7 +487,7 @@ struct Order {
   NLOHMANN_DEFINE_TYPE_INTRUSIVE(Order, number)
 };
 
-TEST_F(DeadLetters, take_what_cannot_be_decoded_without_a_retry) {
+TEST_F(DeadLetters, take_messages_that_cannot_be_decoded_without_a_retry) {
   auto reader = broker_->subscribe<Order>(
       "orders", [](Order) {},
       {.group_id = "billing", .retry_topics = {1h}, .failure_policy = FailurePolicy::dead_letter});
@@ -550,7 +550,7 @@ TEST_F(DeadLetters, that_cannot_be_stored_let_the_partition_wait) {
   EXPECT_EQ(failures_.texts(Failure::Kind::handler).size(), 1u);
 }
 
-TEST_F(FailureDecisions, say_what_becomes_of_each_failure) {
+TEST_F(FailureDecisions, choose_how_each_failure_is_treated) {
   const auto decide = [](const Error& why, const RawEvent& event) {
     EXPECT_TRUE(why.is(Errc::handler_failed));
     if (event.body() == "skip") return FailureAction::skip;
@@ -641,7 +641,7 @@ TEST_F(Redrive, puts_back_a_message_that_is_small_only_when_compressed) {
   EXPECT_EQ(seen_.all()[1].body.size(), body.size());
 }
 
-TEST_F(Redrive, reports_what_is_wrong) {
+TEST_F(Redrive, names_the_topic_or_the_message_at_fault) {
   create("letters");
   const auto error = [&](const std::string& from, const std::string& to,
                          kafka::RedriveFilter filter = nullptr) {

@@ -154,7 +154,7 @@ TEST_F(Middleware, limits_refuse_fields_by_their_names) {
   }
 }
 
-TEST_F(Middleware, set_deadline_gives_one_and_skip_expired_hands_out_the_others) {
+TEST_F(Middleware, set_deadline_adds_a_deadline_and_skip_expired_skips_expired_messages) {
   const auto deadlines = middleware::set_deadline(std::chrono::hours(1));
   ASSERT_TRUE(deadlines);
   connect();

@@ -155,7 +155,7 @@ void publish_rows(Broker& broker, int first, int last) {
   ASSERT_EQ(flushed->failed, 0u);
 }
 
-TEST(EmbeddedAddress, of_a_directory_keeps_messages_and_groups_between_two_lives) {
+TEST(EmbeddedAddress, of_a_directory_keeps_messages_and_groups_across_a_restart) {
   const ScratchDirectory directory;
   for (int life = 0; life < 2; ++life) {
     Broker broker = connected("embedded:" + (directory / "data").string());
@@ -237,7 +237,7 @@ TEST(MessagingOnNode, reads_without_a_group_from_the_end_and_commits_nothing) {
   }
 }
 
-TEST(MessagingOnNode, keeps_absent_empty_and_repeated_apart) {
+TEST(MessagingOnNode, keeps_absent_empty_and_repeated_values_apart) {
   Broker broker = connected("embedded:memory", {.async = false});
   ASSERT_TRUE(kafka::create_topic(broker, "t", 1, 1).has_value());
   const std::vector<Header> headers{{"a", "1"}, {"a", std::nullopt}, {"b", ""}, {"a", "1"}};
@@ -270,7 +270,7 @@ TEST(MessagingOnNode, keeps_absent_empty_and_repeated_apart) {
   EXPECT_EQ(received[2].timestamp(), Timestamp{1});
 }
 
-TEST(MessagingOnNode, blocks_nothing_on_the_clients_thread) {
+TEST(MessagingOnNode, never_blocks_the_clients_thread) {
   Broker broker = connected("embedded:memory");
   ASSERT_TRUE(kafka::create_topic(broker, "t", 1, 1).has_value());
   auto reader = broker.subscribe("t", [](RawEvent) {}, {.group_id = "g"});
@@ -358,7 +358,7 @@ TEST(MessagingOnNode, delivers_messages_published_while_a_handler_hangs) {
   EXPECT_EQ(next->get()->offset, Offset{2}) << "what was published was lost";
 }
 
-TEST(MessagingOnNode, refuses_by_name_options_that_init_cannot_change_any_more) {
+TEST(MessagingOnNode, refuses_by_name_options_that_init_can_no_longer_change) {
   auto early = kafka::new_broker(with_address("127.0.0.1:1"));
   ASSERT_TRUE(early.has_value());
   ASSERT_FALSE(early->connect(1ms).has_value());
@@ -435,7 +435,7 @@ TEST(MessagingOnNode, refuses_names_that_no_topic_can_have_at_the_call) {
   }
 }
 
-TEST(MessagingOnNode, does_not_take_a_topic_with_other_partitions_for_the_one_to_make) {
+TEST(MessagingOnNode, refuses_to_create_a_topic_that_exists_with_other_partitions) {
   Broker broker = connected("embedded:memory");
   ASSERT_TRUE(kafka::create_topic(broker, "t", 3, 1).has_value());
   EXPECT_TRUE(kafka::create_topic(broker, "t", 3, 1).has_value());
@@ -445,7 +445,7 @@ TEST(MessagingOnNode, does_not_take_a_topic_with_other_partitions_for_the_one_to
   EXPECT_NE(other.error().to_string().find("exists with 3 partitions, not 6"), std::string::npos);
 }
 
-TEST(MessagingOnNode, says_that_the_topic_to_make_exists_with_other_partitions) {
+TEST(MessagingOnNode, reports_that_an_auto_created_topic_exists_with_other_partitions) {
   std::mutex mutex;
   std::string lines;
   Broker broker =
@@ -470,7 +470,7 @@ TEST(MessagingOnNode, says_that_the_topic_to_make_exists_with_other_partitions) 
             std::string::npos);
 }
 
-TEST(TopicCalls, end_at_the_callers_time_with_the_reason) {
+TEST(TopicCalls, end_at_the_callers_timeout_with_the_reason) {
   const auto made = kafka::create_topic("127.0.0.1:1", "t", 1, 1, 200ms);
   ASSERT_FALSE(made.has_value());
   EXPECT_TRUE(made.error().is(Errc::timed_out)) << made.error().to_string();

@@ -99,7 +99,7 @@ TEST_F(PullSubscription, acknowledges_a_message_when_its_thread_asks_for_the_nex
   EXPECT_TRUE(wait_for_commit(2));
 }
 
-TEST_F(PullSubscription, hands_out_again_what_was_not_acknowledged_at_its_end) {
+TEST_F(PullSubscription, hands_out_messages_again_that_were_unacknowledged_at_its_end) {
   for (const char* each : {"a", "b"}) store(each);
   {
     auto reader = pull();
@@ -186,7 +186,7 @@ TEST_F(PullSubscription, reports_a_missing_acknowledgement) {
   EXPECT_THAT(lines_.all().front(), HasSubstr("was not acknowledged within ack_timeout"));
 }
 
-TEST_F(PullSubscription, never_hands_out_what_cannot_be_decoded) {
+TEST_F(PullSubscription, never_hands_out_messages_that_cannot_be_decoded) {
   store("no number");
   store("7");
   auto reader = broker_->subscribe_pull<int>("t", with_group_id("g"),
@@ -319,7 +319,7 @@ TEST_F(PullSubscription, stop_policy_ends_next_with_the_failure) {
   EXPECT_FALSE(reader.unsubscribe(patience)) << "unsubscribe returns the failure";
 }
 
-TEST_F(PullSubscription, next_inside_a_callback_would_deadlock) {
+TEST_F(PullSubscription, next_inside_a_callback_is_refused) {
   std::promise<PullSubscriber<std::string>*> made;
   std::promise<Result<void>> refused;
   auto reader = pull(kafka::with_on_assigned(

@@ -74,7 +74,7 @@ TEST_P(ReadingOption, start_offset_is_where_reading_starts) {
 
 // The first message of "a" is being handled, 300 of "a" wait for it. That of "b" is read only if
 // so many may wait.
-TEST_P(ReadingOption, queue_capacity_is_how_many_messages_wait_for_a_handler) {
+TEST_P(ReadingOption, queue_capacity_is_the_number_of_messages_that_wait_for_a_handler) {
   auto publisher = connected(node_.direct_address());
   ASSERT_TRUE(publisher);
   for (int i = 0; i < 301; ++i) {
@@ -195,7 +195,7 @@ class FailingReads : public ReadingOption {
   std::vector<steady_clock::time_point> times_;
 };
 
-TEST_P(FailingReads, max_attempts_are_how_many_fail_before_the_error_handler_hears_of_it) {
+TEST_P(FailingReads, max_attempts_are_the_failed_reads_before_the_error_handler_is_called) {
   (void)reports(1, {kafka::with_read_backoff_min(10s), kafka::with_read_backoff_max(10s)},
                 kafka::with_max_attempts(1));
 }
@@ -205,7 +205,7 @@ TEST_P(FailingReads, read_backoff_min_is_the_first_wait) {
   EXPECT_GE(at[1] - at[0], 1s);
 }
 
-TEST_P(FailingReads, read_backoff_max_is_how_far_the_waits_double) {
+TEST_P(FailingReads, read_backoff_max_bounds_the_waits_that_double) {
   const auto at = reports(3, {kafka::with_max_attempts(1), kafka::with_read_backoff_min(1s)},
                           kafka::with_read_backoff_max(10s));
   EXPECT_GE(at[2] - at[1], 2s);
@@ -347,7 +347,7 @@ TEST_F(SubscribeOption, retry_delay_is_the_wait_before_each_retry) {
   EXPECT_GE(calls_[1] - calls_[0], 700ms);
 }
 
-TEST_F(SubscribeOption, max_retry_delay_is_how_far_the_waits_double) {
+TEST_F(SubscribeOption, max_retry_delay_bounds_the_waits_that_double) {
   connect(noted_failures());
   store("text");
   read(failing(calls_), kafka::with_start_offset(first), with_subscribe_retry(4, 200ms),
@@ -382,7 +382,7 @@ TEST_F(SubscribeOption, retry_prefix_begins_the_names_of_retry_topics) {
   EXPECT_TRUE(lines_.wait_for("nests.retry.1ms"));
 }
 
-TEST_F(SubscribeOption, failure_decision_says_what_becomes_of_a_failure) {
+TEST_F(SubscribeOption, failure_decision_chooses_how_a_failure_is_treated) {
   store("text");
   store("text");
   read(failing_at_first(lines_), with_group_id("g"), with_subscribe_retry(1'000, 1ms),
@@ -463,7 +463,7 @@ TEST_F(SubscribeOption, middlewares_are_inside_the_brokers) {
   EXPECT_THAT(lines_.all(), ElementsAre("broker", "subscription", "handler"));
 }
 
-TEST_F(SubscribeOption, auto_create_topic_is_there_once_subscribe_returns) {
+TEST_F(SubscribeOption, auto_create_topic_exists_once_subscribe_returns) {
   connect();
   const auto reader =
       broker_->subscribe("made", ignore, kafka::with_subscribe_auto_create_topic("made", 2, 1));

@@ -192,7 +192,7 @@ TEST_F(RetentionTime, of_a_subscription_wins) {
   for (const Commit& each : commits()) EXPECT_EQ(each.retention_ms, 7'200'000);
 }
 
-TEST_F(RetentionTime, is_the_only_reason_for_an_old_version) {
+TEST_F(RetentionTime, is_the_only_reason_for_a_commit_of_an_old_version) {
   ASSERT_NO_FATAL_FAILURE(connect());
   read_one(with_group_id("g"));
   ASSERT_THAT(commits(), Not(IsEmpty()));

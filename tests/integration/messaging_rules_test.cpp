@@ -69,7 +69,7 @@ TEST(Handles, are_moved_and_not_copied) {
   EXPECT_TRUE(is_move_only(std::type_identity<Event<std::string>>()));
 }
 
-TEST(Defaults, are_those_of_the_seed) {
+TEST(Defaults, are_those_of_the_go_package) {
   const kafka::BrokerOptions options;
   EXPECT_EQ(options.queue_capacity, 100u);
   EXPECT_TRUE(options.enable_one_topic_one_writer);
@@ -139,7 +139,7 @@ std::size_t resident_bytes() {
   return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
 }
 
-TEST_F(Unacknowledged, message_holds_the_commit_and_little_memory_with_a_million_behind_it) {
+TEST_F(Unacknowledged, message_holds_the_commit_and_takes_little_memory_with_a_million_later_ones) {
   connect(kafka::with_max_wait(20ms));
   for (std::int64_t i = 0; i < million + 1; ++i) {
     ASSERT_TRUE(broker_->publish("t", "x", {.partition = PartitionId{0}}));

@@ -197,7 +197,7 @@ TEST_F(PipelinesOnNode, AreOneForEachTopicAndCombination) {
   EXPECT_EQ(pipelines.all().size(), 3u);
 }
 
-TEST_F(PipelinesOnNode, ForgetOneThatHoldsNoRecordsAtTheirBound) {
+TEST_F(PipelinesOnNode, EvictOneWithoutRecordsAtTheirBound) {
   Pipelines pipelines(2);
   const auto idle = take(pipelines, "a").value();
   const auto busy = take(pipelines, "b").value();
@@ -227,7 +227,7 @@ TEST_F(PipelinesOnNode, AreRefusedBeyondTheirBoundWhileEachHoldsRecords) {
   EXPECT_TRUE(of_b.get());
 }
 
-TEST_F(PipelinesOnNode, GiveNoneOnceTheyAreClosed) {
+TEST_F(PipelinesOnNode, AreRefusedOnceTheyAreClosed) {
   Pipelines pipelines;
   ASSERT_TRUE(take(pipelines, "a"));
   EXPECT_EQ(pipelines.close().size(), 1u);
@@ -238,7 +238,7 @@ TEST_F(PipelinesOnNode, GiveNoneOnceTheyAreClosed) {
 
 // Threads publish to more topics than there may be producers, so that each forgets those of others
 // while they publish. A record that is refused in passing is published again.
-TEST_F(PipelinesOnNode, LoseNothingWhileThreadsForgetEachOthers) {
+TEST_F(PipelinesOnNode, LoseNothingWhileThreadsEvictEachOthersPipelines) {
   Pipelines pipelines(2);
   constexpr int rounds = 200;
   std::vector<std::thread> threads;

@@ -149,7 +149,7 @@ TEST_F(ProducerOnNode, threads_that_wait_for_each_record_get_its_receipt) {
   EXPECT_EQ(received, threads * 50);
 }
 
-TEST_F(ProducerOnNode, closing_under_senders_tells_each_record_its_fate) {
+TEST_F(ProducerOnNode, closing_while_threads_send_gives_each_record_one_outcome) {
   auto producer = client_->producer();
   ASSERT_TRUE(producer);
   auto topic = producer->topic("closing");

@@ -41,7 +41,7 @@ TEST_F(Failures, of_an_asynchronous_publish_to_a_missing_topic_are_the_calls_err
   EXPECT_TRUE(sent.error().is(Errc::no_such_topic)) << sent.error().to_string();
 }
 
-TEST_F(Failures, of_dropped_handles_are_seen_when_their_topic_is_gone) {
+TEST_F(Failures, of_dropped_handles_are_reported_when_their_topic_is_gone) {
   make();
   Texts lines, failures;
   auto logging = connected(kafka::with_error_logger(function_logger(
@@ -96,7 +96,7 @@ TEST_F(Outcomes, survive_the_splitting_of_a_batch) {
   }
 }
 
-TEST_F(Messages, keep_absent_empty_and_repeated_apart) {
+TEST_F(Messages, keep_absent_empty_and_repeated_values_apart) {
   make();
   auto broker = connected(kafka::with_async(false));
   ASSERT_TRUE(broker);

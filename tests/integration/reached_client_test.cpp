@@ -120,7 +120,7 @@ TEST(ReachedClient, is_lent_by_its_broker) {
   EXPECT_TRUE(broker.client().error().is(Errc::closed));
 }
 
-TEST(ReachedClient, is_not_there_before_connect) {
+TEST(ReachedClient, is_absent_before_connect) {
   auto broker = kafka::new_broker(with_address("embedded:memory")).value();
   EXPECT_TRUE(broker.client().error().is(Errc::not_connected));
 }

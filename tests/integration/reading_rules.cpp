@@ -134,7 +134,7 @@ std::string line_of(std::span<RawEvent> batch) {
   return line;
 }
 
-TEST_F(Batches, have_their_size_or_what_has_come_in_their_interval) {
+TEST_F(Batches, have_their_size_or_the_messages_of_their_interval) {
   make();
   for (const char* text : {"a", "b", "c", "d"}) store(text);
   const auto note = [this](std::span<RawEvent> batch) { texts_.add(line_of(batch)); };
@@ -179,7 +179,7 @@ TEST_F(Batches, are_acknowledged_in_part) {
   EXPECT_THAT(dead.all(), ElementsAre("bad"));
 }
 
-TEST_F(Filters, acknowledge_what_they_leave_out) {
+TEST_F(Filters, acknowledge_the_messages_that_they_leave_out) {
   make();
   for (const char* text : {"one", "two", "three"}) store(text);
   auto* const reader = read(

@@ -612,7 +612,7 @@ TEST_F(RequestReply, gives_a_forwarded_request_headers_of_its_own) {
   EXPECT_EQ(broker.request<std::string>("outer", "text"), "text 1");
 }
 
-TEST_F(RequestReply, is_refused_where_it_would_wait_for_itself) {
+TEST_F(RequestReply, is_refused_on_the_thread_that_would_bring_its_reply) {
   Broker broker = requester();
   const auto responder = respond(broker, count_birds);
   std::promise<Result<Answer>> in_callback;
@@ -654,7 +654,7 @@ TEST_F(RequestReply, tells_at_once_why_a_request_cannot_be_sent) {
   EXPECT_TRUE(early.error().is(Errc::not_connected));
 }
 
-TEST_F(RequestReply, refuses_options_that_it_has_its_own_way_for) {
+TEST_F(RequestReply, refuses_options_that_a_request_sets_itself) {
   Broker broker = requester();
   const auto message_of = [&](auto&&... given) {
     const auto answer = broker.request<Answer>("questions", Question{"crow"}, given...);

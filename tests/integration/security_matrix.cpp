@@ -251,7 +251,7 @@ std::vector<Cell> cells() {
 }
 
 // 4 mechanisms, with none among them, and each with and without TLS.
-TEST(SecurityCells, AreAllThere) {
+TEST(SecurityCells, CoverEveryFaultWithEachLoginAndTls) {
   std::map<Fault, std::size_t> count;
   std::set<std::string> names;
   for (const Cell& cell : cells()) {
@@ -391,7 +391,7 @@ void expect_served(Client& client, const std::string& listener, const std::strin
   EXPECT_EQ(after.end, before.end + 1);
 }
 
-TEST_P(SecurityMatrix, IsKept) {
+TEST_P(SecurityMatrix, ServesRightClientsAndRefusesOthersWithTheExpectedError) {
   const Cell& cell = GetParam();
   const std::string listener = listener_of(cell);
   const Relay relay(Server::get().port(listener));
@@ -714,7 +714,7 @@ std::string old_hello(std::uint16_t version) {
 
 class OldTls : public testing::TestWithParam<std::tuple<std::uint16_t, std::string_view>> {};
 
-TEST_P(OldTls, IsRefusedByItsAlert) {
+TEST_P(OldTls, IsRefusedWithAnAlert) {
   const auto [version, listener] = GetParam();
   const Held before = held_by(listener);
   const std::string answer = answer_until_closed(Server::get().port(listener), old_hello(version));

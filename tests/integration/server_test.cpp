@@ -182,7 +182,7 @@ TEST_F(ServerOnNode, RegisteringWhileItRunsReturnsTheErrorAndKeepsNothing) {
   EXPECT_TRUE(server.start());
 }
 
-TEST(Server, HasAtMostSoManySubscribers) {
+TEST(Server, RefusesASubscriberAboveMaxSubscribers) {
   Server server({});
   for (std::size_t i = 0; i < Server::max_subscribers; ++i) {
     ASSERT_TRUE(server.register_subscriber<std::string>("t", [](std::string) {}));

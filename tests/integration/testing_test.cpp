@@ -128,7 +128,7 @@ TEST_F(EnvironmentTest, waits_for_a_subscriber_without_a_group) {
   EXPECT_THAT(bodies_.all(), ElementsAre("before", "after"));
 }
 
-TEST_F(EnvironmentTest, waits_for_what_a_handler_passes_on) {
+TEST_F(EnvironmentTest, waits_for_messages_that_a_handler_publishes) {
   start();
   const auto billed = subscribe("bills", {.group_id = "billing"});
   const auto orders = broker_
@@ -366,7 +366,7 @@ TEST_F(EnvironmentTest, hands_out_a_batch_when_its_interval_has_passed) {
   EXPECT_THAT(sizes.all(), ElementsAre(3U));
 }
 
-TEST_F(EnvironmentTest, tells_the_lag_as_often_as_it_is_asked_to) {
+TEST_F(EnvironmentTest, reports_the_lag_once_each_interval) {
   Seen<std::int64_t> lags;
   dohle::kafka::BrokerOptions options;
   options.read_lag_interval = 1min;
@@ -509,7 +509,7 @@ TEST_F(EnvironmentTest, refuses_connections) {
   EXPECT_TRUE(broker_->publish("orders", "coffee", {.async = false}));
 }
 
-TEST_F(EnvironmentTest, refuses_so_many_connections) {
+TEST_F(EnvironmentTest, refuses_the_given_number_of_connections) {
   start();
   ASSERT_TRUE(environment_->refuse_connections(2));
   ASSERT_TRUE(environment_->drop_connections());
@@ -534,7 +534,7 @@ TEST_F(EnvironmentTest, delays_requests) {
 
 // Errors.
 
-TEST_F(EnvironmentTest, refuses_arguments_that_make_no_sense) {
+TEST_F(EnvironmentTest, refuses_invalid_arguments) {
   start();
   const auto is_refused = [](const Result<void>& result, const std::string& words) {
     return !result && result.error().is(Errc::invalid_argument) &&

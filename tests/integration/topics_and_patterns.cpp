@@ -294,7 +294,7 @@ TEST_P(Subscriptions, in_batches_read_the_topics_of_a_pattern_and_one_that_was_m
 
 class Group : public TopicsOfATest {};
 
-TEST_F(Group, commits_each_topic_and_goes_on_there) {
+TEST_F(Group, commits_each_topic_and_continues_there) {
   for (const char* name : {"a", "b"}) create(name);
   auto broker = watching_broker();
   ASSERT_TRUE(broker);
