@@ -121,7 +121,7 @@ class Librdkafka : public testing::Test {
   std::optional<NodeProcess> node_;
 };
 
-TEST_F(Librdkafka, BringsAndGetsEveryCodec) {
+TEST_F(Librdkafka, ProducesAndConsumesEveryCodec) {
   for (const std::string codec : {"none", "gzip", "snappy", "lz4", "zstd"}) {
     Deliveries deliveries;
     auto from = producer(deliveries, {{"compression.codec", codec}, {"linger.ms", "20"}});
@@ -135,7 +135,7 @@ TEST_F(Librdkafka, BringsAndGetsEveryCodec) {
   }
 }
 
-TEST_F(Librdkafka, AnIdempotentProducerLosesAndDoublesNothingWhenTheNodeIsKilled) {
+TEST_F(Librdkafka, AnIdempotentProducerLosesAndRepeatsNoRecordWhenTheNodeIsKilled) {
   constexpr int count = 20'000;
   Deliveries deliveries;
   auto from = producer(deliveries);
@@ -154,7 +154,7 @@ TEST_F(Librdkafka, AnIdempotentProducerLosesAndDoublesNothingWhenTheNodeIsKilled
   to->close();
 }
 
-TEST_F(Librdkafka, AGroupGoesOnWhereItCommittedThoughTheNodeWasKilled) {
+TEST_F(Librdkafka, AGroupContinuesAtItsCommittedOffsetsAfterTheNodeWasKilled) {
   Deliveries deliveries;
   auto from = producer(deliveries);
   for (int i = 0; i < 1'000; ++i) send(*from, "t", i);
