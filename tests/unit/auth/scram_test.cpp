@@ -274,7 +274,7 @@ TEST(Decoy, HasASaltOfTheFormThatIsAskedFor) {
 }
 
 // 130 random bits to the base 36, as ScramFormatter of Apache Kafka makes them.
-TEST(Decoy, HasASaltAsThoseOfJavasTools) {
+TEST(Decoy, HasASaltInTheFormOfJavasTools) {
   const VerifierForm form{.salt = {0}};
   std::map<std::size_t, int> sizes;
   for (int i = 0; i < 1'000; ++i) {

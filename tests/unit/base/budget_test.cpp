@@ -188,7 +188,7 @@ void give_back(const std::vector<Buffer*>& slabs) {
   for (Buffer* slab : slabs) slab->release();
 }
 
-TEST(SharedBudget, LeavesEachPartFourTimesWhatIsFree) {
+TEST(SharedBudget, LimitsEachPartToFourTimesTheFreeMemory) {
   const SharedBudget shared(100 * slab_bytes);
   Budget one(shared), two(shared), three(shared);
   EXPECT_EQ(one.limit(), 80 * slab_bytes);
@@ -207,7 +207,7 @@ TEST(SharedBudget, LeavesEachPartFourTimesWhatIsFree) {
   EXPECT_EQ(shared.used(), 0u);
 }
 
-TEST(SharedBudget, TellsAPartOfRoomThatAnotherGivesBack) {
+TEST(SharedBudget, NotifiesAPartOfMemoryThatAnotherReleases) {
   const SharedBudget shared(10 * slab_bytes);
   Budget one(shared), two(shared);
   int told = 0;

@@ -19,7 +19,7 @@ TEST(Endpoint, takes_the_default_port_only_when_there_is_one) {
   EXPECT_FALSE(Endpoint::parse("host").has_value());
 }
 
-TEST(Endpoint, refuses_nonsense_and_names_it) {
+TEST(Endpoint, refuses_invalid_text_and_quotes_it) {
   for (const char* text : {"", ":9092", "host:", "host:x", "host:65536", "host:-1", "::1:9092",
                            "[::1:9092", "[::1]9092", "a b:1", "http://host:1", "host:1 "}) {
     const auto endpoint = Endpoint::parse(text);

@@ -38,7 +38,7 @@ TEST(Printable, EscapesBytesThatAreNoUtf8) {
   }
 }
 
-TEST(Printable, ALoggerGetsNoLineThatIsTwo) {
+TEST(Printable, ALoggerGetsNoLineThatContainsALineBreak) {
   std::vector<std::string> lines;
   const auto logger = printing_logger(function_logger(
       LogLevel::info,

@@ -7,7 +7,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-TEST(Repeats, TheNextLineOrTheEndSaysHowManyWereHeldBack) {
+TEST(Repeats, AreCountedInTheNextLineOrAtTheEnd) {
   Repeats lines(1min);
   TimePoint now{1h};
   EXPECT_EQ(lines.admit(now), 0U);

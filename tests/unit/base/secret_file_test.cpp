@@ -76,7 +76,7 @@ TEST_F(SecretFiles, OfAnotherUserAreRefused) {
   EXPECT_EQ(refusal().contains("belongs to another user (uid 12345)"), is_given);
 }
 
-TEST_F(SecretFiles, AreBoundedAndNoDirectories) {
+TEST_F(SecretFiles, AreBoundedAndMustNotBeDirectories) {
   write(std::string(100, 'x'), 0600);
   EXPECT_EQ(refusal(), "");
   write(std::string(101, 'x'), 0600);

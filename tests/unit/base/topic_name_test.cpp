@@ -14,7 +14,7 @@ TEST(TopicName, AcceptsTheNamesThatKafkaAccepts) {
   }
 }
 
-TEST(TopicName, HasOneRuleWithAReasonForEachBreach) {
+TEST(TopicName, IsRefusedIfItIsEmptyADirectoryTooLongOrOfOtherCharacters) {
   using enum TopicNameFault;
   EXPECT_EQ(fault_of_topic_name("orders"), none);
   EXPECT_EQ(fault_of_topic_name(""), empty);

@@ -13,7 +13,7 @@ TEST(Utf8, KnowsCharactersOfEachLength) {
       is_utf8("\xc2\x80 \xdf\xbf \xe0\xa0\x80 \xed\x9f\xbf \xf0\x90\x80\x80 \xf4\x8f\xbf\xbf"));
 }
 
-TEST(Utf8, RefusesOverlongCutAndForeignBytes) {
+TEST(Utf8, RefusesOverlongTruncatedAndInvalidBytes) {
   for (const char* bytes :
        {"\x80", "\xc0\x80", "\xc1\xbf", "\xc3", "\xc3(", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xe2\x82",
         "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff", "a\xf0\x9f\x98"}) {

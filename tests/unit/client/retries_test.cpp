@@ -299,7 +299,7 @@ std::string describe(const Fault& fault) {
                                : " " + std::to_string(fault.code));
 }
 
-TEST(Retries, AHealthyServerIsAskedSeldom) {
+TEST(Retries, AHealthyServerGetsFewRequests) {
   StubbornServer server({ApiKey::fetch, Spot::part, 0});
   server.run();
   EXPECT_GE(server.records_read, 3);

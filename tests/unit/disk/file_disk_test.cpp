@@ -93,7 +93,7 @@ TEST_F(FileDiskTest, errors_name_operation_path_and_reason) {
             "make directory " + (directory / "a").string() + ": A file has that name");
 }
 
-TEST_F(FileDiskTest, short_and_interrupted_calls_go_on) {
+TEST_F(FileDiskTest, short_and_interrupted_calls_are_continued) {
   FileDisk faulty(loop, {.calls = &calls});
   auto file = faulty.open(directory / "a", OpenMode::create).value();
   calls.interrupts = 2;
@@ -187,7 +187,7 @@ TEST_F(FileDiskTest, a_listing_may_leave_out_sizes_that_are_not_wanted) {
   EXPECT_TRUE(entries[4].is_directory);
 }
 
-TEST_F(FileDiskTest, names_are_made_listed_renamed_and_removed) {
+TEST_F(FileDiskTest, names_are_created_listed_renamed_and_removed) {
   ASSERT_TRUE(disk.make_directories(directory / "x/y/z"));
   ASSERT_TRUE(disk.make_directories(directory / "x/y/z"));
   ASSERT_TRUE(append(*open("x/b"), "12"));
@@ -263,7 +263,7 @@ TEST_F(FileDiskTest, a_lock_of_another_process_names_it_and_ends_with_it) {
   for (const int end : {ready[0], ready[1], finish[0], finish[1]}) ::close(end);
 }
 
-TEST_F(FileDiskTest, a_job_runs_beside_and_its_answer_on_the_loop) {
+TEST_F(FileDiskTest, a_job_runs_on_another_thread_and_its_answer_on_the_loop) {
   const auto test_thread = std::this_thread::get_id();
   std::thread::id job_thread;
   std::thread::id done_thread;

@@ -128,7 +128,7 @@ TEST_F(MemoryDiskTest, views_outlive_the_disk) {
   EXPECT_EQ(text_of(view), "text");
 }
 
-TEST_F(MemoryDiskTest, reserved_space_is_there) {
+TEST_F(MemoryDiskTest, reserved_space_is_kept_for_its_file) {
   auto file = open("/a");
   ASSERT_TRUE(file->reserve(800'000));
   EXPECT_EQ(file->size(), 0u);
@@ -147,7 +147,7 @@ TEST_F(MemoryDiskTest, sync_and_run_answer_in_a_later_turn) {
   EXPECT_EQ(order, ".sjd");
 }
 
-TEST_F(MemoryDiskTest, names_and_locks_are_as_on_a_file_system) {
+TEST_F(MemoryDiskTest, names_and_locks_behave_as_on_a_file_system) {
   EXPECT_TRUE(disk.open("/x/a", OpenMode::create).error().is(Errc::not_found));
   ASSERT_TRUE(disk.make_directories("/x/y"));
   ASSERT_TRUE(write(*open("/x/a"), 0, "1"));

@@ -30,7 +30,7 @@ TEST(Strike, reads_every_column_of_a_line) {
                              .speed = 140}));
 }
 
-TEST(Strike, refuses_missing_and_surplus_columns_and_words_for_numbers) {
+TEST(Strike, refuses_missing_and_surplus_columns_and_words_in_place_of_numbers) {
   const std::string whole(line);
   EXPECT_FALSE(parse_strike(whole.substr(0, whole.rfind(','))));
   EXPECT_FALSE(parse_strike(whole + ",1"));

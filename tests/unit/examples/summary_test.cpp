@@ -38,7 +38,7 @@ TEST(Summary, a_row_that_comes_again_is_counted_and_changes_nothing) {
   EXPECT_EQ(summary.totals().redelivered, 1u);
 }
 
-TEST(Summary, rows_without_a_number_or_beyond_the_last_are_strangers) {
+TEST(Summary, rows_without_a_number_or_beyond_the_last_are_counted_as_strangers) {
   Summary summary(2, 1);
   summary.apply(0, strike("A", "B-727", "None", 0), 0);
   summary.apply(3, strike("A", "B-727", "None", 0), 0);

@@ -72,7 +72,7 @@ TEST(FrameReader, frames_that_are_held_are_not_overwritten) {
   }
 }
 
-TEST(FrameReader, lengths_that_make_no_sense_break_it) {
+TEST(FrameReader, invalid_lengths_break_it) {
   ReadBuffers buffers;
   FrameReader negative(1 << 20, &buffers);
   EXPECT_TRUE(feed(negative, std::string("\xff\xff\xff\xff", 4), 4).empty());

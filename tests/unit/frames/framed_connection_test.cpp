@@ -31,7 +31,7 @@ TEST(FramedConnection, hands_out_the_same_frames_however_short_reads_and_writes_
   }
 }
 
-TEST(FramedConnection, hands_out_nothing_of_bytes_that_make_no_sense_behind_frames) {
+TEST(FramedConnection, hands_out_nothing_of_garbage_behind_frames) {
   for (std::uint64_t seed = 1; seed <= 100; ++seed) {
     SeededRandom random(seed);
     std::string stream = framed_text("sense");
@@ -131,7 +131,7 @@ TEST(FramedConnection, ends_its_writes_before_a_gentle_close) {
   EXPECT_THAT(framed.events, ElementsAre("open"));
 }
 
-TEST(FramedConnection, closes_at_once_when_nobody_will_read_what_a_gentle_close_waits_for) {
+TEST(FramedConnection, closes_at_once_when_the_peer_dies_during_a_gentle_close) {
   Framed framed;
   framed.connection->on_open(false);
   framed.script.room = 0;

@@ -491,7 +491,7 @@ void cut_a_tail_then_lose_power(std::uint64_t seed) {
   verify(disk, {.acknowledged = 16, .sent = 16}, seed);
 }
 
-TEST(CutTail, does_not_come_back) {
+TEST(CutTail, does_not_reappear) {
   for_20_seeds(cut_a_tail_then_lose_power);
 }
 
@@ -520,7 +520,7 @@ void fail_a_sync_then_lose_power(std::uint64_t seed) {
   verify(disk, {.acknowledged = 4, .sent = 4}, seed);
 }
 
-TEST(FailedSync, is_made_good_by_the_next_start) {
+TEST(FailedSync, is_repaired_by_the_next_start) {
   for_20_seeds(fail_a_sync_then_lose_power);
 }
 

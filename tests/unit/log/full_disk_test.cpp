@@ -152,7 +152,7 @@ TEST_F(FullDisk, a_log_is_read_at_once_and_written_to_once_there_is_space) {
   EXPECT_TRUE(log_->is_recovered());
 }
 
-TEST_F(FullDisk, writes_without_an_append_are_made_on_request) {
+TEST_F(FullDisk, writes_of_the_recovery_are_made_on_request) {
   open();
   ASSERT_TRUE(append(3).has_value());
   set_full(true);
@@ -166,7 +166,7 @@ TEST_F(FullDisk, writes_without_an_append_are_made_on_request) {
   EXPECT_TRUE(finish_recovery().has_value()) << "there is nothing left to write";
 }
 
-TEST_F(FullDisk, an_append_behind_prepare_finds_all_written) {
+TEST_F(FullDisk, prepare_writes_all_before_the_next_append) {
   open();
   ASSERT_TRUE(append(3).has_value());
   set_full(true);
@@ -206,7 +206,7 @@ TEST_F(FullDisk, a_caller_that_waits_for_a_log_is_told_when_it_closes) {
   EXPECT_EQ(told, 2);
 }
 
-TEST_F(FullDisk, a_clean_stop_writes_it_too) {
+TEST_F(FullDisk, a_clean_stop_finishes_the_recovery) {
   open();
   ASSERT_TRUE(append(3).has_value());
   set_full(true);
@@ -446,7 +446,7 @@ TEST_F(FullDisk, indexes_serve_from_memory_until_there_is_space_for_them) {
   EXPECT_GT(bytes_of(path(0, ".index")), 0u);
 }
 
-TEST_F(FullDisk, files_that_a_crash_took_are_made_anew_once_there_is_space) {
+TEST_F(FullDisk, files_lost_in_a_crash_are_created_again_once_there_is_space) {
   open();
   ASSERT_TRUE(append(3).has_value());
   sync();

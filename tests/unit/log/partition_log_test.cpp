@@ -198,7 +198,7 @@ TEST_F(PartitionLogTest, a_batch_that_a_disk_thread_writes_is_appended_like_any_
   EXPECT_EQ(offsets_from(0).size(), 6u);
 }
 
-TEST_F(PartitionLogTest, a_log_that_goes_while_a_batch_is_written_answers) {
+TEST_F(PartitionLogTest, destroying_a_log_while_a_batch_is_written_answers_the_caller) {
   open();
   std::optional<Result<Appended>> outcome;
   append_beside(make_batch(3), outcome);
@@ -318,7 +318,7 @@ TEST_F(PartitionLogTest, a_full_disk_refuses_appends_serves_reads_and_recovers) 
   EXPECT_EQ(append_to(log, make_batch(10, 200))->base_offset, end);
 }
 
-TEST_F(PartitionLogTest, files_of_retired_segments_go_once_the_new_start_is_durable) {
+TEST_F(PartitionLogTest, files_of_retired_segments_are_removed_once_the_new_start_is_durable) {
   config_.segment_bytes = 2'000;
   open();
   for (int i = 0; i < 5; ++i) ASSERT_TRUE(append(make_batch(10)).has_value());
@@ -388,7 +388,7 @@ TEST_F(FullMemory, does_not_keep_a_log_from_a_clean_stop) {
   EXPECT_TRUE(log_->flush().has_value());
 }
 
-TEST_F(FullMemory, is_made_room_in_by_retention_though_nothing_but_the_last_segment_is_there) {
+TEST_F(FullMemory, is_freed_by_retention_even_if_only_the_last_segment_exists) {
   EXPECT_TRUE(append_to(*log_, make_batch(1, 400'000)).error().is(Errc::disk_full));
   const auto gone = log_->retain({TimePoint{}, Timestamp{1'000'000}});
   ASSERT_TRUE(gone.has_value()) << gone.error().to_string();

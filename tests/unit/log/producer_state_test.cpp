@@ -35,7 +35,7 @@ Slice snapshot_of(ProducerState& state) {
   return snapshot;
 }
 
-TEST(ProducerState, a_producer_goes_on_without_a_gap) {
+TEST(ProducerState, a_producer_continues_without_a_gap) {
   ProducerState state;
   EXPECT_TRUE(is_accepted(state, batch(0, 5, 1)));
   state.stored(batch(0, 0, 3));
@@ -44,7 +44,7 @@ TEST(ProducerState, a_producer_goes_on_without_a_gap) {
   EXPECT_EQ(refusal(state, batch(0, 2, 1)), broker_error::out_of_order_sequence_number);
 }
 
-TEST(ProducerState, the_last_five_batches_are_known_again) {
+TEST(ProducerState, recognizes_the_last_five_batches) {
   ProducerState state;
   for (std::int32_t i = 0; i < 6; ++i) state.stored(batch(0, 2 * i, 2, 100 + 2 * i));
   for (std::int32_t i = 1; i < 6; ++i) {
@@ -82,7 +82,7 @@ TEST(ProducerState, forgets_producers_that_are_gone) {
   EXPECT_EQ(state.size(), 0u);
 }
 
-TEST(ProducerState, producers_read_from_the_log_count_from_the_first_look_on) {
+TEST(ProducerState, producers_read_from_the_log_expire_a_period_after_the_first_check) {
   ProducerState state;
   state.stored(batch(0, 0, 1, 50));
   state.expire(Timestamp{1000}, Timestamp{2000});

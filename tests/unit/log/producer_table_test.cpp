@@ -53,7 +53,7 @@ TEST(ProducerTable, finds_each_producer_while_it_grows) {
   }
 }
 
-TEST(ProducerTable, has_shards_of_some_hundred_producers) {
+TEST(ProducerTable, has_shards_of_a_few_hundred_producers) {
   ProducerTable table;
   add(table, 0, 100'000, 1);
   for (const auto& shard : table.begin_view()) {

@@ -113,7 +113,7 @@ TEST(LooksUnwritten, knows_an_offset_of_which_the_first_sector_is_missing) {
   EXPECT_FALSE(looks_unwritten(Offset{0}, Offset{628}, 512 - 9)) << "the length is in that sector";
 }
 
-TEST(LooksUnwritten, asks_for_eight_zeros_at_the_end_of_a_sector) {
+TEST(LooksUnwritten, requires_eight_zeros_at_the_end_of_a_sector) {
   std::string bytes(1'000, 'x');
   const auto looks = [&](std::uint64_t position) {
     return looks_unwritten(as_bytes(bytes), position);
@@ -131,7 +131,7 @@ TEST(LooksUnwritten, asks_for_eight_zeros_at_the_end_of_a_sector) {
   EXPECT_TRUE(looks(0)) << "all that lies in the last sector";
 }
 
-TEST(LooksUnwritten, takes_the_first_zeros_of_a_base_offset_for_no_lost_write) {
+TEST(LooksUnwritten, does_not_mistake_the_first_zeros_of_a_base_offset_for_a_lost_write) {
   std::string bytes(1'000, 'x');
   bytes.replace(0, 7, 7, '\0');
   const auto looks = [&](std::uint64_t position) {
@@ -146,7 +146,7 @@ TEST(LooksUnwritten, takes_the_first_zeros_of_a_base_offset_for_no_lost_write) {
   EXPECT_TRUE(looks(512 - 3)) << "in the sector behind";
 }
 
-TEST(AcceptedGaps, come_back_from_their_text_and_from_no_other) {
+TEST(AcceptedGaps, are_read_from_their_own_text_alone) {
   AcceptedGaps gaps;
   gaps.add(Offset{5}, Offset{9});
   gaps.add(Offset{20}, Offset{21});

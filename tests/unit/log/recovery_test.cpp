@@ -171,7 +171,7 @@ TEST_F(RecoveryTest, a_bit_flipped_below_the_recovery_point_is_found_before_it_i
   EXPECT_EQ(offsets_from(0).size(), 6u);
 }
 
-TEST_F(RecoveryTest, after_a_clean_stop_nothing_is_walked) {
+TEST_F(RecoveryTest, a_start_after_a_clean_stop_reads_no_batches) {
   config_.segment_bytes = 5'000;
   open();
   for (int i = 0; i < 40; ++i) {
@@ -231,7 +231,7 @@ TEST_F(RecoveryTest, a_gap_below_the_recovery_point_is_refused) {
   EXPECT_FALSE(try_open().has_value());
 }
 
-TEST_F(RecoveryTest, a_torn_segment_takes_those_behind_it_along) {
+TEST_F(RecoveryTest, a_torn_segment_ends_the_log_and_drops_later_segments) {
   config_.segment_bytes = 2'000;
   open();
   for (int i = 0; i < 3; ++i) ASSERT_TRUE(append(make_batch(10)).has_value());
@@ -249,7 +249,7 @@ TEST_F(RecoveryTest, a_torn_segment_takes_those_behind_it_along) {
   EXPECT_EQ(report_.cut_bytes, 0u);
 }
 
-TEST_F(RecoveryTest, indexes_that_are_lost_or_wrong_are_made_anew) {
+TEST_F(RecoveryTest, indexes_that_are_lost_or_wrong_are_built_again) {
   for (const std::string_view suffix : {".index", ".timeindex"}) {
     for (const bool is_lost : {true, false}) {
       log_.reset();
@@ -319,7 +319,7 @@ class LostIndexTest : public LogTest {
   std::vector<std::int64_t> bases_;
 };
 
-TEST_F(LostIndexTest, a_fetch_waits_for_a_disk_thread_that_makes_it_anew) {
+TEST_F(LostIndexTest, a_fetch_waits_for_a_disk_thread_that_builds_it_again) {
   for (const std::size_t segment : {1uz, 2uz}) {
     for (const bool is_lost : {true, false}) {
       log_.reset();
@@ -344,7 +344,7 @@ TEST_F(LostIndexTest, a_fetch_waits_for_a_disk_thread_that_makes_it_anew) {
   }
 }
 
-TEST_F(LostIndexTest, that_cannot_be_made_is_an_error_once_for_each_attempt) {
+TEST_F(LostIndexTest, that_cannot_be_built_is_an_error_once_for_each_attempt) {
   fill();
   ASSERT_TRUE(disk_.remove(path(bases_[1], ".index")).has_value());
   // The length of a batch in the middle: those behind it are not found.
@@ -363,7 +363,7 @@ TEST_F(LostIndexTest, that_cannot_be_made_is_an_error_once_for_each_attempt) {
   EXPECT_TRUE(fetched.error().is(Errc::damaged)) << fetched.error().to_string();
 }
 
-TEST_F(LostIndexTest, of_the_last_segment_is_made_anew_before_an_append) {
+TEST_F(LostIndexTest, of_the_last_segment_is_built_again_before_an_append) {
   for (const std::string_view suffix : {".index", ".timeindex"}) {
     log_.reset();
     if (disk_.exists("/data")) (void)disk_.remove_all("/data");
@@ -393,7 +393,7 @@ TEST_F(LostIndexTest, keeps_a_segment_until_it_is_known_when_that_expired) {
   EXPECT_GT(log_->retain(late).value_or(0), 0u);
 }
 
-TEST_F(LostIndexTest, is_made_anew_by_a_clean_stop) {
+TEST_F(LostIndexTest, is_built_again_by_a_clean_stop) {
   fill();
   ASSERT_TRUE(disk_.remove(path(bases_[2], ".timeindex")).has_value());
   open(true);
@@ -401,7 +401,7 @@ TEST_F(LostIndexTest, is_made_anew_by_a_clean_stop) {
   EXPECT_GT(file(bases_[2], ".timeindex")->size(), 0u);
 }
 
-TEST_F(LostIndexTest, is_never_made_in_a_directory_that_is_another_topics_by_now) {
+TEST_F(LostIndexTest, is_never_built_in_a_directory_that_another_topic_has_by_now) {
   fill();
   for (const std::string_view suffix : {".index", ".timeindex"}) {
     ASSERT_TRUE(disk_.remove(path(bases_[2], suffix)).has_value());
@@ -612,7 +612,7 @@ class StoppedLogTest : public LogTest {
   }
 };
 
-TEST_F(StoppedLogTest, is_taken_up_as_the_mark_says_without_reading) {
+TEST_F(StoppedLogTest, opens_as_the_clean_stop_mark_says_without_reading) {
   open();
   EXPECT_EQ(log_->end(), Offset{30});
   EXPECT_EQ(report_.walked_bytes, 0u);
@@ -680,7 +680,7 @@ TEST_F(StoppedLogTest, reads_a_segment_that_was_given_up_and_is_put_back) {
   EXPECT_EQ(offsets_from(10).front(), 10);
 }
 
-TEST_F(StoppedLogTest, is_there_though_its_state_file_is_lost) {
+TEST_F(StoppedLogTest, opens_although_its_state_file_is_lost) {
   ASSERT_TRUE(disk_.remove(std::string(directory) + "/dohle-log").has_value());
   open();
   EXPECT_EQ(log_->end(), Offset{30});

@@ -19,7 +19,7 @@ class StateFileTest : public LogTest {
   }
 };
 
-TEST_F(StateFileTest, there_is_none_at_first) {
+TEST_F(StateFileTest, is_absent_at_first) {
   EXPECT_EQ(*state_file().load(), std::nullopt);
 }
 

@@ -34,7 +34,7 @@ TEST(AckLedger, never_passes_an_event_that_is_not_done) {
   EXPECT_EQ(ledger.due(), (AckLedger::Commit{Offset{9}, LeaderEpoch{4}}));
 }
 
-TEST(AckLedger, goes_to_the_position_once_all_is_done) {
+TEST(AckLedger, commits_the_position_once_all_events_are_done) {
   AckLedger ledger = with_offsets({0});
   ledger.on_position(Offset{3});
   EXPECT_EQ(due_offset(ledger), Offset{0});
@@ -42,7 +42,7 @@ TEST(AckLedger, goes_to_the_position_once_all_is_done) {
   EXPECT_EQ(due_offset(ledger), Offset{3});
 }
 
-TEST(AckLedger, has_nothing_due_twice) {
+TEST(AckLedger, commits_no_offset_twice) {
   AckLedger ledger = with_offsets({0, 1});
   ledger.on_done(Offset{0});
   ledger.on_committed(Offset{1});

@@ -75,7 +75,7 @@ TEST(Batcher, puts_retries_in_front_and_hands_them_out_with_their_followers) {
   EXPECT_THAT(batcher.take(start + 5ms), ElementsAre(2, 3, 4));
 }
 
-TEST(Batcher, goes_on_when_the_retry_that_held_a_lane_is_dropped) {
+TEST(Batcher, releases_a_lane_when_the_retry_that_held_it_is_dropped) {
   Batcher<int> batcher(1, 2);
   batcher.push_retry(0, 1, later);
   batcher.push(0, 2, start);

@@ -164,7 +164,7 @@ TEST(BrokerProperties, GiveTlsAndALogin) {
   EXPECT_EQ(client.tls, (TlsOptions{.trust = {.ca_file = "/ca.pem"}}));
 }
 
-TEST(BrokerProperties, OfSecurityMayComeInPieces) {
+TEST(BrokerProperties, OfSecurityMayBeSplitOverSeveralOptions) {
   BrokerOptions options =
       made(with_properties({{"security.protocol", "SASL_SSL"}, {"sasl.username", "alice"}}));
   EXPECT_EQ(refusal(options), "security.protocol is SASL_SSL, but sasl.password is not set");
@@ -197,7 +197,7 @@ TEST(BrokerProperties, TakeTheLoginFromAnOption) {
   EXPECT_EQ(refusal(with_properties(tls), kafka::with_plain_mechanism("alice", password)), "");
 }
 
-TEST(BrokerProperties, ContradictOtherOptionsLoudly) {
+TEST(BrokerProperties, AreRefusedIfTheyContradictOtherOptions) {
   EXPECT_EQ(refusal(with_tls({}), with_properties({{"security.protocol", "PLAINTEXT"}})),
             "security.protocol is PLAINTEXT and tls is set; set SSL, or leave out one of them");
   EXPECT_EQ(
@@ -266,7 +266,7 @@ TEST(BrokerProperties, NeverShowASecret) {
   }
 }
 
-TEST(BrokerProperties, AreNamedWhenTheyChangeTooLate) {
+TEST(BrokerProperties, AreNamedAmongTheOptionsThatHaveChanged) {
   const BrokerOptions now = made(with_properties({{"linger.ms", "5"}, {"max.block.ms", "7"}}));
   EXPECT_EQ(changed_options(now, {with_properties({{"linger.ms", "5"}})}), "");
   EXPECT_EQ(changed_options(now, {with_properties({{"max.block.ms", "8"}})}), "properties");

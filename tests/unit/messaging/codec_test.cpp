@@ -93,7 +93,7 @@ TEST(RawCodec, leaves_bytes_as_they_are_where_json_would_write_numbers) {
   EXPECT_EQ(Codec<std::vector<std::uint8_t>>::decode(as_bytes(into).subspan(1), context), bytes);
 }
 
-TEST(JsonCodec, brings_a_value_back) {
+TEST(JsonCodec, decodes_its_own_encoding) {
   const Strike strike{"ATLANTA INTL", 75};
   std::string text;
   ASSERT_TRUE(Codec<Strike>::encode(strike, context, text).has_value());
@@ -125,7 +125,7 @@ TEST(Codecs, are_chosen_by_their_names_and_the_first_without_one) {
   EXPECT_EQ(choose_codec(messaging::encodings<Landing>, "text", "codec"), 1u);
 }
 
-TEST(Codecs, list_themselves_where_a_name_is_none_of_them) {
+TEST(Codecs, are_listed_in_the_error_of_an_unknown_name) {
   const auto chosen = choose_codec(codec_names<Landing>, "xml", "body_codec");
   ASSERT_FALSE(chosen.has_value());
   EXPECT_EQ(chosen.error().category(), ErrorCategory::configuration);
@@ -150,7 +150,7 @@ TEST(Codecs, are_found_by_content_type_without_case_and_parameters) {
   EXPECT_EQ(by_content_type(""), std::nullopt);
 }
 
-TEST(Codecs, name_a_content_type_of_none_of_them) {
+TEST(Codecs, are_listed_in_the_error_of_an_unknown_content_type) {
   const std::vector<Header> headers{{"content-type", "application/xml"}};
   const auto place =
       codec_of_body(codec_names<Landing>, {.by_content_type = true},
@@ -162,7 +162,7 @@ TEST(Codecs, name_a_content_type_of_none_of_them) {
             "type have application/json, text");
 }
 
-TEST(Codecs, see_the_headers) {
+TEST(Codecs, get_the_headers_of_the_message) {
   const std::vector<Header> headers{{"colon", ""}};
   const CodecContext with{.topic = "landings", .headers = CodecHeaders(std::span(headers))};
   std::string text;

@@ -40,7 +40,7 @@ TEST(FailureLines, say_in_the_next_line_how_many_were_left_out_and_at_which_offs
   EXPECT_EQ(lines.admit(broken(13), start + 2s), "");
 }
 
-TEST(FailureLines, say_it_in_a_line_of_its_own_when_no_other_failure_comes) {
+TEST(FailureLines, count_left_out_failures_in_a_line_of_their_own_when_no_other_comes) {
   FailureLines lines;
   (void)lines.admit(broken(0), start);
   (void)lines.admit(broken(1), start);

@@ -70,7 +70,7 @@ TEST(Lanes, drop_waiting_items) {
   EXPECT_EQ(lanes.take(), std::nullopt);
 }
 
-TEST(Lanes, go_on_when_the_retry_that_held_them_is_dropped) {
+TEST(Lanes, are_released_when_the_retry_that_held_them_is_dropped) {
   Lanes<int> lanes(2);
   lanes.push(0, 1);
   ASSERT_EQ(lanes.take(), 1);

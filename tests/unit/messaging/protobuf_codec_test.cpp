@@ -17,7 +17,7 @@ static_assert(!Encodable<google::protobuf::MessageLite>, "it is abstract");
 
 constexpr CodecContext context{.topic = "flights"};
 
-TEST(ProtobufCodec, brings_a_value_back) {
+TEST(ProtobufCodec, decodes_its_own_encoding) {
   Flight flight;
   flight.set_airline("DOHLE AIR");
   flight.set_passengers(7);

@@ -46,7 +46,7 @@ TEST(RequestTable, gives_a_reply_to_its_request_once) {
   EXPECT_EQ(table.next_deadline(), never);
 }
 
-TEST(RequestTable, knows_replies_to_others) {
+TEST(RequestTable, recognizes_replies_to_foreign_requests) {
   Table table(requester, 10);
   const auto one = table.add(at(5s), "one");
   ASSERT_TRUE(one);

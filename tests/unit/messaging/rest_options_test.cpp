@@ -92,7 +92,7 @@ TEST(RestOptions, AreCheckedByNewBroker) {
       HasSubstr("producer_options threw: no file"));
 }
 
-TEST(ScramAlgorithm, HasTheTextsOfThePage) {
+TEST(ScramAlgorithm, HasTheNamesOfTheDocs) {
   using kafka::ScramAlgorithm;
   EXPECT_EQ(to_string(ScramAlgorithm::sha256), "SHA256");
   EXPECT_EQ(to_string(ScramAlgorithm::sha512), "SHA512");

@@ -76,7 +76,7 @@ TEST(RetryPolicy, never_retries_a_failed_decode_or_a_permanent_error) {
   EXPECT_FALSE(is_permanent(broken));
 }
 
-TEST(RetryPolicy, does_what_the_program_decides_at_once) {
+TEST(RetryPolicy, follows_the_decision_of_the_program) {
   RetryPolicy policy({.topic_delays = {5s}, .has_dead_letters = true});
   const std::pair<FailureAction, FailurePolicy> asked[] = {
       {FailureAction::hold, FailurePolicy::hold},
@@ -111,7 +111,7 @@ TEST(RetryPolicy, uses_the_topic_that_the_handler_asked_for) {
 }
 
 // Whatever fails, and how: a message ends after at most its retries, its topics and one policy.
-TEST(RandomFailures, EndWithinTheRetriesThatThereAre) {
+TEST(RandomFailures, EndWithinTheirRetries) {
   test::play_seeds(2'000, [](Random& random) {
     RetryPolicy::Settings settings{.max_retries = static_cast<int>(random.below(4)),
                                    .retry_delay = std::chrono::milliseconds(random.below(300)),

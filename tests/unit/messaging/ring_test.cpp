@@ -9,7 +9,7 @@
 namespace dohle::messaging {
 namespace {
 
-TEST(Ring, does_as_a_deque_does) {
+TEST(Ring, behaves_like_a_deque) {
   test::play_seeds(200, [](Random& random) {
     Ring<int> ring;
     std::deque<int> model;

@@ -25,7 +25,7 @@ std::string refusal(const SubscribeOptions& options) {
   return read ? std::string() : std::string(read.error().message());
 }
 
-TEST(BrokerOptions, have_defaults_that_make_sense) {
+TEST(BrokerOptions, have_valid_defaults) {
   EXPECT_EQ(refusal(kafka::BrokerOptions{}), "");
 }
 
@@ -109,7 +109,7 @@ ProducerOptions producer_of(std::initializer_list<BrokerOption> given, PipelineK
   return producer_options(options, asked).value();
 }
 
-TEST(WriteTimeout, IsTheServersAndItsAnswerIsAwaitedForReadTimeoutMore) {
+TEST(WriteTimeout, BoundsTheServerAndTheAnswerMayTakeReadTimeoutLonger) {
   EXPECT_EQ(producer_of({}).ack_timeout, 10s);
   EXPECT_EQ(producer_of({}).request_timeout, 20s);
   const auto own = producer_of({kafka::with_write_timeout(3s), kafka::with_read_timeout(2s)});
@@ -187,7 +187,7 @@ TEST(Pipelines, WithATimeoutFailWhatWasNotSentByThen) {
   EXPECT_EQ(hurried.linger, 3ms);
 }
 
-TEST(BalancerNames, AreThoseOfThePage) {
+TEST(BalancerNames, AreThoseOfTheDocs) {
   using enum kafka::BalancerName;
   for (const auto& [name, text] : {std::pair{least_bytes, "LeastBytes"},
                                    {round_robin, "RoundRobin"},

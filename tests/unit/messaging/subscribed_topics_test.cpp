@@ -43,7 +43,7 @@ TEST(SubscribedTopics, have_a_partition_only_if_they_are_one) {
               AllOf(HasSubstr("partition is 3"), HasSubstr("a pattern, o.*")));
 }
 
-TEST(SubscribedTopics, of_a_bad_pattern_are_refused_with_the_words_of_re2) {
+TEST(SubscribedTopics, of_an_invalid_pattern_are_refused_with_the_error_of_re2) {
   EXPECT_THAT(refusal(kafka::pattern("orders(")), HasSubstr("missing )"));
 }
 

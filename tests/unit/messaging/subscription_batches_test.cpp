@@ -134,7 +134,7 @@ TEST_F(SubscriptionBatches, report_once_a_failure_that_is_of_no_event) {
   EXPECT_EQ(due(), 3);
 }
 
-TEST_F(SubscriptionBatches, are_not_spoiled_by_an_event_that_fails_by_itself) {
+TEST_F(SubscriptionBatches, succeed_without_the_event_that_cannot_be_decoded) {
   deliver(0, 2);
   const auto reports =
       end(take(), {},

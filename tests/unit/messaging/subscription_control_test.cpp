@@ -77,7 +77,7 @@ TEST_F(SubscriptionControl, refuses_partitions_that_are_not_assigned) {
   EXPECT_FALSE(state.committed(other).has_value());
 }
 
-TEST_F(SubscriptionControl, ends_the_number_of_the_assignment_by_a_seek) {
+TEST_F(SubscriptionControl, refuses_acknowledgements_of_events_from_before_a_seek) {
   deliver(0);
   deliver(1);
   const EventPointer event = handled();

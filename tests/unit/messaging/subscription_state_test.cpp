@@ -365,7 +365,7 @@ TEST_F(SubscriptionStateTest, commits_one_at_a_time_and_repeats_refused_commits)
   EXPECT_FALSE(state().is_commit_due(start + 1h));
 }
 
-TEST_F(SubscriptionStateTest, forgets_awaited_acks_that_came) {
+TEST_F(SubscriptionStateTest, forgets_awaited_acks_once_they_arrive) {
   settings.auto_ack = false;
   for (int offset = 0; offset < 100'000; ++offset) {
     deliver(offset);
@@ -498,7 +498,8 @@ TEST_F(RedirectingState, keeps_the_lane_of_a_message_until_it_is_stored) {
   EXPECT_EQ(handled()->offset, Offset{1});
 }
 
-TEST_F(RedirectingState, sends_again_what_could_not_be_stored_and_lets_the_partition_wait) {
+TEST_F(RedirectingState,
+       sends_a_message_again_that_could_not_be_stored_and_lets_the_partition_wait) {
   deliver(0);
   handled(fail(broken()));
   const Redirect sent = redirect();
@@ -590,7 +591,7 @@ TEST_F(RedirectingState, reports_a_dead_letter_once_it_is_stored) {
   EXPECT_NE(text.find("strikes.g.dlt-0 at offset 7"), std::string::npos) << text;
 }
 
-TEST_F(RedirectingState, dead_letters_what_cannot_be_decoded_without_a_retry) {
+TEST_F(RedirectingState, dead_letters_messages_that_cannot_be_decoded_without_a_retry) {
   deliver(0);
   handled(fail(Error::client(Errc::codec_failed, "no JSON")));
   const Redirect sent = redirect();
@@ -646,7 +647,7 @@ TEST_F(RedirectingState, waits_no_longer_than_the_delay_for_a_record_of_the_futu
   EXPECT_TRUE(state().take_rewinds().empty());
 }
 
-TEST_F(RedirectingState, waits_for_no_record_whose_time_is_before_every_time) {
+TEST_F(RedirectingState, hands_out_a_record_of_the_lowest_timestamp_at_once) {
   deliver_retry(0, Timestamp{INT64_MIN});
   EXPECT_EQ(handled()->offset, Offset{0});
 }
@@ -663,7 +664,7 @@ TEST_F(RedirectingState, counts_attempts_over_retry_topics) {
   EXPECT_EQ(handled()->attempts(), 5);
 }
 
-TEST_F(RedirectingState, forgets_what_waits_when_a_partition_is_given_up) {
+TEST_F(RedirectingState, drops_waiting_messages_when_a_partition_is_given_up) {
   deliver(0);
   handled(fail(broken()));
   state().on_redirected(redirect().id, fail(Error::broker(29, "produce")), start);
@@ -673,7 +674,7 @@ TEST_F(RedirectingState, forgets_what_waits_when_a_partition_is_given_up) {
   state().check_invariants();
 }
 
-TEST_F(RedirectingState, lets_what_is_under_way_be_stored_before_a_partition_is_given_up) {
+TEST_F(RedirectingState, stores_messages_under_way_before_a_partition_is_given_up) {
   deliver(0);
   handled(fail(broken()));
   const Redirect sent = redirect();
@@ -738,7 +739,7 @@ TEST_F(RedirectingState, redirects_a_message_whose_handler_has_returned_before) 
   EXPECT_EQ(due(), 1);
 }
 
-TEST_F(RedirectingState, does_what_the_program_decides) {
+TEST_F(RedirectingState, follows_the_decision_of_the_program) {
   deliver(0);
   const EventPointer event = state().take_work(start);
   report = state().on_handled(event, fail(broken()), start, FailureAction::skip);
@@ -817,7 +818,7 @@ TEST_F(SeveralSources, send_failed_messages_to_topics_of_their_own) {
   EXPECT_EQ(redirected(), "b.g.dlt");
 }
 
-TEST_F(SeveralSources, may_come_later_and_go) {
+TEST_F(SeveralSources, may_be_added_and_dropped_later) {
   state().on_redirects("a", redirects_of("a"));
   assign("a");
   state().on_dropped("a");
@@ -833,7 +834,7 @@ TEST_F(SeveralSources, may_come_later_and_go) {
   EXPECT_EQ(redirected(), "a.g.retry.1s");
 }
 
-TEST_F(SeveralSources, are_told_from_their_retry_topics) {
+TEST_F(SeveralSources, are_distinguished_from_their_retry_topics) {
   settings.redirects_of = {{"a", redirects_of("a")}, {"b", redirects_of("b")}};
   for (const char* topic : {"b", "a.g.retry.1s", "a"}) assign(topic);
   const std::vector<TopicPartition> sources{{"a", PartitionId{0}}, {"b", PartitionId{0}}};

@@ -280,7 +280,7 @@ struct SubscriptionEngine : testing::Test {
   }
 };
 
-TEST_F(SubscriptionEngine, reports_failed_reads_from_the_max_attempts_th_in_a_row_on) {
+TEST_F(SubscriptionEngine, reports_failed_reads_once_max_attempts_have_failed_in_a_row) {
   const Error lost = Error::client(Errc::connection_lost, "gone");
   setup.max_attempts = 3;
   setup.min_backoff = setup.max_backoff = 1ms;
@@ -412,7 +412,8 @@ TEST_F(SubscriptionEngine, wakes_a_worker_for_each_message_that_may_be_handled) 
   EXPECT_TRUE(were_together);
 }
 
-TEST_F(SubscriptionEngine, handles_what_waited_behind_the_retry_of_a_partition_that_is_sought) {
+TEST_F(SubscriptionEngine,
+       handles_messages_that_waited_in_the_lane_of_a_retry_once_its_partition_is_sought) {
   // The numbers differ by the count of lanes, so that the partitions share one.
   const TopicPartition failing{"t", PartitionId{0}}, other{"t", PartitionId{256}};
   script.assigned = {failing, other};

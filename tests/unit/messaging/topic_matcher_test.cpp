@@ -22,7 +22,7 @@ std::string refusal(const std::string& expression) {
   return std::string(compiled.error().message());
 }
 
-TEST(TopicMatcher, fits_whole_names) {
+TEST(TopicMatcher, matches_whole_names) {
   const TopicPattern pattern = kafka::pattern("sensor\\..*");
   EXPECT_TRUE(matches(pattern, "sensor.kitchen"));
   EXPECT_TRUE(matches(pattern, "sensor."));
@@ -48,7 +48,7 @@ TEST(TopicMatcher, leaves_out_retry_topics_dead_letters_and_internal_topics_unle
   }
 }
 
-TEST(TopicMatcher, quotes_what_re2_says) {
+TEST(TopicMatcher, quotes_the_error_of_re2) {
   EXPECT_THAT(refusal("sensor(.*"),
               AllOf(HasSubstr("\"sensor(.*\""), HasSubstr("missing )"), HasSubstr("RE2")));
   EXPECT_THAT(refusal("(?=a)"), HasSubstr("invalid perl operator"));

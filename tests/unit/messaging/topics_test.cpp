@@ -34,7 +34,7 @@ TEST(Topics, count_each_name_once) {
   EXPECT_FALSE(of(kafka::pattern("a")).is_one());
 }
 
-TEST(Topics, have_one_text) {
+TEST(Topics, have_a_short_text) {
   EXPECT_EQ(of("a").to_string(), "a");
   EXPECT_EQ(of({"a", "b"}).to_string(), "a,b");
   EXPECT_EQ(of(kafka::pattern("a.*")).to_string(), "a.*");

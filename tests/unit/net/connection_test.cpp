@@ -215,7 +215,7 @@ TEST_P(ConnectionTest, a_refused_frame_closes_the_connection) {
   EXPECT_TRUE(server.frames.empty());
 }
 
-TEST_P(ConnectionTest, lengths_that_make_no_sense_close_the_connection) {
+TEST_P(ConnectionTest, invalid_lengths_close_the_connection) {
   sides.connect({}, {.max_frame_bytes = 1000});
   sides.client_sends([&](Connection& connection) {
     connection.send(Chain(framed(std::string(1000, 'x'))));
@@ -410,7 +410,7 @@ TEST_P(ConnectionTest, a_dial_may_be_given_up) {
   EXPECT_TRUE(client.closed.empty());
 }
 
-TEST_P(ConnectionTest, an_acceptor_may_turn_a_connection_away) {
+TEST_P(ConnectionTest, an_acceptor_may_refuse_a_connection) {
   sides.accepts = false;
   sides.listen();
   sides.dial();

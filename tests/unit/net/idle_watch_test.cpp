@@ -92,7 +92,7 @@ TEST_F(LoopsUnderWatch, fire_their_timers_in_one_order) {
   EXPECT_THAT(fired, ElementsAre("1 h", "2 h", "2.5 h", "3 h"));
 }
 
-TEST_F(LoopsUnderWatch, reckon_their_next_timer_anew_after_the_time_has_moved) {
+TEST_F(LoopsUnderWatch, compute_their_next_timer_again_after_the_time_has_moved) {
   std::promise<void> fired;
   arm(first_, 1h, [&] { fired.set_value(); });
   ASSERT_TRUE(watch_.advance(1h - 20ms, patience));
@@ -246,7 +246,7 @@ TEST_F(ThreadUnderWatch, in_the_programs_code_waits_in_real_time) {
 #endif
 #if !defined(__SANITIZE_THREAD__) && !__has_feature(thread_sanitizer)
 // The thread sanitizer allows no threads after a fork.
-TEST_F(LoopsUnderWatch, are_not_the_watchs_in_a_forked_child) {
+TEST_F(LoopsUnderWatch, are_not_watched_in_a_forked_child) {
   arm(first_, 1h, [] {});
   ASSERT_TRUE(watch_.wait_idle(patience));
   const pid_t child = ::fork();

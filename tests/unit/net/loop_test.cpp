@@ -283,7 +283,7 @@ bool turns_unasked(const Loop& loop) {
   return true;
 }
 
-TEST(Loop, that_polls_busily_turns_unasked) {
+TEST(Loop, that_polls_busily_turns_without_work) {
   Loop loop(1h);
   loop.start("test");
   loop.post([] {});
@@ -292,7 +292,7 @@ TEST(Loop, that_polls_busily_turns_unasked) {
   loop.join();
 }
 
-TEST(Loop, that_is_to_stay_awake_turns_unasked) {
+TEST(Loop, that_stays_awake_turns_without_work) {
   Loop loop;
   loop.start("test");
   loop.post([&] {
@@ -349,7 +349,7 @@ TEST(WorkerThreads, run_jobs_side_by_side_up_to_their_number) {
   loop.join();
 }
 
-TEST(Loop, says_how_much_of_its_thread_the_longest_turn_took) {
+TEST(Loop, measures_the_cpu_time_of_its_longest_turn) {
   for (const bool is_measured : {false, true}) {
     Loop loop;
     if (is_measured) loop.measure_turns();

@@ -290,7 +290,7 @@ class NoDescriptors {
   rlimit before_{};
 };
 
-TEST_F(TcpTest, clients_are_turned_away_while_there_is_no_descriptor) {
+TEST_F(TcpTest, clients_are_refused_while_no_descriptor_is_free) {
   const auto logger = std::make_shared<CountingLogger>(sides.watched);
   const std::shared_ptr<Logger> given = logger;
   // UBSan needs descriptors to check a type at its first virtual call, so that call is made before.

@@ -26,7 +26,7 @@ Chain framed(std::string_view body) {
   return Chain(Slice::copy_of(bytes));
 }
 
-TEST_F(LimitsTest, GarbageClosesThatConnectionWithOneLine) {
+TEST_F(LimitsTest, GarbageClosesItsConnectionAndLogsOneLine) {
   for (const std::string_view garbage : {"", "x", "GET / HTTP/1.1\r\n\r\n", "\x00\x12\x00\x03"}) {
     logger.lines.clear();
     WireClient& one = client("one");
@@ -38,7 +38,7 @@ TEST_F(LimitsTest, GarbageClosesThatConnectionWithOneLine) {
   }
 }
 
-TEST_F(LimitsTest, ABodyThatIsNotItsVersionClosesToo) {
+TEST_F(LimitsTest, ABodyThatDoesNotFitItsVersionClosesTheConnection) {
   WireClient& one = client();
   auto bytes = (*wire::encode_request(1, "tester", fetch_request("t"), 12)).flatten();
   one.send_bytes(framed(bytes->sub(4, bytes->size() - 10).text()));
@@ -106,7 +106,7 @@ TEST_F(LimitsTest, AnUnknownApiVersionsVersionIsAnsweredInTheOldestForm) {
   EXPECT_EQ(decoded->api_keys.size(), 27u);
 }
 
-TEST_F(LimitsTest, ConnectionsAboveTheLimitAreTurnedAway) {
+TEST_F(LimitsTest, ConnectionsAboveTheLimitAreClosed) {
   settings.max_connections = 2;
   (void)client("one");
   (void)client("other");
@@ -124,7 +124,7 @@ TEST_F(LimitsTest, ConnectionsAboveTheLimitAreTurnedAway) {
   EXPECT_TRUE(world.run_until([&] { return third.is_open; }, 2s));
 }
 
-TEST_F(LimitsTest, ConnectionsWithoutAWordAreClosedInTheEnd) {
+TEST_F(LimitsTest, ConnectionsThatSendNothingAreClosedAfterTheIdleTimeout) {
   WireClient& silent = client();
   world.run_for(limits::connection_idle_timeout - 1min);
   EXPECT_FALSE(silent.is_closed);
@@ -133,7 +133,7 @@ TEST_F(LimitsTest, ConnectionsWithoutAWordAreClosedInTheEnd) {
   EXPECT_THAT(logger.lines, SizeIs(0));
 }
 
-TEST_F(LimitsTest, RequestsWaitForRoomInMemoryAndAreServedInTurn) {
+TEST_F(LimitsTest, RequestsWaitForMemoryAndAreServedInTurn) {
   settings.max_requests_bytes = 200'000;
   create("t");
   std::vector<Awaited<wire::ProduceRequest>> answers;
@@ -146,7 +146,7 @@ TEST_F(LimitsTest, RequestsWaitForRoomInMemoryAndAreServedInTurn) {
   }
 }
 
-TEST_F(LimitsTest, ARequestThatStandsStillIsGivenUpOnceOthersWaitForItsRoom) {
+TEST_F(LimitsTest, AStalledRequestIsDroppedOnceOthersWaitForItsMemory) {
   settings.max_requests_bytes = 200'000;
   create("t");
   const auto begin_of_a_request = [] {

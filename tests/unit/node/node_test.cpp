@@ -108,7 +108,7 @@ TEST(NodeTest, IsReachedFromInsideWithoutSockets) {
   EXPECT_EQ(versions->api_keys.size(), 27u);
 }
 
-TEST(NodeTest, TellsEachClientTheWayItCame) {
+TEST(NodeTest, AdvertisesToEachClientTheListenerThatItUsed) {
   auto options = in_memory();
   options.listeners = {{.address = "127.0.0.1:0"}};
   auto node = Node::start(std::move(options));
@@ -211,7 +211,7 @@ TEST(NodeTest, ClosesWithAnUnlimitedTimeout) {
   EXPECT_TRUE(node->close(std::chrono::milliseconds::max()));
 }
 
-TEST(NodeTest, KeepsItsDataBetweenTwoLives) {
+TEST(NodeTest, KeepsItsDataAcrossARestart) {
   const ScratchDirectory directory;
   auto options = in_memory();
   options.data_dir = (directory / "data").string();
@@ -233,7 +233,7 @@ TEST(NodeTest, KeepsItsDataBetweenTwoLives) {
   }
 }
 
-TEST(NodeTest, ATakenAddressIsToldAndLeavesTheDataAsItWas) {
+TEST(NodeTest, AnAddressInUseIsReportedAndLeavesTheDataUnchanged) {
   auto options = in_memory();
   options.listeners = {{.address = "127.0.0.1:0"}};
   auto first = Node::start(options);
@@ -339,7 +339,7 @@ TEST(UserHash, IsOfThePasswordAloneAndDifferentEachTime) {
   EXPECT_EQ(one->find("A password"), one->npos);
 }
 
-TEST(UserHash, RefusesWhatNobodyCanLogInWith) {
+TEST(UserHash, RefusesCredentialsThatNoLoginCanHave) {
   const auto refused = [](const NodeUser& user, const UserHashOptions& options = {}) {
     const auto line = hash_user(user, options);
     return line ? std::string("accepted") : std::string(line.error().message());

@@ -7,7 +7,7 @@ namespace {
 
 const std::vector<std::string> verbs = {"create", "list", "describe", "delete"};
 
-TEST(Suggestion, is_the_word_with_the_fewest_slips) {
+TEST(Suggestion, is_the_word_with_the_fewest_typing_errors) {
   EXPECT_EQ(nearest("creat", verbs), "create");
   EXPECT_EQ(nearest("lsit", verbs), "list");
   EXPECT_EQ(nearest("desrcibe", verbs), "describe");

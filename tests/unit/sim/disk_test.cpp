@@ -297,7 +297,7 @@ TEST(SimDisk, a_lock_is_held_by_one_process_and_ends_with_it) {
   EXPECT_TRUE(second.disk().lock("/data"));
 }
 
-TEST(SimDisk, the_power_may_go_right_after_a_change) {
+TEST(SimDisk, the_power_may_fail_right_after_a_change) {
   bool was_lost = false;
   bool was_kept = false;
   for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
@@ -354,7 +354,7 @@ TEST(SimDisk, a_flipped_bit_is_seen_by_readers) {
   EXPECT_FALSE(one.machine.disk().flip_bit("/log", 1, 1));
 }
 
-TEST(SimDisk, a_limping_disk_takes_longer) {
+TEST(SimDisk, a_slow_disk_takes_longer) {
   OneDisk one(1, {.slow_one_in = 0});
   auto file = one.open("/log");
   one.machine.disk().set_slow(1000);

@@ -345,7 +345,7 @@ TEST(Network, a_paused_reader_gets_nothing_until_it_resumes) {
   EXPECT_THAT(pair.server_peer().events, ElementsAre("open", "one", "two"));
 }
 
-TEST(Network, a_full_write_queue_says_so_and_drains) {
+TEST(Network, a_full_write_queue_is_reported_and_so_is_its_draining) {
   Pair pair;
   DialOptions options;
   options.limits.max_write_queue_bytes = 500'000;

@@ -112,7 +112,7 @@ TEST(World, a_paused_process_does_nothing_until_it_goes_on) {
   EXPECT_EQ(world.faults().of(Fault::pause), 1u);
 }
 
-TEST(World, a_killed_process_takes_its_tasks_timers_and_objects_along) {
+TEST(World, a_killed_process_loses_its_tasks_timers_and_objects) {
   World world(1);
   std::weak_ptr<Nothing> object;
   Process& process = world.machine("m").start("p", [&](Process&) {
@@ -357,7 +357,7 @@ TEST(Simulation, the_same_seed_is_the_same_run_and_another_is_not) {
   EXPECT_NE(first.hash, other.hash);
 }
 
-TEST(Simulation, every_kind_of_fault_bites_over_some_seeds) {
+TEST(Simulation, every_kind_of_fault_has_an_effect_within_some_seeds) {
   FaultCounts sum;
   for (std::uint64_t seed = 1; seed <= 30; ++seed) sum += run_system(seed).faults;
   for (const Fault fault : sum.missing()) ADD_FAILURE() << name_of(fault) << " never happened";

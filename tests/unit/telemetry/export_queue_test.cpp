@@ -99,7 +99,7 @@ TEST(ExportQueue, jitter_is_a_fifth_in_both_directions) {
   }
 }
 
-TEST(ExportQueue, waits_as_long_as_the_server_wishes) {
+TEST(ExportQueue, waits_as_long_as_the_server_asks_for) {
   ExportQueue queue(small);
   queue.add(span(1), start);
   queue.hurry();
@@ -108,7 +108,7 @@ TEST(ExportQueue, waits_as_long_as_the_server_wishes) {
   EXPECT_EQ(queue.next_at(), start + seconds(7));
 }
 
-TEST(ExportQueue, repeats_no_later_than_asked_for) {
+TEST(ExportQueue, repeats_no_later_than_the_given_time) {
   ExportQueue queue(small);
   queue.add(span(1), start);
   queue.hurry();

@@ -87,7 +87,7 @@ TEST(OtlpExporter, flush_waits_for_no_later_span) {
   other.join();
 }
 
-TEST(OtlpExporter, says_what_was_in_the_way_of_a_flush) {
+TEST(OtlpExporter, returns_the_reason_of_a_failed_flush) {
   const Port closed(false);
   const auto exporter = made({.endpoint = closed.endpoint});
   exporter->take(span());

@@ -21,7 +21,7 @@ std::string hex(std::string_view bytes) {
   return text;
 }
 
-TEST(ProtobufWriter, writes_the_bytes_of_the_encodings_own_page) {
+TEST(ProtobufWriter, writes_the_bytes_of_the_documentation_of_the_encoding) {
   ProtobufWriter to(100);
   to.varint(1, 150);
   to.bytes(2, "testing");

@@ -21,7 +21,7 @@ std::string with(std::size_t at, char c) {
   return text;
 }
 
-TEST(Traceparent, is_read_and_written_as_the_recommendation_has_it) {
+TEST(Traceparent, is_read_and_written_as_the_recommendation_says) {
   const auto read = parse_traceparent(known);
   ASSERT_TRUE(read) << read.error().to_string();
   EXPECT_EQ(read->trace_id.to_hex(), "4bf92f3577b34da6a3ce929d0e0e4736");

@@ -89,7 +89,7 @@ TEST_F(BatchTest, reads_written_records) {
   EXPECT_EQ(budget.used(), 0u);
 }
 
-TEST_F(BatchTest, every_codec_brings_the_records_back) {
+TEST_F(BatchTest, every_codec_restores_the_records) {
   for (const auto codec :
        {Compression::gzip, Compression::snappy, Compression::lz4, Compression::zstd}) {
     SCOPED_TRACE(name_of(codec));
@@ -222,7 +222,7 @@ TEST_F(BatchTest, compressed_batches_give_their_slabs_back_at_once) {
   EXPECT_EQ(read_all(*batch.flatten()).size(), 1u);
 }
 
-TEST_F(BatchTest, times_at_the_ends_of_their_range_come_back) {
+TEST_F(BatchTest, times_at_the_ends_of_their_range_are_restored) {
   constexpr auto max = std::numeric_limits<std::int64_t>::max();
   constexpr auto min = std::numeric_limits<std::int64_t>::min();
   const std::vector<Owned> records{
@@ -230,7 +230,7 @@ TEST_F(BatchTest, times_at_the_ends_of_their_range_come_back) {
   EXPECT_EQ(read_all(sealed(budget, records)), records);
 }
 
-TEST_F(BatchTest, a_moved_builder_goes_on_where_it_was) {
+TEST_F(BatchTest, a_moved_builder_continues_where_it_was) {
   BatchBuilder first(budget, 64_MiB);
   append(first, {std::nullopt, std::string(slab_bytes + 100, 'a'), {}, 1});
   BatchBuilder second = std::move(first);
@@ -266,7 +266,7 @@ Slice with_valid_crc(const Slice& batch, std::size_t at, std::byte value) {
   });
 }
 
-TEST_F(BatchTest, lies_in_any_byte_never_lead_out_of_the_batch) {
+TEST_F(BatchTest, a_wrong_value_in_any_byte_never_leads_out_of_the_batch) {
   const Slice batch = sealed(budget, some_records());
   std::size_t refused = 0;
   for (std::size_t at = batch_at::attributes; at < batch.size(); ++at) {
@@ -391,7 +391,7 @@ TEST_F(BatchTest, log_append_time_replaces_the_records_times) {
   for (const Owned& record : read_all(stamped)) EXPECT_EQ(record.timestamp, 777);
 }
 
-TEST_F(BatchTest, random_records_come_back) {
+TEST_F(BatchTest, random_records_are_restored) {
   SeededRandom random(1);
   const auto bytes = [&](std::size_t limit) {
     std::string text(random.below(limit), '\0');

@@ -78,7 +78,7 @@ void expect_filled(const Everything& e) {
   EXPECT_EQ(e.nullable_since_one, "n");
 }
 
-TEST(Codec, every_type_comes_back_in_every_version) {
+TEST(Codec, every_type_is_restored_in_every_version) {
   for (std::int16_t version = 0; version <= 3; ++version) {
     SCOPED_TRACE(version);
     Everything e = filled();
@@ -92,7 +92,7 @@ TEST(Codec, every_type_comes_back_in_every_version) {
   }
 }
 
-TEST(Codec, nulls_come_back) {
+TEST(Codec, nulls_are_restored) {
   for (std::int16_t version = 1; version <= 3; ++version) {
     Everything e;
     e.nullable_since_one.reset();
@@ -124,7 +124,7 @@ TEST(Codec, nullable_structs_are_led_by_a_byte) {
   EXPECT_EQ(bytes_in(e, 0).size(), without + 4 + 2);
 }
 
-TEST(Codec, tagged_fields_are_written_only_off_their_default) {
+TEST(Codec, tagged_fields_are_written_only_if_they_differ_from_their_default) {
   Everything e;
   const std::size_t none = bytes_in(e, 3).size();
   e.tagged_number = 10;

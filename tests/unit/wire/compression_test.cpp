@@ -33,7 +33,7 @@ class CompressionTest : public testing::TestWithParam<Compression> {
   }
 };
 
-TEST_P(CompressionTest, brings_bytes_back_from_pieces_of_any_size) {
+TEST_P(CompressionTest, restores_bytes_from_pieces_of_any_size) {
   for (const std::size_t size : {std::size_t{1}, std::size_t{100}, std::size_t{32 * 1024},
                                  std::size_t{70'000}, std::size_t{1} << 20}) {
     for (const std::string& text : {compressible(size), noise(size)}) {
@@ -90,7 +90,7 @@ TEST_P(CompressionTest, a_bomb_stops_at_the_limit_and_names_it) {
             zeros.size());
 }
 
-TEST_P(CompressionTest, limits_of_nothing_refuse_everything) {
+TEST_P(CompressionTest, a_limit_of_zero_refuses_everything) {
   const Slice whole = *compress(GetParam(), std::nullopt, chain_of("some text", 9))->flatten();
   EXPECT_FALSE(decompress(GetParam(), whole.bytes(), {.max_bytes = 0}).has_value());
 }

@@ -92,7 +92,7 @@ TEST(Header, truncated_or_unknown_requests_are_refused) {
   EXPECT_FALSE(decode_response_header(bytes_of("000000"), HeartbeatRequest::api, 0));
 }
 
-TEST(Header, an_api_versions_request_of_a_version_to_come_can_be_answered) {
+TEST(Header, an_api_versions_request_of_a_later_version_can_be_answered) {
   const auto request =
       decode_request_header(bytes_of("0012 0063 00000007 0001 63 00 0261 0261 00"));
   ASSERT_TRUE(request) << request.error().to_string();
@@ -146,7 +146,7 @@ TEST(Versioned, keys_begin_with_their_kind) {
             "0002000167");
 }
 
-TEST(Versioned, a_consumer_of_a_version_to_come_is_understood) {
+TEST(Versioned, a_consumer_of_a_later_version_is_understood) {
   ConsumerProtocolSubscription subscription;
   subscription.topics = {"t"};
   std::string bytes(encode_versioned(subscription, 3).value().flatten().value().text());

@@ -34,7 +34,7 @@ TEST(Malformed, says_byte_field_and_fault) {
             "malformed Small version 0 at byte 0, field name: 2 bytes wanted, 1 are left");
 }
 
-TEST(Malformed, bytes_after_the_end) {
+TEST(Malformed, bytes_after_the_end_are_refused) {
   EXPECT_THAT(refusal("0000 00000000 00", 0), HasSubstr("at byte 6: 1 bytes too many"));
   EXPECT_TRUE(decode_prefix<Small>(bytes_of("0000 00000000 00"), 0));
 }
@@ -51,7 +51,7 @@ TEST(Malformed, every_prefix_is_refused) {
   }
 }
 
-TEST(Malformed, nulls_and_negative_lengths) {
+TEST(Malformed, nulls_and_negative_lengths_are_refused) {
   EXPECT_THAT(refusal("ffff 00000000", 0), HasSubstr("name: null where null is not allowed"));
   EXPECT_THAT(refusal("0000 ffffffff", 0), HasSubstr("items: null where null is not allowed"));
   EXPECT_THAT(refusal("00 01 00", 1), HasSubstr("name: null where null is not allowed"));
@@ -61,7 +61,7 @@ TEST(Malformed, nulls_and_negative_lengths) {
   EXPECT_THAT(refusal("0000 80000000", 0), HasSubstr("negative length -2147483648"));
 }
 
-TEST(Malformed, counts_above_the_bytes_left_or_the_limit) {
+TEST(Malformed, counts_above_the_bytes_left_or_the_limit_are_refused) {
   EXPECT_THAT(refusal("0000 00000005 00000000", 0), HasSubstr("length 5, 4 bytes are left"));
   EXPECT_THAT(refusal("0000 000f4240 00000000", 0), HasSubstr("length 1000000, 4 bytes are left"));
   EXPECT_THAT(refusal("0000 000f4241 00000000", 0),
@@ -83,14 +83,14 @@ TEST(Malformed, elements_of_all_arrays_above_the_limit_are_not_decoded) {
       "Small version 1 at byte 2, field items: all arrays together have more than 6 elements");
 }
 
-TEST(Malformed, variable_length_numbers) {
+TEST(Malformed, malformed_variable_length_numbers_are_refused) {
   EXPECT_THAT(refusal("ffffffff10 01 00", 1), HasSubstr("above 32 bits"));
   EXPECT_THAT(refusal("8080808080 01", 1), HasSubstr("above 32 bits"));
   EXPECT_THAT(refusal("80", 1), HasSubstr("cut off"));
   EXPECT_THAT(refusal("ffffffff0f 01 00", 1), HasSubstr("at most 32767 are allowed"));
 }
 
-TEST(Malformed, compact_strings_above_32767_bytes_even_if_they_are_there) {
+TEST(Malformed, compact_strings_above_32767_bytes_are_refused_even_if_complete) {
   std::string bytes("\x81\x80\x02", 3);
   bytes.append(32768, 'x').append("\x01\x00", 2);
   const auto message = decode<Small>(Slice::copy_of(bytes), 1);
@@ -98,7 +98,7 @@ TEST(Malformed, compact_strings_above_32767_bytes_even_if_they_are_there) {
   EXPECT_THAT(message.error().message(), HasSubstr("string of 32768 bytes"));
 }
 
-TEST(Malformed, tags) {
+TEST(Malformed, malformed_tags_are_refused) {
   EXPECT_EQ(refusal("01 01 02 00 04 00000001 04 02 01 ff", 1),
             "malformed Small version 1 at byte 12, "
             "field secondTag: the tagged field is shorter than its length says");
@@ -112,7 +112,7 @@ TEST(Malformed, tags) {
   EXPECT_THAT(refusal("01 01 ffffffff0f", 1), HasSubstr("4294967295 tagged fields"));
 }
 
-TEST(Malformed, more_than_ten_thousand_tags) {
+TEST(Malformed, more_than_ten_thousand_tags_are_refused) {
   auto tags = [](std::uint32_t count) {
     std::string bytes("\x01\x01", 2);
     for (std::uint32_t n = count;; n >>= 7) {
@@ -148,7 +148,7 @@ TEST(Malformed, tagged_fields_do_not_reach_beyond_their_length) {
               HasSubstr("secondTag: length 5, 1 bytes are left"));
 }
 
-TEST(Malformed, records_longer_than_the_frame) {
+TEST(Malformed, records_longer_than_the_frame_are_refused) {
   FetchResponse response;
   response.responses.emplace_back().partitions.emplace_back().records.emplace(
       Slice::copy_of("records"));

@@ -101,7 +101,7 @@ TEST_F(StreamedBatchTest, batches_are_judged_as_in_memory_with_any_codec_and_win
   }
 }
 
-TEST_F(StreamedBatchTest, lies_in_any_byte_are_judged_as_in_memory) {
+TEST_F(StreamedBatchTest, a_wrong_value_in_any_byte_is_judged_as_in_memory) {
   const std::string value(100, 'v');
   const std::vector<HeaderView> headers{{"name", as_bytes(value)}, {"null", std::nullopt}};
   append({.key = as_bytes("key"), .value = as_bytes(value), .headers = headers}, 990);

@@ -25,7 +25,7 @@ TEST(Varint, sizes_equal_the_written_bytes) {
   }
 }
 
-TEST(Varint, thirty_two_bits_come_back) {
+TEST(Varint, thirty_two_bits_are_restored) {
   std::array<std::byte, max_varlong_bytes> bytes;
   for (const std::int32_t value :
        {0, -1, 1, 63, 64, -64, -65, 8191, 8192, std::numeric_limits<std::int32_t>::max(),

@@ -188,7 +188,7 @@ TEST_F(ClientOnCluster, KeepsResolvingNamesByDefault) {
   EXPECT_TRUE(answer->error().is_retriable()) << "requests are not given up for it";
 }
 
-TEST_F(ClientOnCluster, DetectsAMissingTopicEachTimeWithin2sAndThenLetsGo) {
+TEST_F(ClientOnCluster, DetectsAMissingTopicEachTimeWithin2sAndThenForgetsIt) {
   std::size_t asked = 0;
   script.on<wire::MetadataRequest>([&](NodeId, const wire::MetadataRequest& request) {
     ++asked;
@@ -291,7 +291,7 @@ TEST_F(ClientOnCluster, NamesTheLastErrorOfATopicThatStaysMissing) {
             "no metadata of topic orders in time; last: " + Error::broker(topic_error).to_string());
 }
 
-TEST_F(ClientOnCluster, DoubtsAServerOnceItOwesAnAnswerForLongerThanItMayHoldItBack) {
+TEST_F(ClientOnCluster, DoubtsAServerOnceItsAnswerIsOverdue) {
   never_answer<wire::DescribeConfigsRequest>();
   start();
   ASSERT_EQ(connect(5s), "it was reached");

@@ -65,7 +65,7 @@ TEST_F(Cluster, RefusesOlderLeaderEpochs) {
   EXPECT_EQ(leader(), NodeId{2});
 }
 
-TEST_F(Cluster, BelievesATopicThatWasCreatedAgain) {
+TEST_F(Cluster, AcceptsATopicThatWasCreatedAgain) {
   hear(answer_with(first_id, NodeId{1}, LeaderEpoch{4}));
   hear(answer_with(second_id, NodeId{2}, LeaderEpoch{0}));
   EXPECT_EQ(leader(), NodeId{2});
@@ -73,7 +73,7 @@ TEST_F(Cluster, BelievesATopicThatWasCreatedAgain) {
   EXPECT_EQ(*view_.topic_name(second_id), "orders");
 }
 
-TEST_F(Cluster, NeverTakesBackAnIdThatWasReplaced) {
+TEST_F(Cluster, NeverAcceptsAReplacedIdAgain) {
   hear(answer_with(first_id, NodeId{1}, LeaderEpoch{4}));
   hear(answer_with(second_id, NodeId{2}, LeaderEpoch{0}));
   // A server with old metadata.
@@ -110,7 +110,7 @@ TEST_F(Cluster, KeepsAskingWhileATopicIsBeingCreated) {
   EXPECT_EQ(view_.topic_error("orders"), broker_error::leader_not_available);
 }
 
-TEST_F(Cluster, LetsGoOfATopicThatWasWantedOnly) {
+TEST_F(Cluster, ForgetsATopicThatOnlyAFinishedCallWanted) {
   hear(answer_with(first_id, NodeId{1}, LeaderEpoch{4}));
   view_.want("orders", false);
   view_.want("missing", false);
@@ -129,7 +129,7 @@ TEST_F(Cluster, LetsGoOfATopicThatWasWantedOnly) {
   EXPECT_EQ(request.topics->front().name, "orders");
 }
 
-TEST_F(Cluster, LetsGoOfATopicOnceItsLastReaderHasReleasedIt) {
+TEST_F(Cluster, ForgetsATopicOnceItsLastReaderHasReleasedIt) {
   hear(answer_with(first_id, NodeId{1}, LeaderEpoch{4}));
   view_.hold("read");
   view_.hold("read");

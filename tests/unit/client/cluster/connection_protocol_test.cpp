@@ -289,7 +289,7 @@ TEST_F(ScriptedConnection, IsThrottledByTheAnswerAboutVersions) {
   EXPECT_TRUE(std::holds_alternative<Ready>(take()));
 }
 
-TEST_F(ScriptedConnection, TellsWithoutWaitingForAnAnswer) {
+TEST_F(ScriptedConnection, SendsARequestWithoutAnAnswerAndDoesNotWait) {
   become_ready();
   ASSERT_TRUE(protocol_.tell(wire::ProduceRequest{}, actions_));
   EXPECT_EQ(sent().header.api_key, wire::ApiKey::produce);

@@ -54,7 +54,7 @@ TEST(FitVersion, DeletesTopicsByTheFieldThatTheVersionHas) {
   EXPECT_EQ(heard(request, 6).topics.at(0).name, "t");
 }
 
-TEST(FitVersion, RefusesTheHighestTimeWhereTheServerWouldTakeItForATime) {
+TEST(FitVersion, RefusesTheQueryForTheHighestTimeBelowVersion7) {
   wire::ListOffsetsRequest request;
   request.topics.push_back({"t", {{PartitionId{0}, LeaderEpoch{}, Timestamp{-3}}}});
   EXPECT_TRUE(fit_version(request, 6).error().is(Errc::unsupported_version));
@@ -73,7 +73,7 @@ TEST(FitVersion, FetchesByIdWhereEveryTopicHasOne) {
   EXPECT_EQ(table.pick(wire::FetchRequest::api).value(), 16);
 }
 
-TEST(FitVersion, CommitsWithARetentionTimeGoAsTheLastVersionThatHasOne) {
+TEST(FitVersion, SendsACommitWithARetentionTimeInTheLastVersionThatHasOne) {
   wire::OffsetCommitRequest request;
   EXPECT_GE(highest_version(request), 9);
   request.retention_time_ms = 1;
@@ -88,7 +88,7 @@ TEST(FitVersion, CommitsWithARetentionTimeGoAsTheLastVersionThatHasOne) {
             "OffsetCommit: the server speaks versions 5 to 10, this client 2 to 4");
 }
 
-TEST(FitVersion, OffsetsNameTopicsByNameForAnyVersionsOfTheServer) {
+TEST(FitVersion, NamesTopicsOfOffsetsByNameForAnyVersionsOfTheServer) {
   VersionTable table;
   table.assign({{8, 2, 10}, {9, 1, 10}});
   EXPECT_EQ(table.pick(wire::OffsetCommitRequest::api).value(), 9);

@@ -226,7 +226,7 @@ TEST_F(LoginOnCluster, OfAnotherUserIsOnANewConnection) {
   EXPECT_EQ(refused_logins, 0);
 }
 
-TEST_F(LoginOnCluster, OfCredentialsThatWereReplacedMeanwhileIsNoRefusal) {
+TEST_F(LoginOnCluster, IsNotRefusedByTheFailureOfReplacedCredentials) {
   start(SaslMechanism::scram_sha_256, "right");
   ASSERT_TRUE(connect(5s).value());
   answer_delay = 200ms;

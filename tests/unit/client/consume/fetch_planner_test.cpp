@@ -901,7 +901,7 @@ TEST_F(Fetching, ReservesMemoryForTheAnswerToAFetch) {
   EXPECT_EQ(rooms_, 1);
 }
 
-TEST_F(Fetching, DoesNotWaitForRoomThatItHas) {
+TEST_F(Fetching, AsksForNoNotificationWhileItHasMemory) {
   account_ = std::make_shared<BufferAccount>(std::size_t{1} << 20, [this] { ++rooms_; });
   options_.max_partition_bytes = 60 << 10;
   start();

@@ -258,11 +258,11 @@ void play(Random& random, bool is_static) {
   if (!testing::Test::HasFailure()) world.settle();
 }
 
-TEST(RandomEventsOfAGroupMember, KeepItsPromisesToTheCallerAndEndInAStableMember) {
+TEST(RandomEventsOfAGroupMember, BreakNoPromiseToTheCallerAndEndInAStableMember) {
   test::play_seeds(1'000, [](Random& random) { play(random, false); });
 }
 
-TEST(RandomEventsOfAGroupMember, DoSoForAStaticMember) {
+TEST(RandomEventsOfAGroupMember, BreakNoPromiseOfAStaticMember) {
   test::play_seeds(500, [](Random& random) { play(random, true); });
 }
 

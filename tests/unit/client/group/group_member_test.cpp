@@ -199,7 +199,7 @@ TEST_F(GroupMemberTest, ReportsALossEvenWhileItRevokes) {
   EXPECT_EQ(expect_rejoin_after<Lose>().message.member_id, "");
 }
 
-TEST_F(GroupMemberTest, IsFencedForEver) {
+TEST_F(GroupMemberTest, StaysFenced) {
   become_stable();
   beat(code::fenced_instance_id);
   EXPECT_EQ(take<Lose>().partitions, two_partitions());
@@ -213,7 +213,7 @@ TEST_F(GroupMemberTest, IsFencedForEver) {
   take<Left>();
 }
 
-TEST_F(GroupMemberTest, ReportsOccasionallyThatItIsRefused) {
+TEST_F(GroupMemberTest, ReportsOnlySomeOfManyRefusals) {
   start_joining();
   std::vector<int> told;
   const auto refuse = [&](int times) {
@@ -619,7 +619,7 @@ TEST_F(GroupMemberTest, JoinsAgainWhenPartitionsWereAdded) {
   EXPECT_EQ(expect_rejoin_after<Revoke>().message.reason, "topic t has 3 partitions");
 }
 
-TEST_F(GroupMemberTest, LearnsFromCommits) {
+TEST_F(GroupMemberTest, ReactsToErrorsOfCommitsInItsGeneration) {
   become_stable();
   const auto answered = [this](std::int16_t error, Generation generation) {
     member_.on_offsets_error(coordinator, generation, Error::broker(error), now_, actions_);

@@ -516,7 +516,7 @@ TEST_F(Partition, FailsASingleRecordThatIsTooLarge) {
   EXPECT_EQ(failures_[0].stored(), Stored::no);
 }
 
-TEST_F(Partition, TellsARecordItsOwnFault) {
+TEST_F(Partition, FailsARecordWithItsOwnError) {
   const auto order = send(2);
   const Error whole = Error::broker(broker_error::invalid_record, {}, "a record is at fault");
   const Error own = Error::broker(broker_error::invalid_record, {}, "no key");
@@ -525,7 +525,7 @@ TEST_F(Partition, TellsARecordItsOwnFault) {
   EXPECT_EQ(outcomes_[0]->of(1, 0).error().server_message(), "no key");
 }
 
-TEST_F(KnownPartition, SaysPossiblyStoredWhenTimeRunsOutInFlight) {
+TEST_F(KnownPartition, ReportsPossiblyStoredWhenABatchExpiresInFlight) {
   const auto order = send(1);
   sender_.expire(start + 120s);
   ASSERT_EQ(failures_.size(), 1u);
@@ -540,7 +540,7 @@ TEST_F(KnownPartition, SaysPossiblyStoredWhenTimeRunsOutInFlight) {
   EXPECT_EQ(sender_.identity().epoch, ProducerEpoch{1}) << "whether it is stored is unknown";
 }
 
-TEST_F(KnownPartition, SaysWhenTheNextOfItsBatchesRunsOutOfTime) {
+TEST_F(KnownPartition, ReturnsTheTimeAtWhichItsNextBatchExpires) {
   EXPECT_EQ(sender_.expires_at(), never);
   const auto later = send(1);
   const auto sooner = sender_.seal(batch(1), wire::Compression::none, {}, 60s, leader).order;

@@ -428,7 +428,7 @@ TEST_F(ProducerOnCluster, SaysThatRecordsHaveNoLeaderAndThatMetadataIsUnreadable
   EXPECT_NE(line->find("unreadable answer to Metadata"), std::string::npos) << *line;
 }
 
-TEST_F(ProducerOnCluster, CallsAnUnreachableAddressOfTheClusterAnAdvertisedOne) {
+TEST_F(ProducerOnCluster, SaysThatTheClusterAdvertisesAnUnreachableAddress) {
   start({.delivery_timeout = 10s, .request_timeout = 5s});
   script.brokers.push_back(NodeId{3});
   script.move_leader(0, NodeId{3});
@@ -811,7 +811,7 @@ struct BatchesHeard {
 class ProducerThatTellsOfBatches : public ProducerOnCluster,
                                    public testing::WithParamInterface<CompressionCodec> {};
 
-TEST_P(ProducerThatTellsOfBatches, DoesSoBeforeTheirCallersHear) {
+TEST_P(ProducerThatTellsOfBatches, ReportsABatchBeforeItsCallersGetTheirOutcomes) {
   BatchesHeard heard;
   std::size_t callers_told = 7;
   start({.compression = GetParam(), .on_batch = [&](const SettledBatch& batch) {
@@ -1012,7 +1012,7 @@ TEST_F(ProducerOnCluster, LogsAtMostOnceASecondThatDeliveryCallbacksThrow) {
   EXPECT_EQ(stored(), 1u);
 }
 
-TEST_F(ProducerOnCluster, ToldOfRecordsThatWereNeverSentACallbackMayThrow) {
+TEST_F(ProducerOnCluster, LogsACallbackThatThrowsForARecordThatWasNeverSent) {
   script.leaders = {{NodeId{}, LeaderEpoch{0}}, {NodeId{}, LeaderEpoch{0}}};
   start({.linger = 0us, .delivery_timeout = 31s});
   send(0, "value", [](const Result<Receipt>&) { throw std::runtime_error("no"); });

@@ -99,7 +99,7 @@ TEST_F(Group, SendsTheRecordsOfAnotherThatHasMostOfTheMemory) {
   EXPECT_EQ(two_.told.size(), of_two);
 }
 
-TEST_F(Group, LeavesTheRecordsOfAnotherThatHasLessThanTheWaiting) {
+TEST_F(Group, DoesNotSendTheRecordsOfAnotherThatHasLessMemoryThanTheWaitingOne) {
   start();
   ASSERT_EQ(two_.put(1), Appended::ok);
   const std::size_t of_one = one_.fill(0);

@@ -33,7 +33,7 @@ TEST_F(HelloDoubtsTest, an_unanswered_connection_makes_the_next_one_to_its_addre
   EXPECT_EQ(doubts.pause_of("one:1"), Duration::zero());
 }
 
-TEST_F(HelloDoubtsTest, an_end_at_the_held_bytes_is_that_of_a_plain_listener) {
+TEST_F(HelloDoubtsTest, an_end_at_the_held_bytes_is_reported_as_a_plain_listener) {
   const Error why = end({.was_held = true, .sent_at = start}, start + 100ms);
   EXPECT_TRUE(why.is(Errc::handshake_failed));
   EXPECT_FALSE(why.is_retriable());
@@ -41,7 +41,7 @@ TEST_F(HelloDoubtsTest, an_end_at_the_held_bytes_is_that_of_a_plain_listener) {
   EXPECT_EQ(doubts.pause_of("one:1"), Duration::zero());
 }
 
-TEST_F(HelloDoubtsTest, an_end_before_the_held_bytes_or_long_after_them_is_not) {
+TEST_F(HelloDoubtsTest, an_end_before_the_held_bytes_or_long_after_them_is_not_reported_as_one) {
   EXPECT_TRUE(end({.was_held = true}).is(Errc::connection_failed));
   EXPECT_TRUE(end({.was_held = true, .sent_at = start}, start + 3s).is(Errc::connection_failed));
 }

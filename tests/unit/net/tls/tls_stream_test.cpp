@@ -236,7 +236,7 @@ TEST_P(TlsStreamTest, a_changed_byte_is_never_data) {
   }
 }
 
-TEST_P(TlsStreamTest, a_changed_record_ends_the_connection_with_words) {
+TEST_P(TlsStreamTest, a_changed_record_ends_the_connection_with_an_error_that_says_so) {
   connect();
   pair.to_server.flip_at = pair.to_server.passed + 12;
   client.send("question");
@@ -464,7 +464,7 @@ TEST(TlsVersions, sides_without_a_common_version_say_so) {
   EXPECT_THAT(pair.server.why(), HasSubstr("TLS handshake failed: no common TLS version"));
 }
 
-TEST(TlsTimeout, a_handshake_that_stands_still_ends_with_words) {
+TEST(TlsTimeout, a_stalled_handshake_ends_with_an_error_that_names_its_timeout) {
   const Authority authority;
   frames::HandLoop loop;
   Way in, out;

@@ -115,7 +115,7 @@ TEST_F(Logins, ThatFailAreAnsweredAfterAPauseAndNotBefore) {
   EXPECT_EQ(logger.count("User:ANONYMOUS at"), 0u);
 }
 
-TEST_F(Logins, WithAnUnknownMechanismGetTheListOfThoseThatThereAre) {
+TEST_F(Logins, WithAnUnknownMechanismGetTheListOfKnownOnes) {
   for (const auto wanted : {"GSSAPI", "", "plain", "SCRAM-SHA-256-PLUS"}) {
     const auto answer = shake_hands(wanted, "a");
     EXPECT_EQ(answer.error_code, broker_error::unsupported_sasl_mechanism) << wanted;
@@ -275,7 +275,7 @@ TEST_F(Logins, OfAnAddressAreNotDelayedByManyOfAnotherOne) {
   EXPECT_LE(world.now() - asked, 20ms);
 }
 
-TEST_F(Logins, ThatAreNotOverTakeNoRoomOfThoseThatAre) {
+TEST_F(Logins, ThatAreUnfinishedTakeNoPlaceOfFinishedOnes) {
   settings.max_requests_bytes = 400'000;
   create("t");
   ASSERT_EQ(log_in_plain("alice", alice_password, "a").error_code, 0);
@@ -287,7 +287,7 @@ TEST_F(Logins, ThatAreNotOverTakeNoRoomOfThoseThatAre) {
   EXPECT_TRUE(world.run_until([&] { return answer->has_value(); }, 1s));
 }
 
-TEST_F(Logins, ThatAreNotOverHoldABoundedNumberOfBytes) {
+TEST_F(Logins, ThatAreUnfinishedHoldABoundedNumberOfBytes) {
   for (int i = 0; i < 40; ++i) {
     begin_large_frame(client("waits " + std::to_string(i), login_port), 400'000);
   }
@@ -325,7 +325,7 @@ TEST_F(Logins, DrawANewNonceEachTime) {
   EXPECT_NE(challenges[0], challenges[1]);
 }
 
-TEST_F(Logins, DoNotComeOfAnyTamperedMessage) {
+TEST_F(Logins, FailForEveryTamperedMessage) {
   // Each octet of the client's final message, with each of a few changes.
   std::size_t length = 1;
   for (std::size_t at = 0; at < length; at += 3) {
@@ -344,7 +344,7 @@ TEST_F(Logins, DoNotComeOfAnyTamperedMessage) {
   }
 }
 
-TEST_F(Logins, DoNotComeOfAReplayedOne) {
+TEST_F(Logins, FailForAReplayedMessage) {
   ASSERT_EQ(shake_hands("SCRAM-SHA-256", "a").error_code, 0);
   auth::ScramClient scram(sha256, "bob", "clientnonce");
   const auto first = send_login(scram.first_message(), "a");
@@ -375,7 +375,7 @@ TEST_F(Logins, NameTheClientThatSendsItsPartOfTheNonceTwice) {
   EXPECT_EQ(logger.count("librdkafka before 2.6.1"), 1u);
 }
 
-TEST_F(Logins, RefuseMessagesThatAreNone) {
+TEST_F(Logins, RefuseMalformedMessages) {
   const std::string with_nul("\0a\0b\0c", 6), foreign("bob\0alice\0x", 11);
   int number = 0;
   for (const std::string& message :
@@ -436,7 +436,7 @@ TEST_F(LoginsAgain, AreDueForClientsThatAreNotToldToo) {
   EXPECT_FALSE(is_served("a"));
 }
 
-TEST_F(LoginsAgain, CountFromThen) {
+TEST_F(LoginsAgain, BeginANewSessionLifetime) {
   EXPECT_EQ(log_in_scram(sha256, "bob", bob_password, "b").session_lifetime_ms, 60'000);
   for (int i = 0; i < 5; ++i) {
     world.run_for(50s);
@@ -447,7 +447,7 @@ TEST_F(LoginsAgain, CountFromThen) {
   }
 }
 
-TEST_F(LoginsAgain, MayComeEvenLate) {
+TEST_F(LoginsAgain, MayComeLate) {
   (void)log_in_plain("alice", alice_password, "a");
   world.run_for(90s);
   EXPECT_EQ(log_in_plain("alice", alice_password, "a").error_code, 0);

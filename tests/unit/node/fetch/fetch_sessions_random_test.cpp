@@ -188,7 +188,7 @@ class World {
   std::map<std::int32_t, Model> models_;
 };
 
-TEST(FetchSessionsRandom, HaveInMindWhatTheirClientsDoWhateverThoseAskFor) {
+TEST(FetchSessionsRandom, AgreeWithTheirClientsForAnyRequests) {
   test::play_seeds(1'000, [](Random& random) {
     World world(random);
     for (int i = 0; i < 100 && !testing::Test::HasFailure(); ++i) {

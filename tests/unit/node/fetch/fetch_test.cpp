@@ -126,7 +126,7 @@ TEST_F(FetchTest, FindsRecordsThatComeWhileItReadsItsPartitions) {
   }
 }
 
-TEST_F(FetchTest, AboveTheBoundOnPairsLooksNowAndThen) {
+TEST_F(FetchTest, AboveTheBoundOnPairsIsCheckedPeriodically) {
   settings.max_fetch_wait_pairs = 3;
   create("t", 4);
   auto request = fetch_request("t", {.max_wait_ms = 10'000});

@@ -147,7 +147,7 @@ class GroupTest : public NodeWorld {
   Member two_{"two", {}, {}};
 };
 
-TEST_F(GroupTest, IsCoordinatedHere) {
+TEST_F(GroupTest, IsCoordinatedByThisNode) {
   wire::FindCoordinatorRequest request;
   request.coordinator_keys = {"g"};
   const auto answer = ask(request);
@@ -157,7 +157,7 @@ TEST_F(GroupTest, IsCoordinatedHere) {
   EXPECT_EQ(ask(request).coordinators.at(0).error_code, broker_error::invalid_request);
 }
 
-TEST_F(GroupTest, OneMemberLeadsItself) {
+TEST_F(GroupTest, ASingleMemberLeadsTheGroup) {
   const auto joined = join_new(one_);
   EXPECT_EQ(joined.error_code, 0);
   EXPECT_EQ(joined.generation_id, Generation{1});
@@ -291,7 +291,7 @@ TEST_F(GroupTest, RefusesMembersWithoutACommonProtocol) {
   EXPECT_EQ(ask(join_request(other)).error_code, broker_error::unknown_member_id);
 }
 
-TEST_F(GroupTest, AMemberKnowsOnlySoManyProtocols) {
+TEST_F(GroupTest, ProtocolsOfAMemberAreBounded) {
   auto request = join_request({"one", {}, {}});
   while (request.protocols.size() < limits::max_member_protocols) {
     request.protocols.push_back({"of one", {}});
@@ -409,7 +409,7 @@ TEST_F(OffsetsTest, SurviveAnyCrash) {
   EXPECT_EQ(committed(), 10);
 }
 
-TEST_F(OffsetsTest, AreThereAfterTheAnswerAndNotBefore) {
+TEST_F(OffsetsTest, AreReadableAfterTheAnswerAndNotBefore) {
   create("t");
   ASSERT_EQ(commit(nobody_, 1), 0);
   world.machine("node").disk().set_slow(10'000);

@@ -41,7 +41,7 @@ class PasswordChecking : public testing::Test {
   UserEntry user_ = user_entry("alice", "secret");
 };
 
-TEST_F(PasswordChecking, TellsRightFromWrong) {
+TEST_F(PasswordChecking, AcceptsTheRightPasswordAndRefusesOthers) {
   check(1, "secret");
   check(2, "Secret");
   check(3, "");

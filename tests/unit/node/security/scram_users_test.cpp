@@ -77,7 +77,7 @@ TEST_F(ScramUsers, LogInOnceTheyWereSetAlsoAfterAKill) {
   EXPECT_THAT(listed(), ElementsAre("bob 1 4096", "carol 2 4096", "erin 1 4096", "erin 2 8192"));
 }
 
-TEST_F(ScramUsers, OfTheFileAreNotMissedOnceTheyAreThere) {
+TEST_F(ScramUsers, OfTheFileCauseNoWarningOnceTheyAreStored) {
   (void)listed();
   restart_after_kill();
   EXPECT_EQ(logger.count("info node: the file of SCRAM users is for the first start"), 1u);
@@ -137,7 +137,7 @@ class Decoys : public LoginWorld {
       short_work{sha256, 4'096, {16}}, long_work{sha512, 16'384, {16}};
 };
 
-TEST_F(Decoys, HaveTheFormsOfTheUsersThatThereAreAsOftenAsThese) {
+TEST_F(Decoys, HaveTheFormsOfExistingUsersInTheSameProportions) {
   settings.security.first_scram_users.clear();
   for (int i = 0; i < 9; ++i) {
     settings.security.first_scram_users.push_back(
@@ -168,7 +168,7 @@ TEST_F(Decoys, StayTheSameAfterARestartAndMostlyWithAnotherUser) {
   EXPECT_NEAR(changed, names / 10, 25);
 }
 
-TEST_F(Decoys, OfPlainTakeTheWorkOfUsersThatThereAre) {
+TEST_F(Decoys, OfPlainCostTheWorkOfExistingUsers) {
   settings.security.plain_users.clear();
   for (int i = 0; i < 4; ++i) {
     settings.security.plain_users.push_back(
@@ -246,7 +246,7 @@ TEST_F(ScramUsers, AreDescribedByNameWithTheCodesOfApacheKafka) {
             "carol");
 }
 
-TEST_F(ScramUsers, AreNeitherShownToNorChangedByWhoeverHasNotLoggedIn) {
+TEST_F(ScramUsers, AreNeitherShownToNorChangedByClientsThatHaveNotLoggedIn) {
   const auto described = ask(Describe{}, 0, "stranger");
   EXPECT_EQ(described.error_code, broker_error::cluster_authorization_failed);
   EXPECT_TRUE(described.results.empty());

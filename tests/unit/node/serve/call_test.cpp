@@ -25,7 +25,7 @@ void expect_throttle_time_in_answer() {
   }
 }
 
-TEST(Answers, SayHowLongTheClientWaitsWhateverTheRequestWas) {
+TEST(Answers, ContainTheThrottleTimeForEachApi) {
 #define DOHLE_EXPECT_THROTTLE(key, file, Name) \
   expect_throttle_time_in_answer<wire::Name##Request>();
   DOHLE_FOR_EACH_API(DOHLE_EXPECT_THROTTLE)

@@ -32,7 +32,7 @@ class ClientQuotas : public LoginWorld {
   }
 };
 
-TEST_F(ClientQuotas, AreNeverThere) {
+TEST_F(ClientQuotas, AreAlwaysEmpty) {
   const std::vector<std::vector<Component>> filters{
       {},
       {{"user", wire::quota_match::any, std::nullopt}},
@@ -76,7 +76,7 @@ TEST_F(ClientQuotas, OfAnUnknownTypeAreRefusedInAShortSentence) {
   EXPECT_LT(answer.error_message->size(), 1'100u);
 }
 
-TEST_F(ClientQuotas, AreNotShownToWhoeverHasNotLoggedIn) {
+TEST_F(ClientQuotas, AreNotShownToClientsThatHaveNotLoggedIn) {
   const auto answer = ask(Describe{}, 1, "stranger");
   EXPECT_EQ(answer.error_code, broker_error::cluster_authorization_failed);
   EXPECT_THAT(*answer.error_message, HasSubstr("has logged in"));

@@ -24,7 +24,7 @@ class ForeignClientsTest : public NodeWorld {
 // librdkafka 2.16.0 lists topics with these seven bytes.
 constexpr std::string_view librdkafkas_metadata_v13("\x00\x00\x00\x00\x01\x00\x00", 7);
 
-TEST_F(ForeignClientsTest, BytesBehindTheLastFieldOfARequestAreIgnoredAndToldOnceForEachClient) {
+TEST_F(ForeignClientsTest, BytesBehindTheLastFieldOfARequestAreIgnoredAndLoggedOnceForEachClient) {
   create("t");
   say_software("librdkafka", "2.16.0", "one");
   say_software("librdkafka", "2.16.0", "two");

@@ -62,7 +62,7 @@ TEST_F(ProduceTest, AcksNoneGetsNoAnswerAndAnErrorClosesTheConnection) {
   EXPECT_TRUE(world.run_until([&] { return one.is_closed; }, 1s));
 }
 
-TEST_F(ProduceTest, RefusesAcksThatMakeNoSense) {
+TEST_F(ProduceTest, RefusesInvalidAcks) {
   create("t");
   EXPECT_EQ(produce("t", batch_of({"a"}), 2).error_code, broker_error::invalid_required_acks);
   EXPECT_THAT(values("t", {.max_wait_ms = 0}), ElementsAre());

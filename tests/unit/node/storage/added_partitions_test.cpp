@@ -232,7 +232,7 @@ TEST_F(AddedPartitionsTest, AreGoneWithTheirTopic) {
   EXPECT_THAT(logger.lines, IsEmpty());
 }
 
-TEST_F(AddedPartitionsTest, InTheMakingCountAgainstTheBound) {
+TEST_F(AddedPartitionsTest, UnderCreationCountAgainstTheBound) {
   create("t");
   create("u");
   (void)client("a");

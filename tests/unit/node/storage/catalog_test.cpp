@@ -210,7 +210,7 @@ TEST_F(CatalogTest, SkipsOptionalLinesThatItDoesNotKnowAndRefusesOthers) {
   EXPECT_THAT(refused, HasSubstr("run that version or a later one"));
 }
 
-TEST_F(CatalogTest, RefusesLinesThatMakeNoSense) {
+TEST_F(CatalogTest, RefusesInvalidLines) {
   for (const std::string body : {"cluster", "topic t", "topic t nonsense 1", "producer-ids x",
                                  "topic t AQAAAAAAAAAAAAAAAAAAAA 0", "deleted t",
                                  "topic t AQAAAAAAAAAAAAAAAAAAAA 1 durable setting"}) {

@@ -147,7 +147,7 @@ TEST_F(RunNoteTest, IsGivenUpWithALineWhenItCannotBeWritten) {
       << "knowing too little is worse than knowing nothing";
 }
 
-TEST(CleanStop, ComesBackFromItsTextAndFromNoDamagedOne) {
+TEST(CleanStop, IsReadFromItsTextAndFromNoDamagedOne) {
   CleanStop mark;
   mark.catalog_bytes = 500;
   mark.users_bytes = 70;

@@ -71,17 +71,17 @@ class SyncingTest : public testing::Test {
   Syncing syncing_{loop_, disk_, Durability::fsync, 100, [](const PartitionRef&, std::uint64_t) {}};
 };
 
-TEST_F(SyncingTest, stays_awake_while_the_next_follows_closely) {
+TEST_F(SyncingTest, stays_awake_while_the_next_sync_follows_closely) {
   for (int i = 0; i < 10; ++i) EXPECT_TRUE(sync(250us)) << i;
 }
 
-TEST_F(SyncingTest, sleeps_when_the_next_does_not_follow_closely) {
+TEST_F(SyncingTest, sleeps_when_the_next_sync_does_not_follow_closely) {
   for (int i = 0; i < 3; ++i) EXPECT_TRUE(sync(1ms)) << i;
   for (int i = 0; i < 64; ++i) EXPECT_FALSE(sync(1ms)) << i;
   EXPECT_TRUE(sync(1ms));
 }
 
-TEST_F(SyncingTest, sleeps_when_several_wait) {
+TEST_F(SyncingTest, sleeps_when_several_syncs_wait) {
   EXPECT_FALSE(sync(100us, 2));
   EXPECT_TRUE(sync(100us));
 }

@@ -297,7 +297,7 @@ TEST_F(TopicChangesTest, NamesThatCollideAreRefusedWhileTheOtherIsMade) {
   EXPECT_EQ(error_of(second), broker_error::invalid_topic_exception);
 }
 
-TEST_F(TopicChangesTest, PartitionsInTheMakingCountAgainstTheBound) {
+TEST_F(TopicChangesTest, PartitionsUnderCreationCountAgainstTheBound) {
   connect({"a", "b"});
   const auto first = begin_create("t", "a", 1'000);
   arrive();

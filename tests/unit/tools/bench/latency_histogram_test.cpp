@@ -5,7 +5,7 @@
 namespace dohle::tools {
 namespace {
 
-TEST(LatencyHistogram, WithoutAnyIsZero) {
+TEST(LatencyHistogram, WithoutValuesIsZero) {
   const LatencyHistogram none;
   EXPECT_EQ(none.count(), 0U);
   EXPECT_EQ(none.average_ms(), 0);
@@ -23,7 +23,7 @@ TEST(LatencyHistogram, KeepsEveryValueToOnePartIn128) {
   }
 }
 
-TEST(LatencyHistogram, QuantilesOfAKnownSpread) {
+TEST(LatencyHistogram, HasTheQuantilesOfAKnownDistribution) {
   LatencyHistogram spread;
   for (std::int64_t us = 1; us <= 1000; ++us) spread.add(us * 1000);
   EXPECT_EQ(spread.count(), 1000U);

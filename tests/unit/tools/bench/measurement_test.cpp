@@ -48,7 +48,7 @@ TEST(Measurement, JsonHasExactlyItsKeys) {
   EXPECT_EQ(json["cpu_us_per_record"], 0.25);
 }
 
-TEST(Measurement, WithoutRecordsDividesByNothing) {
+TEST(Measurement, WithoutRecordsHasFiguresOfZero) {
   const auto json = nlohmann::json::parse(to_json(Measurement{}));
   EXPECT_EQ(json["records_per_second"], 0.0);
   EXPECT_EQ(json["cpu_us_per_record"], 0.0);

@@ -56,7 +56,7 @@ TEST(OffsetRange, ColonsOfATimeDoNotSeparate) {
   EXPECT_EQ(range("5:@2026-11-24T10:30"), (OffsetRange{Offset{5}, Timestamp{1'795'516'200'000}}));
 }
 
-TEST(OffsetRange, RefusesTheRest) {
+TEST(OffsetRange, RefusesOtherTexts) {
   for (const char* text : {"", "first", "--1", "+-1", "1:2:3", "@", "@tomorrow", "1x", "+", "-",
                            "1-2", "99999999999999999999"}) {
     const auto refused = parse_offset_range(text, now);
@@ -87,7 +87,7 @@ TEST(OffsetRange, ATimeWithoutAYoungerRecordIsTheEnd) {
   EXPECT_EQ(resolve(now, bounds, Offset{}), Offset{200});
 }
 
-TEST(OffsetRange, AnEmptyPartitionHasOnePlace) {
+TEST(OffsetRange, PointsOfAnEmptyPartitionAreItsOnlyOffset) {
   const OffsetBounds bounds{Offset{7}, Offset{7}};
   EXPECT_EQ(resolve(AfterStart{3}, bounds, {}), Offset{7});
   EXPECT_EQ(resolve(BeforeEnd{3}, bounds, {}), Offset{7});

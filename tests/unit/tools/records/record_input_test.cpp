@@ -74,13 +74,13 @@ TEST(RecordInput, DecodesHexAndBase64) {
               HasSubstr("record 1 of the input: \"0g\" is not a valid %v"));
 }
 
-TEST(RecordInput, AFieldThatIsMissingIsAnErrorAndEatsNoOtherRecord) {
+TEST(RecordInput, AFieldThatIsMissingIsAnErrorAndConsumesNoOtherRecord) {
   const auto records = read("%k\\t%v\\n", "k1\tv1\nnokey\nk2\tv2\n");
   ASSERT_EQ(records.size(), 2U);
   EXPECT_EQ(*records[1].key, "error: record 2 of the input: the record ends before the end of %k");
 }
 
-TEST(RecordInput, AFieldThatTheInputsEndCutsIsAnError) {
+TEST(RecordInput, AFieldCutByTheEndOfTheInputIsAnError) {
   EXPECT_THAT(*read("%k\\t%v\\n", "k1").front().key, HasSubstr("%k has no end"));
 }
 

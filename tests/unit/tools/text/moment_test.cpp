@@ -20,7 +20,7 @@ TEST(Moment, TakesSecondsAndMillisecondsByTheirLength) {
 }
 
 // The numbers come from `date -u -d TEXT +%s%3N`.
-TEST(Moment, ReadsIso) {
+TEST(Moment, ReadsIso8601) {
   EXPECT_EQ(parse_moment("2026-11-24", now).value(), Timestamp{1'795'478'400'000});
   EXPECT_EQ(parse_moment("2026-11-24T10:30", now).value(), Timestamp{1'795'516'200'000});
   EXPECT_EQ(parse_moment("2026-11-24T10:30:05Z", now).value(), Timestamp{1'795'516'205'000});
@@ -52,7 +52,7 @@ TEST(Moment, RefusesTextThatIsNoTime) {
   }
 }
 
-TEST(Moment, WritesIso) {
+TEST(Moment, WritesIso8601) {
   EXPECT_EQ(to_iso(Timestamp{1'795'516'205'250}), "2026-11-24T10:30:05.250Z");
   EXPECT_EQ(to_iso(Timestamp{0}), "1970-01-01T00:00:00.000Z");
   EXPECT_EQ(to_iso(Timestamp{}), "-");
