@@ -235,7 +235,7 @@ TEST_F(LoopTurns, are_short_while_a_thousand_topics_are_made_and_deleted_with_fe
   expect_short_turns("a thousand deletions");
 }
 
-TEST_F(LoopTurns, are_short_when_the_producers_of_a_long_tail_go_on) {
+TEST_F(LoopTurns, are_short_when_the_producers_of_a_long_tail_send_again) {
   start(Durability::os);
   constexpr std::size_t batches = is_measured ? 80'000 : 8'000;
   constexpr std::int64_t producers = batches / 4;
