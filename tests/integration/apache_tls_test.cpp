@@ -97,7 +97,7 @@ TEST_F(ApacheKafkaWithTls, ServeAClientWithACertificate) {
   move_a_record(client, "by-certificate");
 }
 
-TEST_F(ApacheKafkaWithTls, ServeAUserWhoLogsIn) {
+TEST_F(ApacheKafkaWithTls, ServeAUserThatLogsIn) {
   auto client = Client::create(options(server_->sasl_address())).value();
   const auto connected = client.connect(20s);
   ASSERT_TRUE(connected) << connected.error().to_string();

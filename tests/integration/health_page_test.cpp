@@ -92,7 +92,7 @@ TEST_F(HealthPageTest, AnswersWithTheHealthAsJson) {
   EXPECT_EQ(answer->body, health_.to_json() + "\n");
 }
 
-TEST_F(HealthPageTest, TellsALivenessProbeFromAReadinessProbe) {
+TEST_F(HealthPageTest, DistinguishesALivenessProbeFromAReadinessProbe) {
   health_.subscribers = {{.topic = "t", .is_ready = false}};
   start();
   EXPECT_EQ(get("/health")->status, 503);

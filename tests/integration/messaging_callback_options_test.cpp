@@ -159,7 +159,7 @@ TEST_F(SubscriptionCallback, on_idle_waits_for_a_running_handler) {
   EXPECT_THAT(lines_.all(), ElementsAre("idle", "handled", "idle"));
 }
 
-TEST_F(SubscriptionCallback, rebalance_names_what_moves_to_another_member) {
+TEST_F(SubscriptionCallback, rebalance_names_the_partitions_that_move_to_another_member) {
   connect();
   auto reader = read([](RawEvent) {}, noting("g"));
   ASSERT_TRUE(lines_.wait_for("assigned t-0 t-1 t-2"));
@@ -197,7 +197,7 @@ TEST_F(SubscriptionCallback, names_no_partitions_of_retry_topics) {
   EXPECT_THAT(all, testing::HasSubstr("revoked t-0"));
 }
 
-TEST_F(SubscriptionCallback, on_revoked_may_acknowledge_what_is_then_committed) {
+TEST_F(SubscriptionCallback, on_revoked_may_acknowledge_messages_that_are_then_committed) {
   connect();
   auto reader = keep_until_revoked();
   for (const char* text : {"a", "b", "c"}) store(text, 1);
@@ -207,7 +207,8 @@ TEST_F(SubscriptionCallback, on_revoked_may_acknowledge_what_is_then_committed) 
   EXPECT_EQ(committed(1), 3);
 }
 
-TEST_F(SubscriptionCallback, on_revoked_of_a_rebalance_may_acknowledge_what_is_then_committed) {
+TEST_F(SubscriptionCallback,
+       on_revoked_of_a_rebalance_may_acknowledge_messages_that_are_then_committed) {
   connect();
   const auto reader = keep_until_revoked();
   store("a", 0);

@@ -196,7 +196,7 @@ TEST_F(ConnectOptions, dial_function_that_hangs_blocks_neither_a_call_nor_the_en
   EXPECT_TRUE(gate->wait_for(gate->ended));
 }
 
-TEST_F(ConnectOptions, dial_function_tells_why_it_fails) {
+TEST_F(ConnectOptions, dial_function_returns_the_reason_of_its_failure) {
   EXPECT_THAT(failure({.bootstrap_servers = {at("server.example")},
                        .dial_function = [](const DialRequest&) -> Result<DialedSocket> {
                          return fail(Error::client(Errc::connection_failed, "the proxy is away"));

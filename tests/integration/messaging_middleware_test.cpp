@@ -48,7 +48,7 @@ TEST_F(Middleware, log_publishes_writes_each_publish_and_warns_of_failed_ones) {
                                         HasSubstr("publish to missing: no_such_topic")));
 }
 
-TEST_F(Middleware, log_publishes_says_at_its_end_what_was_not_logged) {
+TEST_F(Middleware, log_publishes_counts_at_its_end_the_publishes_that_were_not_logged) {
   {
     const PublishMiddleware logging =
         middleware::log_publishes(logger_into(lines_, LogLevel::warning));
@@ -103,7 +103,7 @@ TEST_F(Middleware, counts_go_into_the_given_metrics) {
   EXPECT_EQ(taken.value("dohle_handled_messages_total", {{"topic", "t"}, {"outcome", "error"}}), 1);
 }
 
-TEST_F(Middleware, limit_publishes_refuses_what_is_above_the_rate) {
+TEST_F(Middleware, limit_publishes_refuses_publishes_above_the_rate) {
   const auto limiting =
       middleware::limit_publishes({.per_second = 0.01, .burst = 3, .max_wait = milliseconds(0)});
   ASSERT_TRUE(limiting);

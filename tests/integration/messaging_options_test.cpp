@@ -71,7 +71,7 @@ TEST_F(PublishOption, balancer_is_effective_on_every_call) {
   }
 }
 
-TEST_F(PublishOption, balancer_of_least_bytes_remembers_what_it_sent) {
+TEST_F(PublishOption, balancer_of_least_bytes_remembers_the_bytes_that_it_sent) {
   connect();
   const auto least = kafka::with_least_bytes_balancer();
   EXPECT_EQ(publish(kafka::with_message_key("a key of many bytes"), least), 0);
@@ -485,7 +485,7 @@ TEST_F(PublishOption, combinations_of_acks_attempts_and_timeout_are_sixteen_at_m
   publish();
 }
 
-TEST_F(PublishOption, timeout_of_an_asynchronous_publish_bounds_what_was_not_sent) {
+TEST_F(PublishOption, timeout_of_an_asynchronous_publish_must_be_above_0) {
   auto nobody = kafka::new_broker(with_address("embedded:memory"));
   ASSERT_TRUE(nobody && nobody->connect(patience));
   ASSERT_TRUE(kafka::create_topic(*nobody, "t", 1, 1));

@@ -635,7 +635,7 @@ TEST_F(RequestReply, is_refused_on_the_thread_that_would_bring_its_reply) {
   EXPECT_TRUE(refused.error().is(Errc::would_deadlock));
 }
 
-TEST_F(RequestReply, tells_at_once_why_a_request_cannot_be_sent) {
+TEST_F(RequestReply, returns_at_once_the_reason_why_a_request_cannot_be_sent) {
   Broker broker = requester();
   const auto no_topic = broker.request<Answer>("nowhere", Question{"crow"}, patience);
   ASSERT_FALSE(no_topic);

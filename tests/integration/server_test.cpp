@@ -69,7 +69,7 @@ class ServerOnNode : public testing::Test {
   std::optional<Broker> keeper_;
 };
 
-TEST_F(ServerOnNode, HandlesWhatSubscribersRegisteredBeforeAndAfterStartReceive) {
+TEST_F(ServerOnNode, HandlesMessagesOfSubscribersRegisteredBeforeAndAfterStart) {
   Server server(options());
   ASSERT_TRUE(server.register_subscriber<std::string>("a", notes()));
   publish("a", "before");
@@ -97,7 +97,7 @@ TEST_F(ServerOnNode, TakesRespondersAndRawSubscribersWithOptionsInTheOtherStyle)
   EXPECT_THAT(handled_.all(), ElementsAre("text!"));
 }
 
-TEST_F(ServerOnNode, StopWaitsForItsHandlersAndCommitsWhatTheyAcknowledged) {
+TEST_F(ServerOnNode, StopWaitsForItsHandlersAndCommitsTheMessagesThatTheyAcknowledged) {
   Server server(options());
   const Opens opens{gate_};
   ASSERT_TRUE(server.register_subscriber<std::string>("a", [&](std::string) { gate_.pass(); }));
@@ -236,7 +236,7 @@ TEST_F(ServerOnNode, RunReturnsAfterAStopInAHandlerAndCommitsItsMessage) {
   EXPECT_EQ(committed("a"), 1);
 }
 
-TEST_F(ServerOnNode, RunReturnsAfterAStopInTheErrorHandlerAndCommitsWhatIsDone) {
+TEST_F(ServerOnNode, RunReturnsAfterAStopInTheErrorHandlerAndCommitsHandledMessages) {
   Server* to_stop = nullptr;
   ServerState after_stop = ServerState::idle;
   ServerOptions failing = options();

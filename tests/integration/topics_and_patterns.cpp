@@ -454,7 +454,8 @@ TEST_F(FailingHandler, that_shares_a_prefix_shares_retry_topics) {
   EXPECT_TRUE(texts_.wait_for("team.retry.50ms: bad of b"));
 }
 
-TEST_F(FailingHandler, of_a_pattern_goes_on_without_a_topic_whose_retry_topics_cannot_be_made) {
+TEST_F(FailingHandler,
+       of_a_pattern_reads_no_topic_whose_retry_topics_cannot_be_created_and_reads_the_others) {
   create("s.a");
   const std::string longest(249 - topic("s.").size(), 'x');
   create("s." + longest);

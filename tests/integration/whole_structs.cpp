@@ -168,7 +168,7 @@ TEST_F(WholeStructs, reader_config_session_timeout_is_checked_by_the_server) {
   EXPECT_THAT(failures.all().front(), testing::HasSubstr("INVALID_SESSION_TIMEOUT"));
 }
 
-TEST_F(WholeStructs, reader_config_min_bytes_are_what_the_server_waits_for) {
+TEST_F(WholeStructs, reader_config_min_bytes_are_the_bytes_that_the_server_waits_for) {
   make();
   auto patient = connected(
       with_reader_config({.min_bytes = 100'000, .max_wait = 1min, .read_batch_timeout = 1min}));

@@ -127,7 +127,7 @@ TEST_F(WriterOnNode, GivesTheTopicsOwnProducerOrTheOneForAll) {
   }
 }
 
-TEST_F(WriterOnNode, IsRefusedWithWhatAProducerCannotDo) {
+TEST_F(WriterOnNode, IsRefusedWithAConfigThatNoProducerCanHave) {
   kafka::Writer writer(true);
   EXPECT_TRUE(writer.producer("a").error().is(Errc::invalid_argument));
   const auto refusal = [&](const kafka::WriterConfig& config) {
