@@ -23,7 +23,7 @@ TEST(Plain, RefusesNamesAndPasswordsThatTheMessageCannotHold) {
   }
 }
 
-TEST(Plain, ReadsWhatClientsSend) {
+TEST(Plain, ReadsTheMessagesThatClientsSend) {
   const auto read = read_plain_message("\0tim\0secret"s);
   ASSERT_TRUE(read.has_value());
   EXPECT_EQ(read->name, "tim");

@@ -66,7 +66,7 @@ ScramVerifier verifier_of(const Vector& vector) {
   return make_verifier(vector.digest, keys, challenge->salt, challenge->iterations);
 }
 
-TEST_P(ScramVectors, AreWhatTheClientSendsAndTakes) {
+TEST_P(ScramVectors, AreTheMessagesThatTheClientSendsAndAccepts) {
   const Vector& vector = GetParam();
   ScramClient client(vector.digest, vector.name, vector.client_nonce);
   EXPECT_EQ(client.first_message(), vector.client_first);
@@ -78,7 +78,7 @@ TEST_P(ScramVectors, AreWhatTheClientSendsAndTakes) {
   EXPECT_TRUE(client.on_server_final(vector.server_final).has_value());
 }
 
-TEST_P(ScramVectors, AreWhatTheServerTakesAndSends) {
+TEST_P(ScramVectors, AreTheMessagesThatTheServerAcceptsAndSends) {
   const Vector& vector = GetParam();
   ScramServer server(vector.digest, vector.server_nonce);
   const auto name = server.on_client_first(vector.client_first);
@@ -291,7 +291,7 @@ TEST(Decoy, HasASaltInTheFormOfJavasTools) {
   EXPECT_NEAR(sizes[26], 405, 80);
 }
 
-TEST(SaltForm, TellsSaltsOfJavaFromOthers) {
+TEST(SaltForm, DistinguishesSaltsOfJavaFromOthers) {
   EXPECT_EQ(form_of_salt("1vbyekehjm9ot1l6jjahu5x3rh").octets, 0u);
   EXPECT_EQ(form_of_salt("1vbyekehjm9ot1l6jjahu5x3rH").octets, 26u);
   EXPECT_EQ(form_of_salt("salt of bob").octets, 11u);

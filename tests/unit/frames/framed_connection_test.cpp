@@ -43,7 +43,7 @@ TEST(FramedConnection, hands_out_nothing_of_garbage_behind_frames) {
   }
 }
 
-TEST(FramedConnection, writes_what_a_turn_queued_with_one_call_at_its_end) {
+TEST(FramedConnection, writes_the_frames_that_a_turn_queued_with_one_call_at_its_end) {
   Framed framed;
   framed.connection->on_open(false);
   for (const char* body : {"one", "two", "three"}) {
@@ -173,7 +173,7 @@ TEST(FramedConnection, frees_the_queue_of_a_dialed_one_when_it_closes) {
   EXPECT_EQ(framed.handle->queued_memory_bytes(), 0u);
 }
 
-TEST(FramedConnection, tells_a_paused_reader_of_a_reset_alone) {
+TEST(FramedConnection, reports_nothing_but_a_reset_to_a_paused_reader) {
   Framed framed;
   framed.connection->on_open(false);
   framed.handle->pause_reading();
@@ -185,7 +185,7 @@ TEST(FramedConnection, tells_a_paused_reader_of_a_reset_alone) {
   EXPECT_EQ(framed.error, "connection to peer: reset by the other side");
 }
 
-TEST(FramedConnection, tells_of_a_write_that_failed_in_a_later_turn) {
+TEST(FramedConnection, reports_a_failed_write_in_a_later_turn) {
   Framed framed;
   framed.connection->on_open(false);
   framed.script.fails_writes = true;

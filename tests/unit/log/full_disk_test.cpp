@@ -187,7 +187,7 @@ TEST_F(FullDisk, prepare_writes_all_before_the_next_append) {
   EXPECT_EQ(append(1)->base_offset, Offset{3});
 }
 
-TEST_F(FullDisk, a_caller_that_waits_for_a_log_is_told_when_it_closes) {
+TEST_F(FullDisk, a_caller_that_waits_for_a_log_is_answered_when_it_closes) {
   open();
   ASSERT_TRUE(append(3).has_value());
   sync();

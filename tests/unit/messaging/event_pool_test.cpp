@@ -70,7 +70,7 @@ TEST(EventPool, ends_the_bytes_of_a_poll_with_their_last_event) {
   EXPECT_TRUE(watch.expired());
 }
 
-TEST(EventPool, frees_memory_beyond_what_it_keeps) {
+TEST(EventPool, frees_memory_above_its_bound) {
   const auto pool = EventPool::create(4);
   {
     const std::vector<EventPointer> many = {pool->make(), pool->make(), pool->make(), pool->make(),

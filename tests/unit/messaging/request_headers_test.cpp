@@ -28,7 +28,7 @@ TEST(RequestHeaders, are_the_bytes_of_spring_kafka) {
                                              Header{"dohle-deadline", "1700000000123"}));
 }
 
-TEST(RequestHeaders, leave_out_what_is_absent) {
+TEST(RequestHeaders, leave_out_absent_fields) {
   Message message;
   set_headers({.reply_topic = "replies"}, message);
   EXPECT_THAT(message.headers(), ElementsAre(Header{"kafka_replyTopic", "replies"}));

@@ -55,7 +55,7 @@ std::string refusal(const kafka::BrokerOptions& options) {
   return checked ? std::string() : std::string(checked.error().message());
 }
 
-TEST(RestOptions, AreChangedOverWhatTheBrokerSays) {
+TEST(RestOptions, AreChangedAfterTheOptionsOfTheBroker) {
   const auto given = kafka::BrokerOptions{
       .batch_bytes = 4'096,
       .producer_options = [](ProducerOptions& o) { o.max_request_bytes = 2 * o.batch_bytes; },

@@ -180,7 +180,7 @@ TEST(MaxAttempts, AreTheSubscriptionsOrTheBrokers) {
             "max_attempts is 0; allowed are 1 to 2147483647");
 }
 
-TEST(Pipelines, WithATimeoutFailWhatWasNotSentByThen) {
+TEST(Pipelines, WithATimeoutFailMessagesThatWereNotSentByThen) {
   const auto hurried = producer_of({}, {.timeout = 6ms});
   EXPECT_EQ(hurried.delivery_timeout, 6ms);
   EXPECT_EQ(hurried.max_block, 6ms);

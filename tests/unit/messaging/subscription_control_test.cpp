@@ -114,7 +114,7 @@ TEST_F(SubscriptionControl, keeps_a_partition_paused_that_is_sought) {
   EXPECT_TRUE(resumed().empty());
 }
 
-TEST_F(SubscriptionControl, knows_what_was_read_and_committed) {
+TEST_F(SubscriptionControl, knows_the_offsets_that_were_read_and_committed) {
   EXPECT_TRUE(state.position(zero)->is_none());
   EXPECT_TRUE(state.committed(zero)->is_none());
   deliver(7);

@@ -93,7 +93,7 @@ TEST_F(SubscriptionStateTest, keeps_the_order_of_a_partition_if_asked_to) {
   EXPECT_FALSE(state().is_busy());
 }
 
-TEST_F(SubscriptionStateTest, lets_a_released_event_stay_pending_and_its_lane_go_on) {
+TEST_F(SubscriptionStateTest, keeps_a_released_event_pending_and_continues_its_lane) {
   deliver(0);
   deliver(1);
   const EventPointer first = state().take_work(start);

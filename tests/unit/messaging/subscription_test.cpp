@@ -312,7 +312,7 @@ TEST_F(SubscriptionEngine, reports_a_read_that_no_retry_can_mend_at_once) {
   EXPECT_TRUE(wait_until([&] { return failures == 1; }));
 }
 
-TEST_F(SubscriptionEngine, tells_the_lag_of_partitions_that_were_fetched) {
+TEST_F(SubscriptionEngine, reports_the_lag_of_partitions_that_were_fetched) {
   script.lags = {{{"t", PartitionId{1}}, 7}};
   setup.group_id = "g";
   const auto running = start([](RawEvent&) -> Result<void> { return {}; });
@@ -460,7 +460,7 @@ TEST_F(SubscriptionEngine, of_pulls_acknowledges_nothing_that_a_thread_took_whic
   EXPECT_EQ(script.committed[both[0]], 0);
 }
 
-TEST_F(SubscriptionEngine, of_pulls_goes_on_after_an_ack_of_a_message_whose_partition_was_lost) {
+TEST_F(SubscriptionEngine, of_pulls_continues_after_an_ack_of_a_message_whose_partition_was_lost) {
   struct Keeping final : PullReceiver {
     Result<void> take(RawEvent& event) override {
       kept.push_back(EventAccess::share(event));
@@ -581,7 +581,7 @@ TEST_F(SubscriptionEngine, a_hung_handler_does_not_hold_unsubscribe) {
   EXPECT_TRUE(subscription->unsubscribe(patience).has_value());
 }
 
-TEST_F(SubscriptionEngine, without_a_group_goes_on_reading_however_long_a_handler_runs) {
+TEST_F(SubscriptionEngine, without_a_group_continues_reading_however_long_a_handler_runs) {
   std::promise<void> entered, leave;
   std::atomic<int> handled{0};
   setup.settings.commits = false;
@@ -822,7 +822,7 @@ TEST_F(SubscriptionEngine, commits_a_failed_message_once_it_is_among_the_dead_le
   EXPECT_EQ(counted("dohle_sent_to_retry_total"), 0);
 }
 
-TEST_F(SubscriptionEngine, goes_on_storing_a_failed_message_that_is_refused) {
+TEST_F(SubscriptionEngine, keeps_trying_to_store_a_failed_message_that_is_refused) {
   redirect_failures(0ms);
   const Running running = start(always_fails());
   script.put(0, 1);

@@ -43,7 +43,7 @@ std::string subscription_refusal(const ReaderConfig& config) {
   return read ? std::string() : std::string(read.error().message());
 }
 
-TEST(WriterConfig, SetsWhatItsFieldsMean) {
+TEST(WriterConfig, SetsTheOptionsThatItsFieldsMean) {
   const auto logger = silent_logger();
   const auto errors = silent_logger();
   int completed = 0;
@@ -172,7 +172,7 @@ void expect_all_of_reading(const auto& set) {
   EXPECT_EQ(set.reader_config, ReaderConfig{}) << "nothing is left to be refused";
 }
 
-TEST(ReaderConfig, SetsWhatItsFieldsMeanForABroker) {
+TEST(ReaderConfig, SetsTheOptionsOfABrokerThatItsFieldsMean) {
   expect_all_of_reading(broker_of({kafka::with_reader_config(all_of_reading)}));
   const auto logger = silent_logger();
   const auto set = broker_of({kafka::with_reader_config({.dialer = kafka::Dialer{.timeout = 3s},
@@ -188,7 +188,7 @@ TEST(ReaderConfig, SetsWhatItsFieldsMeanForABroker) {
   EXPECT_EQ(set.error_logger, logger);
 }
 
-TEST(ReaderConfig, SetsWhatItsFieldsMeanForASubscription) {
+TEST(ReaderConfig, SetsTheOptionsOfASubscriptionThatItsFieldsMean) {
   const auto set = options_of<SubscribeOptions>(kafka::with_reader_config(all_of_reading));
   expect_all_of_reading(set);
   const auto one = options_of<SubscribeOptions>(

@@ -34,7 +34,7 @@ TEST(AddressShare, IsAtLeastTwoSecondsTakenFromTheLast) {
   EXPECT_EQ(shares(1s, 3), (std::vector<Duration>{1s, 0s, 0s}));
 }
 
-TEST(AddressShare, GrowsByWhatEarlierAddressesLeft) {
+TEST(AddressShare, GrowsByTheTimeThatEarlierAddressesLeft) {
   EXPECT_EQ(address_share(9s, 3), 3s);
   EXPECT_EQ(address_share(8'900ms, 2), 4'450ms) << "the first one refused after 100 ms";
 }

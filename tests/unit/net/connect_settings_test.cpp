@@ -274,7 +274,7 @@ TEST_F(ConnectSettingsTest, an_address_that_answers_nothing_leaves_time_for_the_
   EXPECT_TRUE(opens()) << failure();
 }
 
-TEST_F(ConnectSettingsTest, resolver_is_refused_what_it_may_not_return) {
+TEST_F(ConnectSettingsTest, resolver_must_return_1_to_64_numeric_addresses) {
   struct Case {
     std::vector<std::string> found;
     std::string_view expected;

@@ -312,7 +312,7 @@ TEST_P(ConnectionTest, a_gentle_close_before_it_is_open_writes_first) {
   EXPECT_EQ(client.opened, 0);
 }
 
-TEST_P(ConnectionTest, closing_one_side_tells_the_other_once) {
+TEST_P(ConnectionTest, closing_one_side_is_reported_once_to_the_other) {
   sides.connect();
   sides.client_sends([&](Connection& connection) {
     connection.close();

@@ -92,7 +92,7 @@ TEST(Loop, the_end_of_a_turn_comes_after_earlier_posted_tasks) {
   EXPECT_EQ(order, "first second end");
 }
 
-TEST(Loop, work_at_the_end_of_a_turn_goes_on_in_later_turns_in_its_order) {
+TEST(Loop, work_at_the_end_of_a_turn_continues_in_later_turns_in_its_order) {
   Loop loop;
   constexpr int tasks = 10;
   std::vector<int> order, expected;

@@ -7,7 +7,7 @@
 namespace dohle::net {
 namespace {
 
-TEST(Signals, are_told_on_the_loop) {
+TEST(Signals, are_handled_on_the_loop) {
   Loop loop;
   Watched watched;
   std::vector<int> arrived;
@@ -27,7 +27,7 @@ TEST(Signals, are_told_on_the_loop) {
   loop.join();
 }
 
-TEST(Signals, old_dispositions_come_back) {
+TEST(Signals, old_dispositions_are_restored) {
   Loop loop;
   const auto before = std::signal(SIGUSR1, SIG_IGN);
   {

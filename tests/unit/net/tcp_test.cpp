@@ -138,7 +138,7 @@ TEST_F(TcpTest, a_stream_that_ends_while_paused_ends_when_reading_resumes) {
   EXPECT_EQ(server.frames, std::vector<std::string>{"held"});
 }
 
-TEST_F(TcpTest, a_reset_is_told_even_while_paused) {
+TEST_F(TcpTest, a_reset_is_reported_even_while_paused) {
   server.admission = Admission::hold;
   connect_raw();
   raw.send(framed("held").text());

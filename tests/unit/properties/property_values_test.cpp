@@ -87,7 +87,7 @@ TEST(PropertyValues, are_refused_by_name_with_similar_or_allowed_ones) {
             "auto.offset.reset: \"middle\" is not one of earliest, latest, none");
 }
 
-TEST(PropertyValues, of_later_features_are_refused_with_what_is_missing) {
+TEST(PropertyValues, of_later_features_are_refused_with_the_missing_feature) {
   EXPECT_EQ(refusal("isolation.level", "read_uncommitted"),
             "isolation.level is not supported yet: transactions are missing; consumers read all "
             "records (read_uncommitted)");

@@ -142,7 +142,7 @@ TEST(SecurityProperties, RefuseLoginsThatAreIncompleteOrContradictory) {
   for (const auto& [texts, message] : cases) EXPECT_EQ(refusal(texts), message);
 }
 
-TEST(SecurityProperties, RefuseWhatTheProtocolDoesNotUse) {
+TEST(SecurityProperties, RefuseNamesThatTheProtocolDoesNotUse) {
   EXPECT_EQ(refusal({{"sasl.password", secret}}),
             "sasl.password is set, but security.protocol is PLAINTEXT by default, which does not "
             "use it; set SASL_SSL or SASL_PLAINTEXT");
@@ -326,7 +326,7 @@ TEST(SecurityProperties, ReadVersionsAndVerification) {
               HasSubstr("which verifies nothing"));
 }
 
-TEST(SecurityProperties, AcceptValuesOfWhatHappensAnyway) {
+TEST(SecurityProperties, AcceptValuesThatNameTheFixedBehaviour) {
   for (const auto& [name, value] : Texts{{"ssl.protocol", "TLSv1.3"},
                                          {"ssl.keymanager.algorithm", "SunX509"},
                                          {"ssl.trustmanager.algorithm", "PKIX"},

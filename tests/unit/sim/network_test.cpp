@@ -76,7 +76,7 @@ TEST(Network, an_unknown_name_does_not_resolve) {
   EXPECT_THAT(pair.peer().error, HasSubstr("nowhere"));
 }
 
-TEST(Network, a_machine_told_to_refuse_refuses_until_it_accepts_again) {
+TEST(Network, a_refusing_machine_refuses_until_it_accepts_again) {
   Pair pair;
   pair.world.network().refuse("node");
   pair.connect();
@@ -178,7 +178,7 @@ TEST(Network, bytes_delayed_for_long_end_the_connection_at_the_sender) {
   EXPECT_THAT(pair.server_peer().events, ElementsAre("open"));
 }
 
-TEST(Network, each_frame_is_told_of_before_it_is_read) {
+TEST(Network, each_frame_is_reported_before_it_is_read) {
   Pair pair;
   std::vector<std::string> heard;
   pair.world.on_frame([&](const ReadFrame& frame) {

@@ -109,7 +109,7 @@ TEST_F(ThreadsOfAProcess, a_gate_is_waited_for_in_virtual_time) {
   EXPECT_TRUE(gate.try_enter());
 }
 
-TEST_F(ThreadsOfAProcess, a_wait_without_time_left_lets_the_world_go_on) {
+TEST_F(ThreadsOfAProcess, a_wait_without_time_left_lets_the_world_continue) {
   bool is_done = false;
   process_.executor().arm(world_.now() + 1s, [&] { is_done = true; });
   start("asking again", [&] {

@@ -98,7 +98,7 @@ TEST(World, a_cancelled_timer_does_not_fire_even_when_it_is_due_in_this_turn) {
   loop.cancel(0);
 }
 
-TEST(World, a_paused_process_does_nothing_until_it_goes_on) {
+TEST(World, a_paused_process_does_nothing_until_it_resumes) {
   World world(1);
   Process& process = world.machine("m").start("p", idle);
   world.run_for(1ms);

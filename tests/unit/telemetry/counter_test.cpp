@@ -9,7 +9,7 @@
 namespace dohle::telemetry {
 namespace {
 
-TEST(Counter, counts_what_more_threads_than_stripes_add) {
+TEST(Counter, sums_the_additions_of_more_threads_than_stripes) {
   Counter counter;
   constexpr std::uint64_t each = 10'000;
   std::vector<std::thread> threads;

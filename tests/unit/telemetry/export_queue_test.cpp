@@ -56,7 +56,7 @@ TEST(ExportQueue, sends_a_full_batch_at_once_and_the_rest_later) {
   EXPECT_EQ(queue.next_at(), start + seconds(1));
 }
 
-TEST(ExportQueue, drops_and_counts_what_is_above_max_queue) {
+TEST(ExportQueue, drops_and_counts_spans_above_max_queue) {
   ExportQueue queue(small);
   for (int i = 0; i < 3; ++i) EXPECT_TRUE(queue.add(span(i), start));
   ASSERT_EQ(queue.next(start).size(), 3u);
@@ -121,7 +121,7 @@ TEST(ExportQueue, repeats_no_later_than_the_given_time) {
   EXPECT_EQ(names_of(queue.next(start + milliseconds(100))), Names{"1"});
 }
 
-TEST(ExportQueue, drops_what_the_server_refuses) {
+TEST(ExportQueue, drops_spans_that_the_server_refuses) {
   ExportQueue queue(small);
   queue.add(span(1), start);
   queue.hurry();
@@ -132,7 +132,7 @@ TEST(ExportQueue, drops_what_the_server_refuses) {
   EXPECT_EQ(queue.failures(), 1u);
 }
 
-TEST(ExportQueue, hurry_sends_what_waits_and_no_later_span) {
+TEST(ExportQueue, hurry_sends_waiting_spans_and_no_later_one) {
   ExportQueue queue(small);
   for (int i = 0; i < 4; ++i) queue.add(span(i), start);
   queue.hurry();

@@ -103,7 +103,7 @@ TEST(Histogram, agrees_with_a_model) {
   }
 }
 
-TEST(Histogram, counts_what_several_threads_add) {
+TEST(Histogram, counts_the_values_of_several_threads) {
   Histogram histogram;
   std::vector<std::thread> threads;
   for (std::uint64_t i = 0; i < 4; ++i) {

@@ -127,7 +127,7 @@ TEST(Registry, asks_collectors_that_live) {
   EXPECT_EQ(registry.snapshot().value("test_bytes"), 1);
 }
 
-TEST(Registry, sums_what_collectors_add_with_equal_labels) {
+TEST(Registry, sums_values_of_collectors_with_equal_labels) {
   Registry registry;
   const auto one = std::make_shared<Asked>(1);
   const auto two = std::make_shared<Asked>(2);
@@ -138,7 +138,7 @@ TEST(Registry, sums_what_collectors_add_with_equal_labels) {
   EXPECT_EQ(taken.value("test_bytes"), 3);
 }
 
-TEST(Registry, bounds_what_collectors_add) {
+TEST(Registry, bounds_the_series_of_collectors) {
   Registry registry(1);
   const auto one = std::make_shared<Asked>(1);
   const auto two = std::make_shared<Asked>(1, "another");

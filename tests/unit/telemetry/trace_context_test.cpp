@@ -39,7 +39,7 @@ TEST(Traceparent, leaves_out_flags_without_a_meaning) {
   EXPECT_EQ(read->flags, 1);
 }
 
-TEST(Traceparent, of_a_later_version_may_go_on) {
+TEST(Traceparent, of_a_later_version_may_have_more_fields) {
   std::string later = with(1, '1');
   EXPECT_TRUE(parse_traceparent(later));
   EXPECT_TRUE(parse_traceparent(later + "-more"));
@@ -129,7 +129,7 @@ TEST(Baggage, is_written_so_that_it_is_read_as_it_was) {
   EXPECT_EQ(*parse_baggage(*text), entries);
 }
 
-TEST(Baggage, refuses_what_is_not_allowed) {
+TEST(Baggage, refuses_invalid_entries) {
   for (const std::string text : {"a", "=1", "a b=1", "a=\"", "a=1 2", "a=1;\x01", "ä=1"}) {
     const auto read = parse_baggage(text);
     ASSERT_FALSE(read) << text;

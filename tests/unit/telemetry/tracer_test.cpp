@@ -41,7 +41,7 @@ class Tracing : public testing::Test {
   const std::shared_ptr<RecordedSpans> spans = std::make_shared<RecordedSpans>();
 };
 
-TEST_F(Tracing, span_has_what_it_was_started_with_and_what_was_set) {
+TEST_F(Tracing, span_has_the_attributes_of_its_start_and_those_set_later) {
   const auto before = std::chrono::system_clock::now();
   const auto tracing = tracer();
   auto span = tracing->start({.name = "send t",

@@ -189,7 +189,7 @@ TEST_F(BatchTest, a_first_record_without_memory_leaves_no_trace) {
   EXPECT_EQ(read_all(*builder.seal({}).flatten()).size(), 1u);
 }
 
-TEST_F(BatchTest, a_sealed_builder_begins_anew) {
+TEST_F(BatchTest, a_sealed_builder_starts_an_empty_batch) {
   BatchBuilder builder(budget, 64_MiB, Checksum::while_appending);
   for (const std::int64_t time : {5, 3}) {
     const Owned record{"k", std::string(2 * slab_bytes, 'v'), {}, time};

@@ -148,7 +148,7 @@ TEST(Compression, plain_snappy_is_read_too) {
 }
 
 // These inputs cannot be decompressed, so an error about size proves that it was checked first.
-TEST(Compression, sizes_that_the_input_tells_are_checked_before_anything_is_decompressed) {
+TEST(Compression, sizes_named_by_the_input_are_checked_before_anything_is_decompressed) {
   const auto text = [](const auto& bytes) {
     return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   };

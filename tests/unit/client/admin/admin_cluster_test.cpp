@@ -501,7 +501,7 @@ class AdminBesideAFrozenServer : public AdminOnCluster {
   std::vector<NodeId> asked_;
 };
 
-TEST_F(AdminBesideAFrozenServer, AsksAnotherServerWhatAnyCanAnswer) {
+TEST_F(AdminBesideAFrozenServer, AsksAnotherServerForAnswersThatAnyCanGive) {
   script.on<wire::DescribeConfigsRequest>(
       [&](NodeId at, const wire::DescribeConfigsRequest& request)
           -> std::optional<wire::DescribeConfigsResponse> {
@@ -662,7 +662,7 @@ TEST_F(AdminBesideAFrozenServer, FindsOffsetsAtTheNextLeader) {
   EXPECT_EQ(asked_, (std::vector{one, two}));
 }
 
-TEST_F(AdminBesideAFrozenServer, ListsTheGroupsAnewOnceTheClusterGaveItUp) {
+TEST_F(AdminBesideAFrozenServer, ListsTheGroupsAgainOnceTheClusterGaveItUp) {
   script.on<wire::ListGroupsRequest>(
       [&](NodeId at, const wire::ListGroupsRequest&) -> std::optional<wire::ListGroupsResponse> {
         asked_.push_back(at);

@@ -18,7 +18,7 @@ TEST(Backoff, DoublesUpToTheMaximumWithinTwentyPercent) {
   }
 }
 
-TEST(Backoff, StartsAnewAfterASuccess) {
+TEST(Backoff, StartsFromItsMinimumAfterASuccess) {
   SeededRandom random(7);
   Backoff backoff(100ms, 1s);
   for (int i = 0; i < 10; ++i) backoff.next(random);

@@ -116,7 +116,7 @@ TEST_P(LoginByMechanism, ComesBeforeTheFirstRequest) {
   EXPECT_EQ(asked_before_login, 0);
 }
 
-TEST_P(LoginByMechanism, WithAWrongPasswordFailsAtOnceWithTheServersWords) {
+TEST_P(LoginByMechanism, WithAWrongPasswordFailsAtOnceWithTheServersMessage) {
   start(GetParam(), "wrong");
   const auto outcome = connect(30s);
   ASSERT_TRUE(outcome.has_value());

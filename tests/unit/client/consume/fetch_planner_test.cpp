@@ -1062,7 +1062,7 @@ TEST_F(Fetching, DropsAnswersForAnEarlierPosition) {
   EXPECT_FALSE(take_error());
 }
 
-TEST_F(Fetching, HoldsPartitionsUntilTheCallerWasTold) {
+TEST_F(Fetching, HoldsPartitionsUntilTheCallerKnowsOfThem) {
   planner_.emplace(options_, account_, random_);
   planner_->assign({t(0)}, true);
   EXPECT_TRUE(lookups().empty());

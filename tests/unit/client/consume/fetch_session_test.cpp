@@ -78,7 +78,7 @@ TEST(FetchSession, forgets_a_topic_that_another_of_its_name_replaced) {
   EXPECT_EQ(next.forgotten_topics_data[0].topic_id, (TopicId{{1}}));
 }
 
-TEST(FetchSession, goes_on_by_name_where_topics_have_no_ids) {
+TEST(FetchSession, continues_by_name_where_topics_have_no_ids) {
   FetchSession session;
   FetchWish nameless = wish(0, 5);
   nameless.topic_id = TopicId{};

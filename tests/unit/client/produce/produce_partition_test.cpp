@@ -145,7 +145,7 @@ TEST_F(Partition, NumbersRecordsWhenTheyAreSealed) {
   EXPECT_EQ(header.count, 2);
 }
 
-TEST_F(Partition, TellsEachRecordItsOffset) {
+TEST_F(Partition, GivesEachRecordItsOffset) {
   const auto order = send(2);
   succeed(order, Offset{40});
   const auto receipt = outcomes_[0]->of(1, 1);
@@ -342,7 +342,7 @@ TEST_F(LateBatches, AreSentUnderOldNumbersBeforeTheyTakeNewOnes) {
   EXPECT_TRUE(sender_.is_idle());
 }
 
-TEST_F(LateBatches, AreNotSplitOnceTheirCallersWereTold) {
+TEST_F(LateBatches, AreNotSplitOnceTheirCallersHaveTheirOutcome) {
   lose_all();
   sender_.expire(start + 60s);
   expect_again(0, 1);
@@ -381,7 +381,7 @@ TEST_F(Partition, AsksForANewIdWhenItsEpochsAreUsedUp) {
   EXPECT_EQ(header_of(last.resend(leader)).producer_id, ProducerId{8});
 }
 
-TEST_F(Partition, TellsTheOtherCallbacksWhenOneThrows) {
+TEST_F(Partition, CallsTheOtherCallbacksWhenOneThrows) {
   std::vector<std::int64_t> offsets;
   std::vector<DeliveryCall> calls;
   for (std::uint32_t i = 0; i < 3; ++i) {

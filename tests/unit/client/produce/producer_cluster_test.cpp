@@ -831,7 +831,7 @@ TEST_P(ProducerThatTellsOfBatches, ReportsABatchBeforeItsCallersGetTheirOutcomes
 INSTANTIATE_TEST_SUITE_P(WithAndWithoutCompression, ProducerThatTellsOfBatches,
                          testing::Values(CompressionCodec::none, CompressionCodec::lz4));
 
-TEST_F(ProducerOnCluster, TellsOfBatchesThatFailBeforeTheyAreSent) {
+TEST_F(ProducerOnCluster, ReportsBatchesThatFailBeforeTheyAreSent) {
   BatchesHeard heard;
   script.leaders = {{NodeId{}, LeaderEpoch{0}}, {NodeId{}, LeaderEpoch{0}}};
   start({.linger = 0us, .delivery_timeout = 31s, .on_batch = std::ref(heard)});
@@ -840,7 +840,7 @@ TEST_F(ProducerOnCluster, TellsOfBatchesThatFailBeforeTheyAreSent) {
   EXPECT_THAT(heard.lines, testing::ElementsAre("orders-0 failed -1:a"));
 }
 
-TEST_F(ProducerOnCluster, TellsOfEachPartOfABatchThatWasTooLarge) {
+TEST_F(ProducerOnCluster, ReportsEachPartOfABatchThatWasTooLarge) {
   BatchesHeard heard;
   answer_by([&](const Slice& batch, Told& told, wire::ProduceResponse&) {
     const auto header = wire::read_batch_header(batch.bytes()).value();
@@ -978,7 +978,7 @@ TEST_F(ProducerOnCluster, ReportsASplitBatchOnce) {
   EXPECT_EQ(untaken, 1);
 }
 
-TEST_F(ProducerOnCluster, LogsThatAFunctionOfTheProgramThrewAndGoesOn) {
+TEST_F(ProducerOnCluster, LogsThatAFunctionOfTheProgramThrewAndContinues) {
   int batches = 0;
   start({.linger = 0us, .on_batch = [&](const SettledBatch&) {
            if (++batches == 1) throw std::runtime_error("no disk");

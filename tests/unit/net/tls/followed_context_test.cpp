@@ -85,7 +85,8 @@ TEST_F(FollowedContextTest, a_key_that_others_may_read_is_warned_of_at_each_read
   EXPECT_THAT(logged, HasSubstr("its mode 0646 gives other users rights on it"));
 }
 
-TEST_F(FollowedContextTest, a_changed_file_that_cannot_be_read_keeps_the_former_and_is_told_once) {
+TEST_F(FollowedContextTest,
+       a_changed_file_that_cannot_be_read_keeps_the_former_and_is_reported_once) {
   const std::string path = write("ca.pem", one.certificate_pem());
   const auto followed = open({.trust = {.ca_file = path}});
   write("ca.pem", "nonsense");

@@ -76,7 +76,7 @@ TEST_F(Logins, WithoutHeadersCloseAfterAPauseIfTheyFail) {
   EXPECT_GE(world.now() - asked, 100ms);
 }
 
-TEST_F(Logins, FailWithTheSameWordsWhateverTheReason) {
+TEST_F(Logins, FailWithTheSameMessageForEachReason) {
   std::vector<wire::SaslAuthenticateResponse> plain_answers = {
       log_in_plain("alice", wrong_password, "1"), log_in_plain("nobody", wrong_password, "2"),
       log_in_plain("bob", bob_password, "3")};
@@ -430,7 +430,7 @@ TEST_F(LoginsAgain, AreDueAfterTheTimeThatTheAnswerNames) {
   EXPECT_EQ(logger.count("max_reauth"), 1u);
 }
 
-TEST_F(LoginsAgain, AreDueForClientsThatAreNotToldToo) {
+TEST_F(LoginsAgain, AreDueForClientsWhoseAnswerNamesNoTimeToo) {
   EXPECT_EQ(log_in_plain("alice", alice_password, "a", 0).session_lifetime_ms, 0);
   world.run_for(61s);
   EXPECT_FALSE(is_served("a"));
@@ -487,7 +487,7 @@ TEST_F(LoginsAgain, LetNoOtherRequestBetween) {
   EXPECT_TRUE(closes("a"));
 }
 
-TEST_F(LoginsAgain, WithinASecondOfTheLastTimeAreRefusedAndTheConnectionGoesOn) {
+TEST_F(LoginsAgain, WithinASecondOfTheLastTimeAreRefusedAndTheConnectionStaysOpen) {
   (void)log_in_plain("alice", alice_password, "a");
   EXPECT_EQ(log_in_plain("alice", alice_password, "a").error_code, 0);
   EXPECT_EQ(shake_hands("PLAIN", "a").error_code, broker_error::illegal_sasl_state);

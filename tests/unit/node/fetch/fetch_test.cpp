@@ -75,7 +75,7 @@ TEST_F(FetchTest, DoesNotWaitForMoreThanOneAnswerTakes) {
   EXPECT_LT(world.now() - before, 100ms);
 }
 
-TEST_F(FetchTest, GoesOnAtTheNextSegmentWithoutWaiting) {
+TEST_F(FetchTest, ContinuesAtTheNextSegmentWithoutWaiting) {
   create("t", 1, {{"segment.bytes", "1024"}});
   for (int i = 0; i < 4; ++i) {
     ASSERT_EQ(produce("t", batch_of({std::string(500, 'x')})).error_code, 0);
@@ -198,7 +198,7 @@ TEST_F(FetchTest, ReturnsErrorsAtOnce) {
             broker_error::unknown_leader_epoch);
 }
 
-TEST_F(FetchTest, IsToldWhenItsTopicIsDeleted) {
+TEST_F(FetchTest, IsAnsweredWhenItsTopicIsDeleted) {
   create("t");
   const auto answer = start_fetch({.max_wait_ms = 20'000});
   world.run_for(10ms);

@@ -133,7 +133,7 @@ TEST_F(FetchWaitsTest, LookByThemselvesIfOneNamesTooManyPartitions) {
   EXPECT_EQ(partition_->waits.size(), 1u);
 }
 
-TEST_F(FetchWaitsTest, GoOnWithAnAttemptInTheNextTurn) {
+TEST_F(FetchWaitsTest, ContinueAnAttemptInTheNextTurn) {
   FetchWaits waits(loop_, {});
   /// Reads half of its partitions in a turn.
   class Long final : public WaitingFetch {
@@ -184,7 +184,7 @@ TEST_F(FetchWaitsTest, GoOnWithAnAttemptInTheNextTurn) {
   EXPECT_EQ(waits.size(), 0u);
 }
 
-TEST_F(FetchWaitsTest, AreTriedAtOnceIfWhatTheyReadIsOutdated) {
+TEST_F(FetchWaitsTest, AreTriedAtOnceIfTheirReadDataIsOutdated) {
   FetchWaits waits(loop_, {});
   waits.add(7, {partition_}, 1, TimePoint{std::chrono::hours(1)},
             std::make_unique<Counted>(partition_, attempts_, false), true);

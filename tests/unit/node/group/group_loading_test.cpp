@@ -241,7 +241,7 @@ TEST_F(GroupLoadingTest, ForgetsOffsetsOfATopicThatIsNotThereBeforeItIsMadeAgain
   EXPECT_EQ(committed("g", 0, "gone"), -1);
 }
 
-TEST_F(GroupLoadingTest, StopsAtOnceWhileItGoesOn) {
+TEST_F(GroupLoadingTest, StopsAtOnceBeforeItIsComplete) {
   commit_many();
   restart_slowly();
   wire::DeleteTopicsRequest request;

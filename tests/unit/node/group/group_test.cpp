@@ -371,7 +371,7 @@ TEST_F(GroupTest, AStaticMemberTakesItsPlaceAgain) {
   EXPECT_EQ(heartbeat(first), broker_error::fenced_instance_id);
 }
 
-TEST_F(GroupTest, MembersGoOnAfterACrashOfTheNode) {
+TEST_F(GroupTest, MembersContinueAfterACrashOfTheNode) {
   make_pair();
   restart_after_power_loss();
   EXPECT_EQ(heartbeat(one_), 0);

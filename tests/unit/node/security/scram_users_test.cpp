@@ -450,7 +450,7 @@ TEST_P(DamagedUsers, AreRefusedUntilTheirFileIsRestored) {
   }
 }
 
-TEST_P(DamagedUsers, AreStoredAnewWithALineOnceTheirFileIsMovedAway) {
+TEST_P(DamagedUsers, AreStoredAgainWithALineOnceTheirFileIsMovedAway) {
   fill_and_end();
   write(std::nullopt);
   settings.security.authenticates = true;

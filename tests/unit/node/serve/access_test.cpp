@@ -100,7 +100,7 @@ TEST_F(AccessTest, MetadataAsksToDescribe) {
   expect_asks_for(Operation::describe, [&] { return ask(request).topics.at(0).error_code; });
 }
 
-TEST_F(AccessTest, MetadataOfAllTopicsLeavesOutWhatMayNotBeDescribed) {
+TEST_F(AccessTest, MetadataOfAllTopicsLeavesOutTopicsThatMayNotBeDescribed) {
   create(secret);
   create("open");
   refusing.refused = {Operation::describe};
@@ -111,7 +111,7 @@ TEST_F(AccessTest, MetadataOfAllTopicsLeavesOutWhatMayNotBeDescribed) {
   EXPECT_EQ(answer.topics[0].name, "open");
 }
 
-TEST_F(AccessTest, MetadataCreatesOnlyWhatMayBeCreated) {
+TEST_F(AccessTest, MetadataCreatesOnlyTopicsThatMayBeCreated) {
   refusing.refused = {Operation::create};
   wire::MetadataRequest request;
   request.topics.emplace();

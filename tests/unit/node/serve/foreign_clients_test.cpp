@@ -57,7 +57,7 @@ TEST_F(ForeignClientsTest, LinesAboutClientSoftwareAreBounded) {
   EXPECT_THAT(logger.lines, SizeIs(limits::max_client_software));
 }
 
-TEST_F(ForeignClientsTest, TransactionalProducersAreRefusedAtOnceAndForGood) {
+TEST_F(ForeignClientsTest, TransactionalProducersAreRefusedAtOnceWithoutARetriableError) {
   constexpr std::int16_t transactional_id_authorization_failed = 53;
   for (const std::int16_t version : std::initializer_list<std::int16_t>{1, 3, 4, 6}) {
     wire::FindCoordinatorRequest request;

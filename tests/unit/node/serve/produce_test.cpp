@@ -80,7 +80,7 @@ TEST_F(ProduceTest, FindsTopicsByIdFromVersion13) {
             broker_error::unknown_topic_id);
 }
 
-TEST_F(ProduceTest, TellsEachPartitionItsOwnOutcome) {
+TEST_F(ProduceTest, AnswersEachPartitionWithItsOwnOutcome) {
   create("t", 1, {{"max.message.bytes", "200"}});
   auto request = produce_request("t", batch_of({"a"}));
   request.topic_data[0].partition_data.push_back({PartitionId{7}, batch_of({"a"})});

@@ -90,7 +90,7 @@ TEST_F(AddedPartitionsTest, AreThereAfterACleanStop) {
   EXPECT_THAT(logger.lines, IsEmpty());
 }
 
-TEST_F(AddedPartitionsTest, AreRefusedInTheWordsOfApacheKafka) {
+TEST_F(AddedPartitionsTest, AreRefusedWithTheMessagesOfApacheKafka) {
   create("t", 3);
   const auto absent = grow("absent", 3);
   EXPECT_EQ(absent.error_code, broker_error::unknown_topic_or_partition);

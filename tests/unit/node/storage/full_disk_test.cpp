@@ -92,7 +92,7 @@ TEST_F(FullDiskTest, RetentionLogsOnceThatItKeepsAPartitionAndContinuesWithOther
   EXPECT_EQ(logger.count("partition a-0 keeps its old records: "), 2u) << "it was cured meanwhile";
 }
 
-TEST_F(FullDiskTest, ANodeThatStartsOnOneServesAndGoesOnByItself) {
+TEST_F(FullDiskTest, ANodeThatStartsOnAFullDiskServesRequestsAndRecoversByItself) {
   create("t");
   ASSERT_EQ(produce("t", batch_of({"one", "two"})).error_code, 0);
   ASSERT_EQ(commit(1), 0);
@@ -150,7 +150,7 @@ TEST_F(FullDiskTest, TopicsAreStillDeletedAndProducersNumbered) {
   create("new");
 }
 
-TEST_F(FullDiskTest, OffsetsOfADeletedTopicDoNotComeBack) {
+TEST_F(FullDiskTest, OffsetsOfADeletedTopicDoNotReappear) {
   // The tombstone is larger than the last record that did not fit.
   const std::string doomed(200, 'd');
   for (const bool stays_full : {false, true}) {

@@ -38,7 +38,7 @@ TEST_F(PartitionWalkTest, VisitsEachPartitionOnceInPiecesOfBoundedSize) {
   }
 }
 
-TEST_F(PartitionWalkTest, GoesOnBehindATopicThatWasDeletedMeanwhile) {
+TEST_F(PartitionWalkTest, ContinuesBehindATopicThatWasDeletedMeanwhile) {
   create("a", 5);
   create("b", 5);
   create("c", 2);

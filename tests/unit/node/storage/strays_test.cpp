@@ -184,7 +184,7 @@ TEST_F(StrayDirectoriesTest, OfADeletedTopicAreRemoved) {
   EXPECT_FALSE(exists("/data/t-0"));
 }
 
-TEST_F(StrayDirectoriesTest, OfGroupsKeepGroupsFromBeginningAnew) {
+TEST_F(StrayDirectoriesTest, OfGroupsPreventANewEmptyTopicOfGroups) {
   create("t");
   const auto commit = [&] {
     wire::OffsetCommitRequest request;
@@ -355,7 +355,7 @@ TEST_F(StrayDirectoriesTest, AMissingDirectoryIsDamageOfThatPartitionAlone) {
   EXPECT_EQ(produce("t", batch_of({"c"})).base_offset, Offset{0});
 }
 
-TEST_F(StrayDirectoriesTest, AMissingDirectoryOfTheFirstReleaseIsMadeAnew) {
+TEST_F(StrayDirectoriesTest, AMissingDirectoryOfTheFirstReleaseIsCreatedAgain) {
   const TopicId id = create("t");
   restart_with([&](Disk& disk) {
     write_catalog(disk, catalog_of("topic t " + id.to_string() + " 1"));

@@ -108,7 +108,7 @@ TEST_F(SyncingTest, notes_each_partition_once_a_turn_before_the_acknowledgements
   EXPECT_EQ(order.back(), "orders-0") << "without anybody who waits, too";
 }
 
-TEST_F(SyncingTest, goes_on_in_the_next_turn_with_the_notes_and_the_callers_of_many_partitions) {
+TEST_F(SyncingTest, continues_in_the_next_turn_with_the_notes_and_the_callers_of_many_partitions) {
   std::vector<std::string> order;
   Syncing syncing(
       loop_, disk_, Durability::os, 100, [](const PartitionRef&, std::uint64_t) {},
@@ -132,7 +132,7 @@ TEST_F(SyncingTest, goes_on_in_the_next_turn_with_the_notes_and_the_callers_of_m
                                              "the new ones"}));
 }
 
-TEST_F(SyncingTest, goes_on_in_the_next_turn_with_a_group_of_many_partitions) {
+TEST_F(SyncingTest, continues_in_the_next_turn_with_a_group_of_many_partitions) {
   std::vector<std::string> order;
   std::vector<PartitionRef> partitions;
   for (std::int32_t i = 0; i < 3; ++i) {

@@ -135,7 +135,7 @@ TEST_F(TopicsTest, NamesThatDifferByDotAndUnderscoreAloneAreRefused) {
   EXPECT_EQ(try_create("a.b.c").error_code, broker_error::invalid_topic_exception);
 }
 
-TEST_F(TopicsTest, RefusalsHaveTheWordsOfApacheKafkasThatScriptsLookFor) {
+TEST_F(TopicsTest, RefusalsHaveTheWordsOfApacheKafkaThatScriptsSearchFor) {
   create("t");
   const auto text = [&](const std::string& name, std::int32_t partitions,
                         const Configs& configs = {}) {
@@ -215,7 +215,7 @@ TEST_F(TopicsTest, RetentionDeletesOldSegmentsAndMovesTheStart) {
   EXPECT_EQ(produce("t", batch_of({"a"})).base_offset, Offset{5});
 }
 
-TEST_F(TopicsTest, DeletedOnesAreGoneForGood) {
+TEST_F(TopicsTest, DeletedOnesStayDeletedAfterARestart) {
   const TopicId old = create("t");
   ASSERT_EQ(produce("t", batch_of({"old"})).error_code, 0);
   EXPECT_EQ(remove("t"), 0);
@@ -267,7 +267,7 @@ class TopicChangesTest : public TopicsTest {
   void arrive() { world.run_for(500us); }
 };
 
-TEST_F(TopicChangesTest, ASecondCreationIsToldOfTheFirstAndMetadataWaitsForIt) {
+TEST_F(TopicChangesTest, ASecondCreationIsRefusedDuringTheFirstAndMetadataWaitsForIt) {
   connect({"a", "b", "c", "d", "e"});
   const auto first = begin_create("t", "a", 1'000);
   arrive();
