@@ -1,5 +1,5 @@
-// Balancers: who chooses the partition of a message that names none. A broker has one for all of
-// its messages, and each publish may bring another one. The node is inside the program.
+// Balancers choose the partition of a message that names none. A broker has one for all of its
+// messages, and each publish may have another one. The node is inside the program.
 //
 // It prints:
 //

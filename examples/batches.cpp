@@ -1,5 +1,5 @@
-// A handler that takes batches: 5 messages, or what there is once the first has waited for 50 ms.
-// It refuses one message of the first batch, which comes again before the later ones.
+// A handler takes batches: 5 messages, or fewer once the first one has waited for 50 ms. It refuses
+// one message of the first batch, which is then handed out again before the later ones.
 //
 // It prints:
 //

@@ -1,6 +1,7 @@
-// Coroutines of Boost.Asio: a coroutine publishes and waits for its receipts, another one is the
-// handler of a subscription, a third asks a service, whose handler is a fourth. All run on the
-// thread of one io_context. The node is inside the program, in memory.
+// Coroutines of Boost.Asio: the first publishes and waits for its receipts, the second is the
+// handler of a subscription, the third sends a request to a service, and the fourth is the handler
+// of that service. All run on the thread of one io_context. The node is inside the program, in
+// memory.
 //
 // It prints:
 //

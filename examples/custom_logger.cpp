@@ -1,5 +1,5 @@
-// A logger of your own: it gets the library's lines, and those that the program writes by printf.
-// The library has no logger of the process; each object is given one. The node is inside the
+// A logger of your own gets the library's lines and those that the program writes with printf. The
+// library has no logger for the whole process; each object is given one. The node is inside the
 // program.
 //
 // It prints:
@@ -27,7 +27,7 @@ class OutputLogger final : public dohle::Logger {
   dohle::LogLevel level() const noexcept override { return dohle::LogLevel::info; }
   void log(dohle::LogLevel level, std::string_view subject,
            std::string_view line) noexcept override {
-    // What the library says of its connections is left out here.
+    // The library's lines about connections are left out here.
     if (subject != "app" && level < dohle::LogLevel::warning) return;
     const std::lock_guard lock(mutex_);
     std::cout << (level == dohle::LogLevel::error ? "error " : "info ") << subject << ": " << line
@@ -51,7 +51,7 @@ int main() {
   check(kafka::create_topic(broker, "orders", 1, 1));
   logger->printf("opened with %d partition", 1);
 
-  // The batch is stored; that its completion throws is logged and ends nothing.
+  // The batch is stored. The exception of its completion is logged and ends nothing.
   checked(broker.publish("orders", "tea", dohle::with_publish_async(false)));
   checked(broker.disconnect());
 

@@ -1,5 +1,5 @@
-// Two groups receive every message, each once. In a group four handlers run at a time, and the
-// messages of one key are handled in their order.
+// Two groups receive each message once. Four handlers of a group run at a time, and the messages of
+// one key are handled in their order.
 //
 // It prints:
 //

@@ -1,6 +1,6 @@
-// A unit test of a handler without a server. The node is in memory, and the test moves the time on:
-// the handler fails three times, each retry waits longer than the one before, and the message then
-// waits ten minutes in a retry topic. The test itself waits for none of that.
+// A unit test of a handler, without a server. The node is in memory, and the test advances the
+// time: the handler fails three times, each retry waits longer than the one before, and the message
+// then waits ten minutes in a retry topic. The test itself does not wait.
 //
 // It prints:
 //

@@ -1,5 +1,5 @@
-// Acknowledging by hand, in any order and on another thread. What is committed is the prefix: the
-// messages before the first one that is not acknowledged.
+// Manual acknowledgement, in any order and on another thread. A commit covers the messages before
+// the first one that is not acknowledged.
 //
 // It prints:
 //

@@ -1,4 +1,4 @@
-// What a broker counts: a few numbers of a snapshot, and lines of Prometheus' text format, as a
+// Metrics of a broker: a few figures of a snapshot, and lines of Prometheus' text format, as a
 // program would serve them under /metrics. The node is inside the program, in memory.
 //
 // It prints:

@@ -1,6 +1,6 @@
-// Several topics in one subscription: by their names, and by a pattern, which picks up a topic that
-// is created while it runs. Topics for retries and for dead letters never match. The node is inside
-// the program, in memory.
+// Several topics in one subscription: by their names, and by a pattern, which also finds topics
+// that are created while the subscription runs. Retry topics and dead-letter topics never match.
+// The node is inside the program, in memory.
 //
 // It prints:
 //
@@ -23,7 +23,7 @@ namespace kafka = dohle::kafka;
 using namespace std::chrono_literals;
 
 int main() {
-  // How often new topics are looked for. Default: 5 s.
+  // Time between two searches for new topics. Default: 5 s.
   auto broker = checked(kafka::new_broker(
       dohle::with_address("embedded:memory"), kafka::with_partition_watch_interval(100ms),
       kafka::with_async(false), kafka::with_start_offset(dohle::StartOffset::first())));

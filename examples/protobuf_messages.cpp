@@ -1,4 +1,4 @@
-// Messages of protobuf: a class that protoc generated is published and received like any other
+// Protobuf messages: a class that protoc generated is published and received like any other
 // type. The program links libprotobuf, as the CMake target dohle::protobuf does. The node is inside
 // the program, in memory.
 //

@@ -1,7 +1,7 @@
 // A subscription without a handler: the program asks for each message, as with kafka-go's
-// ReadMessage. Two threads take messages; each one is acknowledged when its thread asks for the
-// next, and one that fails comes again. Callbacks tell which partitions are read, and that nothing
-// comes any more.
+// ReadMessage. Two threads take messages; each message is acknowledged when its thread asks for the
+// next, and a failed one is handed out again. Callbacks report which partitions are read, and that
+// no message has arrived for a while.
 //
 // It prints:
 //

@@ -1,4 +1,4 @@
-// The smallest program: a node inside it, a topic, a subscription, a message.
+// The smallest program has a node inside it, a topic, a subscription and a message.
 //
 // It prints:
 //

@@ -1,5 +1,5 @@
-// Dead letters go back to their topic once their cause is mended: first a dry run, then those that
-// a filter takes, each once. The node is inside the program, in memory.
+// Dead letters go back to their topic once their cause is fixed: first a dry run, then the messages
+// that a filter accepts, each once. The node is inside the program, in memory.
 //
 // It prints:
 //

@@ -1,6 +1,6 @@
-// Request and reply: a service answers requests of a topic, and its caller gets the reply as a
-// value, waits for a future, or gets the service's error. The node is inside the program, in
-// memory; the two brokers could be two programs.
+// Request and reply: a service answers the requests of a topic. The caller gets the reply as a
+// value or in a future, or gets the service's error. The node is inside the program, in memory; the
+// two brokers could be in two programs.
 //
 // It prints:
 //
@@ -32,7 +32,7 @@ struct Price {
 namespace {
 
 dohle::Broker connected(const std::string& node) {
-  // Failures of handlers go to their requesters; here nobody else has to hear of them.
+  // Failures of handlers go to their requesters; no other report is needed here.
   auto broker =
       checked(kafka::new_broker(dohle::with_address(node), dohle::with_reply_topic_creation(),
                                 kafka::with_enable_error_logger(false)));

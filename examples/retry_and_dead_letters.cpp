@@ -1,4 +1,4 @@
-// Failures of a handler: an order for which there is no tea is retried from a retry topic, and one
+// Failures of a handler: an order is retried from a retry topic while there is no tea, and an order
 // that can never be served becomes a dead letter at once. The node is inside the program, in
 // memory.
 //

@@ -1,5 +1,5 @@
-// A service: a Server with two subscribers, which stops when its work is done. Stopping waits for
-// the running handlers and commits what was acknowledged. The node is inside the program, in
+// A service is a Server with two subscribers, which stops when its work is done. `stop` waits for
+// the running handlers and commits the acknowledged messages. The node is inside the program, in
 // memory.
 //
 // It prints:

@@ -1,5 +1,5 @@
-// Two brokers in one process: each has its own servers, login and options. This one forwards every
-// message of a topic from one node to another, with key, headers and time.
+// Two brokers in one process: each has its own servers, login and options. The program forwards
+// every message of a topic from one node to another, with its key, headers and timestamp.
 //
 // It prints:
 //

@@ -1,5 +1,5 @@
-// A span of messages, published together with a result for each: what failed does not hide what was
-// stored. The node is inside the program.
+// A span of messages is published together, with a result for each: a failed message does not hide
+// the stored ones. The node is inside the program.
 //
 // It prints:
 //
@@ -45,7 +45,7 @@ int main() {
       dohle::Message("coffee").with_partition(dohle::PartitionId{9}),
       dohle::Message("water"),
   };
-  // All are sent before the first is waited for.
+  // All messages are sent before the call waits for the first one.
   const auto results = broker.publish("orders", orders, dohle::with_publish_async(false));
 
   print("tea", results[0]);

@@ -1,6 +1,7 @@
 // TLS with a login by SCRAM: a node inside the program, with one listener of SASL_SSL, and a broker
-// that reaches it over TCP. The program `openssl` makes the certificate, which clients trust
-// itself. In production a CA issues the certificate, and the users are those of your servers.
+// that reaches it over TCP. The program `openssl` creates the certificate, and clients trust this
+// certificate itself. In production a CA issues the certificate, and the users are those of your
+// servers.
 //
 // It prints:
 //
@@ -90,7 +91,7 @@ int main() {
   checked(broker.publish("orders", "one more order of tea, from alice"));
   std::cout << order.get_future().get() << '\n';
 
-  // The same by the names of Kafka's own clients, with a wrong password.
+  // The same options by the names of Kafka's own clients, with a wrong password.
   auto guess =
       checked(kafka::new_broker(kafka::with_properties({{"bootstrap.servers", node.address()},
                                                         {"security.protocol", "SASL_SSL"},
@@ -103,7 +104,7 @@ int main() {
     std::cout << "with a wrong password: refused in the login\n";
   }
 
-  // Without the certificate the node is a stranger: nothing is sent to it, no password either.
+  // Without its certificate the node is not trusted. The client sends nothing to it, no password.
   auto distrustful = checked(kafka::new_broker(
       dohle::with_address(node.address()), dohle::with_enable_secure(true),
       kafka::with_scram_mechanism(kafka::ScramAlgorithm::sha512, "alice", password),

@@ -1,6 +1,6 @@
-// Spans: a tracer gives them to an exporter of the program's own, which prints them. With
-// dohle::OtlpExporter (dohle/otlp.hpp) they go to a collector. A handler forwards each message, so
-// both messages are of one trace. The node is inside the program, in memory.
+// A tracer gives spans to an exporter of the program's own, which prints them.
+// dohle::OtlpExporter (dohle/otlp.hpp) would send them to a collector. A handler forwards each
+// message, so both messages belong to one trace. The node is inside the program, in memory.
 //
 // It prints:
 //

@@ -1,5 +1,5 @@
-// Messages as values of a type: JSON by nlohmann-json's macro. A body that is no JSON of the type
-// is a failure of its own kind, and the messages behind it are handled.
+// Messages are values of a type, encoded as JSON by nlohmann-json's macro. A body that is not JSON
+// of this type is reported as a failure of its own kind, and later messages are handled.
 //
 // It prints:
 //

@@ -1,6 +1,5 @@
-// Whole structs in place of single options: a WriterConfig and a ReaderConfig, as kafka-go has
-// them. Only the fields that are given count, in the order of the options. The node is inside the
-// program.
+// Whole structs in place of single options: a WriterConfig and a ReaderConfig, as in kafka-go. Only
+// fields with a value apply, in the order of the options. The node is inside the program.
 //
 // It prints:
 //
@@ -37,7 +36,7 @@ int main() {
       kafka::with_reader_config({.start_offset = dohle::StartOffset::first()})));
   std::cout << "read from the first on: " << first.get_future().get() << '\n';
 
-  // A field that nothing in Dohle means is refused with the reason.
+  // A field without a counterpart in Dohle is refused with the reason.
   const auto refused = kafka::new_broker(
       kafka::with_reader_config({.group_topics = std::vector<std::string>{"a", "b"}}));
   if (!refused) std::cout << "refused: " << refused.error().message() << '\n';

@@ -1,6 +1,6 @@
-// A Writer: producers by a WriterConfig, without a Broker. Each topic has a producer of its own;
-// they share one client. The node is inside the program, in memory under a name, which the broker
-// and the writer both reach.
+// A Writer creates producers from a WriterConfig, without a Broker. Each topic has a producer of
+// its own; all share one client. The node is inside the program, in memory under a name, so that
+// the broker and the writer both reach it.
 //
 // It prints:
 //
