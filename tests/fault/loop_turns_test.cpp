@@ -207,7 +207,7 @@ TEST_F(LoopTurns, are_short_while_segments_are_rolled_and_retired) {
   expect_short_turns("rolls and retention");
 }
 
-TEST_F(LoopTurns, are_short_while_a_thousand_topics_are_made_and_deleted_with_few_syncs) {
+TEST_F(LoopTurns, are_short_while_a_thousand_topics_are_created_and_deleted_with_few_syncs) {
   start(Durability::fsync);
   WireConnection client(port());
   wire::MetadataRequest unknown;

@@ -191,7 +191,7 @@ TEST_F(TurnsTest, AProducerIsServedBesideTwentyThousandFetchesThatWaitForAHundre
   (void)probed("waiting fetches that close");
 }
 
-TEST_F(TurnsTest, ALargeRequestGetsThroughBesideSevenThatDripBytes) {
+TEST_F(TurnsTest, ALargeRequestIsServedBesideSevenThatArriveSlowly) {
   start({"--durability", "os"});
   std::string begun;
   const std::uint32_t length = 100 << 20;
@@ -334,7 +334,7 @@ TEST_F(TopicTurnsTest, AProducerIsServedBesideManyUnknownNames) {
                 max_seconds_of(names, 3.0));
 }
 
-TEST_F(TopicTurnsTest, AProducerIsServedBesideAThousandTopicsThatAreMadeAndDeleted) {
+TEST_F(TopicTurnsTest, AProducerIsServedBesideAThousandTopicsThatAreCreatedAndDeleted) {
   start({"--durability", "fsync"});
   const int topics = scaled(1'000);
   const std::string count = std::to_string(topics) + " topics of 5 partitions";
