@@ -144,7 +144,7 @@ TEST_F(ApacheKafkaWithTls, SeeBrokersOfOneProcessThatShareNothing) {
   EXPECT_TRUE(good.publish("by-messaging", Message("hello"), with_publish_async(false)));
 }
 
-TEST_F(ApacheKafkaWithTls, ServeABrokerOfPropertiesAlone) {
+TEST_F(ApacheKafkaWithTls, ServeABrokerWithOptionsFromPropertiesAlone) {
   auto broker = kafka::new_broker(kafka::with_properties(
                                       {{"bootstrap.servers", server_->sasl_address()},
                                        {"security.protocol", "SASL_SSL"},

@@ -283,7 +283,7 @@ TEST_F(ConsumerOnNode, returns_a_known_position_and_times_out_at_once_on_an_unkn
   EXPECT_TRUE(position.error().is(Errc::timed_out)) << position.error().to_string();
 }
 
-TEST_F(ConsumerOnNode, says_why_it_has_no_position_in_a_topic_that_is_not_there) {
+TEST_F(ConsumerOnNode, says_why_it_has_no_position_in_a_missing_topic) {
   const TopicPartition partition{"missing", PartitionId{0}};
   Consumer reader = consumer({});
   ASSERT_TRUE(reader.assign({partition}));

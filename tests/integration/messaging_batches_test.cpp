@@ -255,7 +255,7 @@ TEST_F(SubscriptionInBatches, keeps_events_that_the_handler_moves_out) {
   EXPECT_TRUE(late.error().is(Errc::not_owner)) << late.error().to_string();
 }
 
-TEST_F(SubscriptionInBatches, takes_raw_events_and_options_in_the_other_style) {
+TEST_F(SubscriptionInBatches, accepts_raw_events_and_options_as_functions) {
   connect();
   publish(0, 1);
   std::atomic<std::size_t> seen{0};

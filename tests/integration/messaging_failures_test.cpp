@@ -233,7 +233,7 @@ TEST_F(RetryTopics, handle_a_message_again_after_each_delay_and_then_dead_letter
   EXPECT_TRUE(wait_for_commits("orders.billing.retry.300ms", 1));
 }
 
-TEST_F(RetryTopics, are_made_with_the_partitions_of_the_source_and_a_retention_that_fits) {
+TEST_F(RetryTopics, are_created_with_the_partitions_of_the_source_and_a_retention_that_fits) {
   (void)read([](RawEvent) {}, {.group_id = "billing",
                                .retry_topics = {5s, 24h * 10},
                                .failure_policy = FailurePolicy::dead_letter});
@@ -439,7 +439,7 @@ TEST_F(RetryTopics, are_read_from_their_beginning_if_their_committed_offset_is_o
   EXPECT_THAT(seen_.bodies(), ElementsAre("waits"));
 }
 
-TEST_F(RetryTopics, that_are_made_again_with_fewer_partitions_take_messages_of_all) {
+TEST_F(RetryTopics, that_are_created_again_with_fewer_partitions_store_messages_of_all) {
   (void)read(
       [this](RawEvent event) -> Result<void> {
         seen_.add(event);

@@ -91,7 +91,8 @@ TEST_F(TracedBroker, send_span_has_the_error_of_a_refused_publish) {
   EXPECT_THAT(spans->all(), SizeIs(1));
 }
 
-TEST_F(TracedBroker, failed_delivery_that_no_caller_reads_is_reported_though_a_span_sees_it) {
+TEST_F(TracedBroker,
+       failed_delivery_that_no_caller_reads_is_reported_although_its_span_has_the_error) {
   connect_traced(with_error_handler([this](const Failure& failure) {
     if (failure.kind == Failure::Kind::delivery) lines_.add("delivery");
   }));

@@ -178,7 +178,7 @@ TEST_F(RequestReply, sends_the_reply_topic_its_partition_the_correlation_and_the
   EXPECT_EQ(all[5], "k");
 }
 
-TEST_F(RequestReply, without_a_reply_in_time_ends_the_request_and_counts_it) {
+TEST_F(RequestReply, ends_and_counts_a_request_without_a_reply_in_time) {
   Broker broker = requester();
   warm_up(broker);
   const auto answer = broker.request<Answer>("questions", Question{"crow"}, 100ms);

@@ -84,7 +84,7 @@ TEST_F(ServerOnNode, HandlesMessagesOfSubscribersRegisteredBeforeAndAfterStart) 
   EXPECT_EQ(committed("b"), 1);
 }
 
-TEST_F(ServerOnNode, TakesRespondersAndRawSubscribersWithOptionsInTheOtherStyle) {
+TEST_F(ServerOnNode, AcceptsRespondersAndRawSubscribersWithOptionsAsFunctions) {
   Server server(options());
   ASSERT_TRUE(server.register_responder<std::string>(
       "a", [](const std::string& request) { return request + "!"; }, with_concurrency(2)));

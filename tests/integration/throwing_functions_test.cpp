@@ -164,7 +164,7 @@ TEST_F(Throwing, codec_is_an_error_of_the_publish_and_a_failure_of_the_message) 
   EXPECT_THAT(lines_.all(), Contains(HasSubstr("the codec threw")));
 }
 
-TEST_F(Throwing, logger_of_a_function_loses_the_line_alone) {
+TEST_F(Throwing, logger_of_a_function_loses_only_the_line) {
   testing::internal::CaptureStderr();
   connect(
       kafka::with_error_logger(function_logger(

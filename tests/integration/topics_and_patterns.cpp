@@ -247,7 +247,7 @@ TEST_P(Subscriptions, to_a_pattern_drop_deleted_topics_and_read_on) {
   EXPECT_TRUE(texts_.wait_for("s.c: again"));
 }
 
-TEST_P(Subscriptions, to_a_pattern_read_a_topic_that_was_made_again) {
+TEST_P(Subscriptions, to_a_pattern_read_a_topic_that_was_created_again) {
   for (const char* name : {"s.a", "s.b"}) create(name);
   auto broker = watching_broker();
   ASSERT_TRUE(broker);
@@ -270,7 +270,7 @@ TEST_P(Subscriptions, to_a_pattern_read_a_topic_that_was_made_again) {
   EXPECT_EQ(times("s.b: round 0"), 1u);
 }
 
-TEST_P(Subscriptions, in_batches_read_the_topics_of_a_pattern_and_one_that_was_made_again) {
+TEST_P(Subscriptions, in_batches_read_the_topics_of_a_pattern_and_one_that_was_created_again) {
   create("s.a");
   auto broker = watching_broker();
   ASSERT_TRUE(broker);
@@ -318,7 +318,7 @@ TEST_F(Group, commits_each_topic_and_continues_there) {
   EXPECT_EQ(texts_.all().size(), 4u) << "each once";
 }
 
-TEST_F(Group, handles_no_acknowledged_message_again_when_topics_come_and_go) {
+TEST_F(Group, handles_no_acknowledged_message_again_when_topics_are_created_and_deleted) {
   create("s.a", 4);
   auto broker = watching_broker();
   auto second = watching_broker();
