@@ -119,7 +119,7 @@ TEST_F(ScramClientTest, RefusesFirstMessagesThatAreNotOfThisLogin) {
   }
 }
 
-TEST_F(ScramClientTest, TakesIterationsWithinItsBoundsAlone) {
+TEST_F(ScramClientTest, AcceptsIterationsOnlyWithinItsBounds) {
   const auto asked_for = [&](const std::string& iterations) {
     return client.on_server_first("r=rOprNGfwEbeRWgbNEkqOx,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=" +
                                   iterations);
@@ -155,7 +155,7 @@ TEST(ScramName, IsPrintableUtf8) {
 
 // --- the server
 
-TEST(ScramServerTest, TakesAClientThatCouldBindToAChannel) {
+TEST(ScramServerTest, AcceptsAClientThatSupportsChannelBinding) {
   ScramServer server(Digest::sha256, "nonce");
   EXPECT_TRUE(server.on_client_first("y,,n=user,r=abc").has_value());
   (void)server.first_message(verifier_of(rfc_7677));
@@ -166,7 +166,7 @@ TEST(ScramServerTest, TakesAClientThatCouldBindToAChannel) {
   EXPECT_FALSE(outcome->has_value());
 }
 
-TEST(ScramServerTest, TakesTheUsersOwnNameAsAuthorizationId) {
+TEST(ScramServerTest, AcceptsTheUsersOwnNameAsAuthorizationId) {
   EXPECT_TRUE(ScramServer(Digest::sha256, "nonce").on_client_first("n,a=user,n=user,r=abc"));
 }
 
@@ -231,13 +231,13 @@ TEST_F(ScramServerFinal, RefusesTamperedMessages) {
   }
 }
 
-TEST_F(ScramServerFinal, TakesNoProofButThePasswordsOwn) {
+TEST_F(ScramServerFinal, RefusesEachProofButThatOfThePassword) {
   std::string message = rfc_7677.client_final;
   message[message.find("p=") + 2] = 'e';
   EXPECT_EQ(take(message), false);
 }
 
-TEST_F(ScramServerFinal, TakesNoReplayOfAnotherLogin) {
+TEST_F(ScramServerFinal, RefusesAReplayOfAnotherLogin) {
   ScramServer later(Digest::sha256, "anothernonce");
   ASSERT_TRUE(later.on_client_first(rfc_7677.client_first));
   (void)later.first_message(verifier_of(rfc_7677));

@@ -13,13 +13,13 @@ std::string parsed(const std::vector<std::string>& texts) {
   return joined;
 }
 
-TEST(Addresses, SplitsListsAndPassesOverBlanksAndEmptyPlaces) {
+TEST(Addresses, SplitsListsAndSkipsBlanksAndEmptyEntries) {
   EXPECT_EQ(parsed({"h1:9092,h2:9093"}), "h1:9092 h2:9093");
   EXPECT_EQ(parsed({" h1:9092 , ,h2:9092,", "\th3:1\n"}), "h1:9092 h2:9092 h3:1");
   EXPECT_EQ(parsed({"[::1]:9092"}), "[::1]:9092");
 }
 
-TEST(Addresses, HaveKafkasPortIfTheyNameNone) {
+TEST(Addresses, HaveKafkasPortByDefault) {
   EXPECT_EQ(parsed({"h1,[::1], h2:1", "kafka://h3"}), "h1:9092 [::1]:9092 h2:1 h3:9092");
 }
 

@@ -134,7 +134,7 @@ TEST(Budget, a_request_for_most_is_notified_when_that_is_free) {
   EXPECT_EQ(told, 1);
 }
 
-TEST(Budget, a_caller_that_was_refused_is_told_of_room_only_once_it_fits) {
+TEST(Budget, a_refused_caller_is_notified_only_once_its_request_fits) {
   Budget budget(4 * slab_bytes);
   int told = 0;
   budget.on_room([&] { ++told; }, 1);

@@ -7,7 +7,7 @@
 namespace dohle {
 namespace {
 
-TEST(SliceQueue, gives_its_bytes_in_order_however_they_come_and_go) {
+TEST(SliceQueue, returns_its_bytes_in_order_however_they_are_added_and_taken) {
   for (std::uint64_t seed = 1; seed <= 50; ++seed) {
     SeededRandom random(seed);
     SliceQueue queue;

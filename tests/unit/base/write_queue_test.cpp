@@ -30,7 +30,7 @@ TEST(WriteQueue, forgets_exactly_the_written_bytes) {
   }
 }
 
-TEST(WriteQueue, gathers_no_more_than_it_is_given_room_for) {
+TEST(WriteQueue, gathers_no_more_slices_than_the_caller_has_space_for) {
   WriteQueue queue;
   for (int i = 0; i < 5; ++i) queue.append(Chain(Slice::copy_of("x")));
   std::array<iovec, 3> pieces;

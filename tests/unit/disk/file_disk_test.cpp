@@ -117,7 +117,7 @@ TEST_F(FileDiskTest, a_full_disk_is_disk_full_and_keeps_written_bytes) {
   EXPECT_EQ(directory.contents("a"), "01234");
 }
 
-TEST_F(FileDiskTest, reserving_takes_space_and_not_size_and_truncating_gives_it_back) {
+TEST_F(FileDiskTest, reserving_takes_space_without_size_and_truncating_frees_it) {
   FileDisk counted(loop, {.calls = &calls});
   auto file = counted.open(directory / "a", OpenMode::create).value();
   ASSERT_TRUE(append(*file, "text"));

@@ -48,7 +48,7 @@ TEST(Proof, names_a_row_that_is_stored_twice) {
   EXPECT_FALSE(verdict.holds());
 }
 
-TEST(Proof, names_rows_of_a_key_that_changed_places) {
+TEST(Proof, names_rows_of_a_key_that_are_out_of_order) {
   auto sent = published();
   auto rows = stored();
   std::swap(sent[0].offset, sent[1].offset);

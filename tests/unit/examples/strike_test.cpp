@@ -71,7 +71,7 @@ TEST(Strike, the_file_matches_its_description) {
   EXPECT_EQ(noteworthy, 1'061u);
 }
 
-TEST(Strike, a_file_that_is_not_there_is_named) {
+TEST(Strike, a_missing_file_is_named) {
   const auto strikes = read_strikes("nowhere/strikes.csv.gz");
   ASSERT_FALSE(strikes);
   EXPECT_NE(strikes.error().message().find("nowhere/strikes.csv.gz"), std::string::npos);

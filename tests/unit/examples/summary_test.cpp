@@ -28,7 +28,7 @@ TEST(Summary, adds_up_each_airport) {
   EXPECT_EQ(summary.totals().by_subscriber, (std::vector<std::size_t>{1, 2}));
 }
 
-TEST(Summary, a_row_that_comes_again_is_counted_and_changes_nothing) {
+TEST(Summary, a_repeated_row_is_counted_and_changes_nothing) {
   Summary summary(2, 2);
   summary.apply(2, strike("A", "B-727", "Minor", 7), 0);
   summary.apply(2, strike("A", "B-727", "Minor", 7), 1);

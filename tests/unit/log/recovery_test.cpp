@@ -106,7 +106,7 @@ TEST_F(RecoveryTest, zeros_in_the_place_of_acknowledged_bytes_are_refused) {
   EXPECT_FALSE(try_open().has_value());
 }
 
-TEST_F(RecoveryTest, the_segment_of_the_recovery_point_may_have_zeros_though_another_follows) {
+TEST_F(RecoveryTest, the_segment_of_the_recovery_point_may_have_zeros_although_another_follows) {
   config_.segment_bytes = 2'000;
   open();
   ASSERT_TRUE(append(make_batch(10)).has_value());
@@ -475,7 +475,7 @@ TEST_F(RecoveryTest, partition_metadata_is_written_again_only_if_its_bytes_are_l
   EXPECT_EQ(read(), other);
 }
 
-TEST_F(RecoveryTest, a_snapshot_that_is_lost_is_made_from_the_log) {
+TEST_F(RecoveryTest, a_lost_snapshot_is_built_from_the_log) {
   config_.segment_bytes = 2'000;
   open();
   for (int i = 0; i < 10; ++i) {
@@ -543,7 +543,7 @@ TEST_F(ManyProducersTest, are_written_on_a_disk_thread_and_their_segment_stays_u
   }
 }
 
-TEST_F(ManyProducersTest, are_written_again_when_a_roll_comes_while_they_are_written) {
+TEST_F(ManyProducersTest, are_written_again_after_a_roll_while_they_are_written) {
   fill();
   for (std::int64_t id = 1; id < producers; ++id) append_by(id, 1);
   append_by(0, 2);

@@ -217,7 +217,7 @@ TEST(WithKey, encodes_a_key_by_a_codec_of_its_type) {
   EXPECT_EQ(encoded_key(with_key(Landing{"X", 1}, "xml")), std::nullopt);
 }
 
-TEST(WithKey, and_with_message_key_replace_each_other) {
+TEST(WithKey, overrides_an_earlier_with_message_key_and_the_reverse) {
   PublishOptions options;
   with_key("a")(options);
   kafka::with_message_key("b")(options);

@@ -43,7 +43,7 @@ TEST(EventPool, gives_each_event_its_defaults) {
   EXPECT_FALSE(again->nacked_with.has_value());
 }
 
-TEST(EventPool, makes_a_further_delivery_that_is_settled_by_itself) {
+TEST(EventPool, makes_a_second_delivery_that_is_settled_separately) {
   const auto pool = EventPool::create(10);
   std::weak_ptr<int> bytes;
   EventPointer first = pool->make();
@@ -57,7 +57,7 @@ TEST(EventPool, makes_a_further_delivery_that_is_settled_by_itself) {
   EXPECT_FALSE(bytes.expired()) << "the second delivery refers to the bytes";
 }
 
-TEST(EventPool, ends_the_bytes_of_a_poll_with_their_last_event) {
+TEST(EventPool, frees_the_bytes_of_a_poll_with_their_last_event) {
   const auto pool = EventPool::create(10);
   std::weak_ptr<int> watch;
   auto* const bytes = new FetchedBytes(watched(watch), 3);

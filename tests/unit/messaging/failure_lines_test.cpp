@@ -29,7 +29,7 @@ TEST(FailureLines, let_one_line_of_a_kind_through_in_a_second) {
   EXPECT_EQ(lines.admit(other, start), "");
 }
 
-TEST(FailureLines, say_in_the_next_line_how_many_were_left_out_and_at_which_offsets) {
+TEST(FailureLines, count_left_out_failures_and_name_their_offsets_in_the_next_line) {
   FailureLines lines;
   (void)lines.admit(broken(0), start);
   for (const int offset : {9, 4, 6}) (void)lines.admit(broken(offset), start);

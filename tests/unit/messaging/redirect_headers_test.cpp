@@ -97,7 +97,7 @@ TEST_F(RedirectHeadersTest, of_a_retry_keep_the_first_place_and_count_all_attemp
                   Pair("kafka_dlt-exception-message", "no ink"), Pair("dohle-attempts", "5")));
 }
 
-TEST_F(RedirectHeadersTest, replace_those_that_a_message_of_the_source_has_already) {
+TEST_F(RedirectHeadersTest, replace_those_that_a_message_of_the_source_already_has) {
   has_headers({{"kafka_dlt-original-topic", "elsewhere"}, {"dohle-attempts", "9"}});
   const RedirectHeaders headers(*event, "billing", why);
   const Shown all = shown(headers.views());

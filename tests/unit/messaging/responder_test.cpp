@@ -113,7 +113,7 @@ TEST_F(ResponderTest, AnswersAFailedHandlerWithTheBeginningOfItsError) {
   EXPECT_EQ(desk_->counts().answered_with_error, 1u);
 }
 
-TEST_F(ResponderTest, IsDoneWithARequesterThatIsGone) {
+TEST_F(ResponderTest, SucceedsForARequesterThatIsGone) {
   refusals_ = {Error::client(Errc::no_such_partition, "it is gone")};
   EXPECT_TRUE(answer(reply));
   EXPECT_EQ(desk_->counts().undeliverable, 1u);

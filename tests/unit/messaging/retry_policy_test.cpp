@@ -89,7 +89,7 @@ TEST(RetryPolicy, follows_the_decision_of_the_program) {
   EXPECT_GE(wait_of(policy.decide({.why = broken, .asked = FailureAction::retry})), 0ns);
 }
 
-TEST(RetryPolicy, without_a_topic_for_dead_letters_takes_the_failure_policy_for_them) {
+TEST(RetryPolicy, applies_the_failure_policy_to_dead_letters_without_a_topic_for_them) {
   RetryPolicy policy({.failure_policy = FailurePolicy::skip});
   EXPECT_EQ(policy.decide({.why = broken, .asked = FailureAction::dead_letter}),
             Decision(GiveUp{FailurePolicy::skip}));

@@ -62,7 +62,7 @@ TEST_F(SubscriptionControl, ends_the_pause_of_a_partition_with_its_assignment) {
   EXPECT_TRUE(paused().empty());
 }
 
-TEST_F(SubscriptionControl, keeps_a_partition_paused_whose_topic_is_made_again) {
+TEST_F(SubscriptionControl, keeps_a_partition_paused_whose_topic_is_created_again) {
   deliver(5);
   EXPECT_TRUE(state.pause(zero, true));
   deliver(0);

@@ -132,7 +132,8 @@ TEST_F(SubscriptionStateTest, an_ack_of_an_earlier_ownership_changes_nothing) {
   EXPECT_EQ(due(), 0);
 }
 
-TEST_F(SubscriptionStateTest, retries_in_place_then_reports_and_does_not_commit_past) {
+TEST_F(SubscriptionStateTest,
+       retries_a_message_in_place_then_reports_it_and_commits_nothing_behind_it) {
   settings.max_retries = 1;
   settings.retry_delay = 10ms;
   deliver(0);
@@ -249,7 +250,7 @@ TEST_F(SubscriptionStateTest, counts_an_unacknowledged_event_among_those_held) {
   EXPECT_TRUE(state().held().empty());
 }
 
-TEST_F(SubscriptionStateTest, a_nack_from_elsewhere_is_retried_too) {
+TEST_F(SubscriptionStateTest, a_nack_outside_of_the_handler_is_retried_too) {
   settings.auto_ack = false;
   settings.retry_delay = 0ms;
   deliver(0);
@@ -426,7 +427,7 @@ TEST_F(SubscriptionStateTest, begins_again_when_records_come_from_a_lower_offset
   state().check_invariants();
 }
 
-TEST_F(SubscriptionStateTest, begins_again_although_everything_of_the_earlier_topic_was_done) {
+TEST_F(SubscriptionStateTest, begins_again_although_all_messages_of_the_earlier_topic_were_done) {
   for (const std::int64_t offset : {100, 101}) deliver(offset);
   handled();
   handled();

@@ -664,7 +664,7 @@ TEST_F(SubscriptionEngine, treats_an_unlimited_timeout_as_a_long_one) {
   EXPECT_TRUE(subscription->unsubscribe(std::chrono::milliseconds::max()).has_value());
 }
 
-TEST_F(SubscriptionEngine, that_is_replaced_ends) {
+TEST_F(SubscriptionEngine, ends_when_its_subscriber_is_assigned_another) {
   ScriptedSource::Script other_script;  // outlives both subscriptions
   const Running running = start([](RawEvent&) { return Result<void>{}; });
   Subscriber one = BrokerAccess::make(subscription);
@@ -680,7 +680,8 @@ TEST_F(SubscriptionEngine, that_is_replaced_ends) {
   EXPECT_FALSE(other_script.is_closed);
 }
 
-TEST_F(SubscriptionEngine, says_which_message_holds_its_partition_with_20000_good_ones_behind_it) {
+TEST_F(SubscriptionEngine,
+       names_the_message_that_holds_its_partition_with_20000_good_ones_behind_it) {
   std::mutex mutex;
   std::optional<Error> told;
   std::optional<Offset> at;
@@ -1092,7 +1093,7 @@ TEST_F(SubscriptionEngine, ends_while_the_thread_that_reads_is_inside_a_handler)
   EXPECT_TRUE(script.is_closed);
 }
 
-TEST_F(SubscriptionEngine, of_several_topics_wants_the_topic_beside_the_partition) {
+TEST_F(SubscriptionEngine, of_several_topics_requires_the_topic_with_the_partition) {
   setup.has_one_topic = false;
   const auto running = start([](RawEvent&) -> Result<void> { return {}; });
   ASSERT_TRUE(subscription->wait_ready(patience).has_value());

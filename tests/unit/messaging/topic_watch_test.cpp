@@ -90,7 +90,7 @@ TEST_F(TopicWatchTest, counts_a_topic_as_missing_from_the_second_list_in_a_row_o
   EXPECT_THAT(watch().topics(), ElementsAre("s.b"));
 }
 
-TEST_F(TopicWatchTest, keeps_a_topic_that_is_there_although_the_list_lacks_it) {
+TEST_F(TopicWatchTest, keeps_an_existing_topic_that_a_list_lacks) {
   (void)see({"s.a"});
   (void)see({});
   EXPECT_THAT(see({}).missing, ElementsAre("s.a"));
@@ -99,7 +99,7 @@ TEST_F(TopicWatchTest, keeps_a_topic_that_is_there_although_the_list_lacks_it) {
   EXPECT_TRUE(watch().reads("s.a"));
 }
 
-TEST_F(TopicWatchTest, adds_a_topic_again_that_was_gone) {
+TEST_F(TopicWatchTest, adds_a_topic_again_that_was_missing) {
   (void)see({"s.a"});
   watch().on_gone("s.a");
   EXPECT_THAT(see({"s.a"}).added, ElementsAre("s.a"));
@@ -114,7 +114,7 @@ TEST_F(TopicWatchTest, follows_partitions_that_are_added_and_ignores_older_metad
   EXPECT_THAT(watch().partitions(), SizeIs(4));
 }
 
-TEST_F(TopicWatchTest, takes_the_partitions_of_a_topic_that_was_made_again) {
+TEST_F(TopicWatchTest, reads_the_new_partitions_of_a_topic_that_was_created_again) {
   (void)watch().on_list(std::vector{topic("s.a", 4, 1)});
   EXPECT_FALSE(watch().is_late("s.a"));
   const auto change = watch().on_list(std::vector{topic("s.a", 2, 2)});
@@ -158,7 +158,7 @@ TEST_F(TopicWatchTest, counts_a_refused_topic_without_partitions_as_missing) {
   EXPECT_THAT(watch().on_list(std::vector{topic("s.a", 1)}).added, ElementsAre("s.a"));
 }
 
-TEST_F(TopicWatchTest, takes_a_list_without_ids_for_one_of_the_same_topics) {
+TEST_F(TopicWatchTest, treats_topics_in_a_list_without_ids_as_the_same_topics) {
   (void)watch().on_list(std::vector{topic("s.a", 2, 0)});
   (void)watch().on_list(std::vector{topic("s.a", 2, 1)});
   (void)watch().on_list(std::vector{topic("s.a", 2, 0)});

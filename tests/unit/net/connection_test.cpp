@@ -195,7 +195,7 @@ TEST_P(ConnectionTest, a_frame_waits_until_there_is_room_for_it) {
   EXPECT_EQ(server.room_bytes, large.size());
 }
 
-TEST_P(ConnectionTest, a_frame_for_which_there_is_never_room_closes_the_connection) {
+TEST_P(ConnectionTest, a_frame_that_memory_can_never_hold_closes_the_connection) {
   server.room = Admission::refuse;
   sides.connect();
   sides.client_sends(
@@ -269,7 +269,7 @@ TEST_P(ConnectionTest, a_full_write_queue_is_reported_and_so_is_its_draining) {
   sides.client_sends([&](Connection& connection) { EXPECT_EQ(connection.queued_bytes(), 0u); });
 }
 
-TEST_P(ConnectionTest, a_sender_that_waits_for_room_gets_everything_through) {
+TEST_P(ConnectionTest, a_sender_that_waits_for_room_sends_everything) {
   sides.connect({.limits = {.max_write_queue_bytes = 300'000}});
   const Slice frame = framed(std::string(100'000, 'x'));
   int left = 300;

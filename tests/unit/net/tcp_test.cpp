@@ -90,7 +90,7 @@ class CountingLogger final : public Logger {
   Watched& watched_;
 };
 
-TEST_F(TcpTest, bytes_that_come_one_by_one_make_frames) {
+TEST_F(TcpTest, bytes_that_arrive_one_by_one_form_frames) {
   connect_raw();
   for (const char byte : std::string(framed("slow").text())) raw.send({&byte, 1});
   ASSERT_TRUE(sides.eventually([&] { return server.frames.size() == 1; }));

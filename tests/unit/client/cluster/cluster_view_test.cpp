@@ -95,7 +95,7 @@ TEST_F(Cluster, KeepsTheIdOfATopicThatAnOlderServerDescribesWithoutOne) {
   EXPECT_EQ(leader(), NodeId{2});
 }
 
-TEST_F(Cluster, TakesANewerLeaderFromAnError) {
+TEST_F(Cluster, AcceptsANewerLeaderFromAnError) {
   hear(answer_with(first_id, NodeId{1}, LeaderEpoch{4}));
   EXPECT_FALSE(view_.on_leader("orders", PartitionId{0}, {NodeId{2}, LeaderEpoch{4}}));
   EXPECT_TRUE(view_.on_leader("orders", PartitionId{0}, {NodeId{2}, LeaderEpoch{5}}));

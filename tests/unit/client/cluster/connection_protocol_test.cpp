@@ -184,7 +184,7 @@ TEST_F(ScriptedConnection, DoubtsThatGarbageComesFromAKafkaServer) {
       << why.message();
 }
 
-TEST_F(ScriptedConnection, SaysThatAServerWithTlsMetPlainRequests) {
+TEST_F(ScriptedConnection, SaysThatAServerWithTlsReceivedPlainRequests) {
   protocol_.on_open(start, actions_);
   actions_.clear();
   protocol_.on_closed(Error::auth(Errc::handshake_failed, "h:1: the other side speaks TLS"),

@@ -361,7 +361,7 @@ TEST_F(ConsumerOnCluster, FetchesNoMoreThanFitsIntoAnAnswer) {
 }
 
 // A server returns the first batch of a fetch whole, at any size.
-TEST_F(ConsumerOnCluster, ReadsOnBesideABatchThatNoAnswerMayHold) {
+TEST_F(ConsumerOnCluster, ReadsOtherPartitionsBesideABatchThatIsTooLargeForAnyAnswer) {
   constexpr std::int32_t partitions = 5, large = 2;
   engine_options.link.limits.max_frame_bytes = 8'192;
   script.leaders.assign(partitions, {NodeId{1}, LeaderEpoch{0}});

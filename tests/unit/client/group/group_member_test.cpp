@@ -258,7 +258,7 @@ TEST_F(GroupMemberTest, LooksForTheCoordinatorAgainWhenItMoved) {
   }
 }
 
-TEST_F(GroupMemberTest, LooksAgainAfterAWaitWhileNoCoordinatorIsThere) {
+TEST_F(GroupMemberTest, LooksAgainAfterAWaitWhileThereIsNoCoordinator) {
   member_.subscribe({"t"}, now_, actions_);
   poll();
   refuse_find(code::coordinator_not_available);
@@ -504,7 +504,7 @@ TEST_F(GroupMemberTest, StopsAskingOtherServersOnceTheCoordinatorIsBack) {
   expect_nothing();
 }
 
-TEST_F(GroupMemberTest, TakesAJoinBackFromACoordinatorThatIsReplaced) {
+TEST_F(GroupMemberTest, CancelsAJoinAtACoordinatorThatIsReplaced) {
   start_joining();
   const auto held_back = take<Join>();
   member_.doubt_coordinator(true, now_, actions_);

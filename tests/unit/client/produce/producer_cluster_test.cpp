@@ -772,7 +772,7 @@ TEST_F(ProducerOnCluster, CloseFailsUnsettledRecords) {
   EXPECT_EQ(told_[0].error().stored(), Stored::possibly);
 }
 
-TEST_F(ProducerOnCluster, CompressesBesideTheLoopAndKeepsTheOrder) {
+TEST_F(ProducerOnCluster, CompressesOnAnotherThreadAndKeepsTheOrder) {
   start({.linger = 0us, .compression = CompressionCodec::gzip});
   for (int i = 0; i < 20; ++i) {
     send(0, "record " + std::to_string(i));

@@ -60,7 +60,7 @@ TEST_F(FollowedContextTest, a_file_that_cannot_be_used_fails_at_once_with_its_na
   EXPECT_THAT(std::string(opened.error().message()), HasSubstr("/none/ca.pem"));
 }
 
-TEST_F(FollowedContextTest, a_replaced_file_counts_for_the_next_connection) {
+TEST_F(FollowedContextTest, a_replaced_file_applies_to_the_next_connection) {
   const std::string path = write("ca.pem", one.certificate_pem());
   const auto followed = open({.trust = {.ca_file = path}});
   EXPECT_TRUE(trusts(next(*followed), one));
@@ -109,7 +109,7 @@ TEST_F(FollowedContextTest, connections_that_begin_while_a_worker_looks_wait_for
   EXPECT_EQ(workers.jobs, 1);
 }
 
-TEST_F(FollowedContextTest, nothing_is_used_after_it_has_gone) {
+TEST_F(FollowedContextTest, nothing_is_used_after_its_destruction) {
   auto followed = open({.trust = {.ca_file = write("ca.pem", one.certificate_pem())}});
   int uses = 0;
   followed->next(loop, workers, [&](const TlsContext&) { ++uses; });

@@ -61,7 +61,7 @@ class HandshakeTurnsTest : public testing::Test {
   std::vector<HandshakeTurns::Place> ended;
 };
 
-TEST_F(HandshakeTurnsTest, at_most_so_many_steps_are_with_the_workers) {
+TEST_F(HandshakeTurnsTest, steps_with_workers_are_bounded) {
   for (int i = 0; i < 5; ++i) step(turns->new_place());
   EXPECT_EQ(workers.count(), 2u);
   EXPECT_EQ(turns->running(), 2u);
@@ -81,7 +81,7 @@ TEST_F(HandshakeTurnsTest, of_waiting_steps_that_of_the_oldest_connection_is_nex
   EXPECT_EQ(turns->running(), 0u);
 }
 
-TEST_F(HandshakeTurnsTest, a_connection_that_is_gone_gives_up_its_place) {
+TEST_F(HandshakeTurnsTest, a_closed_connection_releases_its_place) {
   for (HandshakeTurns::Place place = 1; place <= 4; ++place) step(place);
   turns->forget(3);
   turns->forget(1);  // a worker has it
@@ -98,7 +98,7 @@ TEST_F(HandshakeTurnsTest, steps_with_workers_may_end_after_the_turns) {
   EXPECT_TRUE(ended.empty());
 }
 
-TEST_F(HandshakeTurnsTest, by_default_64_steps_are_with_the_workers) {
+TEST_F(HandshakeTurnsTest, at_most_64_steps_are_with_workers_by_default) {
   HandshakeTurns wide(workers, loop);
   for (int i = 0; i < 70; ++i) {
     wide.step(wide.new_place(), TlsSession::server(context), [](Result<HandshakeState>) {});

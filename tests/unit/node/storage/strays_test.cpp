@@ -51,7 +51,7 @@ TEST(StrayTest, PartitionsThatWereAddedFollowTheListedOnesAndHaveTheirId) {
   EXPECT_EQ(partitions_with(listed, {}), 2);
 }
 
-TEST(StrayTest, OneLineNamesAllOfThem) {
+TEST(StrayTest, AreSummedUpInOneLine) {
   EXPECT_FALSE(line_about_strays("/data", {}, {}));
   std::vector<Stray> many;
   for (int i = 0; i < 25; ++i) many.push_back({"t", i, std::nullopt, true});
