@@ -46,7 +46,7 @@ using std::chrono::microseconds;
 
 constexpr microseconds turn_most{20'000};
 
-/// Counts what waits for the device.
+/// Counts the calls that wait for the device.
 class CountedSyncs final : public disk::SystemCalls {
  public:
   int sync_file(int descriptor) override {
@@ -104,7 +104,7 @@ std::int64_t end_of_first_batch(const fs::path& data) {
   return header ? static_cast<std::int64_t>(header->size()) : -1;
 }
 
-/// The offset of the first record at or after that time. Errors: what the node answered.
+/// The offset of the first record at or after that time. Errors: those of the node's answer.
 Result<Offset> offset_at(WireConnection& at, const std::string& topic, std::int64_t time) {
   wire::ListOffsetsRequest request;
   auto& wanted = request.topics.emplace_back();

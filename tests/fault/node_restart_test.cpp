@@ -7,7 +7,7 @@
 #include "fault/node_process.hpp"
 #include "fault/wire_connection.hpp"
 
-// The time until a node is ready, what a start reads and waits for, and the memory of an idle node.
+// The time until a node is ready, the reads and waits of a start, and the memory of an idle node.
 // The promises are for a release build; other builds have larger limits.
 
 namespace dohle::fault {

@@ -272,9 +272,9 @@ class TopicTurnsTest : public TurnsTest {
       EXPECT_LE(took.count(), max_seconds);
     }
   }
-  /// The most that making so many partitions may take where the file system makes files as fast as
-  /// ever; else twice what it takes for them alone. ext4 without a journal looks past every inode
-  /// that was freed in the last minute: behind a deletion a file took 16 times as long.
+  /// The most seconds that creating so many partitions may take: `usually`, or twice the time of
+  /// the file system alone if that creates files slowly at the moment. ext4 without a journal skips
+  /// every inode that was freed in the last minute: after a deletion a file took 16 times as long.
   double max_seconds_of(int partitions, double usually) {
     if (!is_measured || !is_all()) return usually;
     constexpr int share = 10;
