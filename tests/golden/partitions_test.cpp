@@ -45,7 +45,7 @@ void expect_partitions_of(const Line& line) {
   }
 }
 
-// make-partitions says who chose them.
+// make-partitions names the programs that chose them.
 TEST(Partitions, AreThoseOfJavaKafkaGoAndLibrdkafka) {
   std::map<std::string, int> seen;
   for (const Line& line : golden::read_lines(DOHLE_GOLDEN_PARTITIONS)) {
