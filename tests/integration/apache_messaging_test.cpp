@@ -192,7 +192,7 @@ class ApacheOption : public ApacheMessaging {
   std::optional<Client> client_;
 };
 
-/// What a subscription got, and what its broker's error handler.
+/// The messages of a subscription, and the failures of its broker's error handler.
 struct Texts {
   std::mutex mutex;
   std::condition_variable grown;
@@ -423,7 +423,7 @@ TEST_F(ApacheMessaging, TheBirdstrikesExampleFindsEachOfItsRowsOnceAndInOrder) {
 
 class ApacheAcls : public testing::Test {
  protected:
-  /// Allows an operation on a topic; what is not allowed is then denied.
+  /// Allows an operation on a topic; all other operations are then denied.
   void allow(const std::string& operation, const std::string& topic) {
     const std::string command =
         std::string(DOHLE_SCRIPTS) + "/apache-kafka tool AclCommand --bootstrap-server " +

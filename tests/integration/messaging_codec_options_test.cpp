@@ -120,7 +120,7 @@ class CodecOption : public Options {
     });
   }
 
-  /// It ends before what its handlers use.
+  /// It ends before the objects that its handlers use.
   std::optional<Subscriber> reader_;
 };
 

@@ -23,7 +23,7 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::Not;
 
-/// A subscription of a group to a topic of two partitions, and what its handler got.
+/// A subscription of a group to a topic of two partitions, and the messages that its handler got.
 class RunningSubscription : public AtTestedServer {
  protected:
   void SetUp() override {

@@ -1,5 +1,5 @@
-// Options of reading, each seen by its effect at a node: on the wire, in time, or in what a user's
-// function gets.
+// Options of reading, each tested by its effect at a node: on the wire, in time, or in the
+// arguments of a user's function.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>

@@ -20,9 +20,9 @@
 #include "lines.hpp"
 #include "recorded_node.hpp"
 
-// Options of the messaging API, each seen by its effect outside of the options: at the server, in
-// what a relay has seen, in time, or in what callbacks, middlewares and loggers get. A test's name
-// begins with its option.
+// Options of the messaging API, each tested by its effect outside of the options: at the server, in
+// the bytes that a relay has passed, in time, or in the arguments of callbacks, middlewares and
+// loggers. A test's name begins with its option.
 
 namespace dohle {
 

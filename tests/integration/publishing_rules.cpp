@@ -1,5 +1,5 @@
 // The rules of publishing that a server takes part in: outcomes, failures that no caller takes, and
-// what a message keeps on its way.
+// the parts of a message that arrive unchanged.
 #include <map>
 #include <mutex>
 #include <string>

@@ -56,7 +56,7 @@ class Keeper {
     const std::lock_guard lock(mutex_);
     return taken_;
   }
-  /// Drops what it has and gets.
+  /// Drops its events, and those that arrive later.
   void let_go() {
     std::vector<RawEvent> dropped;
     const std::lock_guard lock(mutex_);

@@ -24,7 +24,7 @@ using testing::ElementsAre;
 
 const Error broken = Error::client(Errc::handler_failed, "no ink");
 
-/// A broker, and what its handlers and its error handler got.
+/// A broker, and the messages and failures that its handlers and its error handler got.
 class ReadingRules : public AtTestedServer {
  protected:
   void SetUp() override {

@@ -14,8 +14,8 @@
 
 namespace dohle {
 
-/// Passes bytes between clients and a port of 127.0.0.1, and keeps what it has seen of each
-/// connection, up to 64 KiB a direction. A thread of its own.
+/// Passes bytes between clients and a port of 127.0.0.1, and keeps the bytes of each connection, up
+/// to 64 KiB a direction. Has a thread of its own.
 class Relay {
  public:
   /// Changes bytes on their way, without changing their number.
@@ -35,7 +35,7 @@ class Relay {
   [[nodiscard]] std::uint16_t port() const { return port_; }
   /// All connections so far, in their order.
   [[nodiscard]] std::vector<Seen> seen() const;
-  /// Waits until what it has seen is so.
+  /// Waits until `is_so` holds for the connections seen so far.
   bool wait_until(const std::function<bool(const std::vector<Seen>& seen)>& is_so,
                   std::chrono::milliseconds timeout) const;
   /// Another server for the connections from now on.
@@ -96,7 +96,7 @@ class AnsweringServer {
   std::jthread thread_;
 };
 
-/// A port of 127.0.0.1 that refuses connections, and that nobody else gets meanwhile.
+/// A port of 127.0.0.1 that refuses connections and is reserved meanwhile.
 class RefusingPort {
  public:
   RefusingPort();

@@ -114,9 +114,8 @@ TEST_F(RequestReply, brings_a_typed_request_to_its_handler_and_the_reply_back) {
   EXPECT_EQ(counts.under_way, 0u);
 }
 
-// Nothing but the connection is there when the first request is made: the reply, which is stored
-// before the reader can have fetched, is not missed, and what the partition held before is not
-// read.
+// When the first request is made, only the connection exists. The reply is stored before the reader
+// can have fetched; it is not missed, and earlier records of the partition are not read.
 TEST_F(RequestReply, knows_the_end_of_its_partition_before_the_first_request_leaves) {
   Broker other = requester();
   const auto responder = respond(other, count_birds);

@@ -418,7 +418,7 @@ TEST_P(SecurityMatrix, ServesRightClientsAndRefusesOthersWithTheExpectedError) {
 INSTANTIATE_TEST_SUITE_P(Cell, SecurityMatrix, testing::ValuesIn(cells()),
                          [](const auto& cell) { return cell.param.name(); });
 
-// --- this client, and somebody between it and the server
+// --- this client, and an attacker between it and the server
 
 struct Tampering {
   std::string_view name;

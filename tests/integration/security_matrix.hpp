@@ -12,7 +12,7 @@
 #include "dohle/tls.hpp"
 #include "unit/net/tls/made_certificates.hpp"
 
-// The security matrix: what client and server do about each mistake and attack, by each mechanism,
+// The security matrix: how client and server react to each mistake and attack, by each mechanism,
 // with and without TLS. The cells are in security_matrix.cpp; a program has one server for all of
 // them.
 namespace dohle {

@@ -423,7 +423,7 @@ TEST_F(SignalledServer, IgnoresTheSecondSignalOfGnuTimeout) {
   EXPECT_EXIT(run_until_signals(2), testing::ExitedWithCode(0), "");
 }
 
-/// The port of a socket that never answers those who connect.
+/// The port of a socket that never answers its clients.
 class SilentPort {
  public:
   SilentPort() : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {

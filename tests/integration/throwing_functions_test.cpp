@@ -1,5 +1,5 @@
 // Functions of the program that throw: where each exception goes (docs/messaging.md, "Exceptions of
-// your functions"). Each ends where the table says, and what the library was doing goes on.
+// your functions"). Each ends where the table says, and the library continues its work.
 #include <atomic>
 #include <span>
 #include <stdexcept>

@@ -24,7 +24,7 @@ std::string with_or_without(const testing::TestParamInfo<bool>& info) {
   return info.param ? "in_a_group" : "without_a_group";
 }
 
-/// Topics of one test, whose names begin alike, and what handlers got from them.
+/// Topics of one test, whose names begin alike, and the messages that handlers got.
 class TopicsOfATest : public AtTestedServer {
  protected:
   static std::string group() { return topic("g"); }
@@ -59,7 +59,7 @@ class TopicsOfATest : public AtTestedServer {
                        failures_.add(failure.error.to_string());
                      }));
   }
-  /// "NAME: TEXT", where the name is without what all topics of the test have.
+  /// "NAME: TEXT", where the name lacks the common beginning of the test's topics.
   void add(const RawEvent& event) {
     std::string name(event.topic());
     name.erase(0, topic("").size());
@@ -384,7 +384,7 @@ class FailingHandler : public TopicsOfATest {
     }
     return std::move(*reader);
   }
-  /// Of this test, without what all names have.
+  /// A retry topic of this test, without the common beginning of all names.
   static std::string retry(const std::string& name, const std::string& end) {
     return name + "." + group() + end;
   }
