@@ -1,5 +1,5 @@
-// The headers of tracing: whatever is accepted is written so that it is read as it was, and within
-// the limits.
+// The headers of tracing: each accepted value is within the limits, and is written so that it is
+// read as the same value.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
