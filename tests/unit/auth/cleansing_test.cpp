@@ -1,5 +1,5 @@
 // Memory that held a password or a derived key is overwritten before it is freed: this program's
-// operator delete looks into what it frees.
+// operator delete inspects the memory that it frees.
 #include <gtest/gtest.h>
 #include <malloc.h>
 

@@ -1,4 +1,4 @@
-// What a FramedConnection makes of its stream, whatever that is: each call and event by hand.
+// A FramedConnection over a scripted stream: the test makes each call and event itself.
 
 #include "frames/framed_connection.hpp"
 

@@ -61,7 +61,7 @@ class HandLoop final : public Executor {
   Now now_{TimePoint(std::chrono::seconds(1)), {}};
 };
 
-/// A stream whose other side is the test: what it reads, and how much it takes, are said by hand.
+/// A stream whose other side is the test, which sets the bytes to read and the room for writes.
 class ScriptedStream final : public ByteStream {
  public:
   struct Script {
@@ -126,7 +126,7 @@ inline std::string framed_text(std::string_view body) {
   return text.append(body);
 }
 
-/// One connection over a scripted stream, and what its events were.
+/// One connection over a scripted stream, and its events.
 class Framed : public ConnectionEvents {
  public:
   explicit Framed(const ConnectionLimits& limits = {}, bool hands_over = false,
@@ -190,8 +190,8 @@ class Framed : public ConnectionEvents {
 };
 
 /// Sends `stream` through a connection in pieces that `random` chooses, with reads and writes that
-/// are short, frames that are held or find no room, pauses, and each frame sent back. Returns what
-/// is wrong with what came out, or nothing.
+/// are short, frames that are held or find no room, pauses, and each frame sent back. Returns the
+/// first difference from the expected frames, or an empty string.
 inline std::string play(Random& random, std::string_view stream, bool hands_over) {
   ConnectionLimits limits;
   limits.max_frame_bytes = random.below(2) == 0 ? 100 + random.below(100'000) : 1 << 20;

@@ -47,7 +47,7 @@ class FullDisk : public testing::Test {
     world_.run_for(1s);
   }
   Result<Appended> append(int records) { return append_to(*log_, make_batch(records), 1000, 0); }
-  /// The first append finds that there is space; what recovery had to write is written then.
+  /// The first append finds that there is space, and then the files of the recovery are written.
   Result<Appended> append_again(int records) {
     const auto refused = append(records);
     EXPECT_FALSE(refused.has_value());

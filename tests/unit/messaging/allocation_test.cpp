@@ -17,7 +17,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::int64_t poll_size = 50;
-/// Longer than what a string keeps in itself.
+/// Longer than a string stores without an allocation.
 const std::string topic = "a-topic-whose-name-needs-memory";
 const std::vector<std::string> keys = {"a key that needs memory if it is copied", "b", "c", "d"};
 

@@ -209,7 +209,7 @@ TEST(BrokerProperties, AreRefusedIfTheyContradictOtherOptions) {
   EXPECT_EQ(refusal(with_properties({{"security.protocol", "SSL"}}),
                     kafka::with_plain_mechanism("alice", password)),
             "security.protocol is SSL and sasl is set; set SASL_SSL, or leave out one of them");
-  // Not by what an earlier property has set itself.
+  // A value that an earlier property has set does not contradict.
   EXPECT_EQ(refusal(with_properties({{"security.protocol", "SSL"}}),
                     with_properties({{"security.protocol", "PLAINTEXT"}})),
             "");

@@ -37,7 +37,7 @@ class ManualLoop final : public Executor {
       task();
     }
   }
-  /// Runs the due timers, and what they post.
+  /// Runs the due timers, and the tasks that they post.
   void run_due() {
     std::vector<TimerId> due;
     for (const auto& [id, timer] : timers_) {

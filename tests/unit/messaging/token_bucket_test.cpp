@@ -39,8 +39,8 @@ TEST(TokenBucket, saves_no_more_than_a_burst_during_a_pause) {
   EXPECT_EQ(bucket.take(later, later), std::nullopt);
 }
 
-/// In no span of time more than its share and a burst pass, and what passes is not held back for
-/// nothing.
+/// No span of time admits more than its share and a burst, and no message waits longer than it has
+/// to.
 TEST(TokenBucket, agrees_with_a_model) {
   SeededRandom random(5);
   for (int round = 0; round < 20; ++round) {

@@ -242,7 +242,7 @@ TEST_F(NodeTlsTest, garbage_and_plain_requests_are_closed_and_named) {
   EXPECT_NE(log->await({"an HTTP request came to a TLS listener"}), "");
 }
 
-// Other clients that say nothing, and those that stop in the middle, take nobody's turn.
+// Clients that send nothing, or stop in the middle, do not delay other clients.
 TEST_F(NodeTlsTest, silent_handshakes_do_not_hold_up_others) {
   const auto port = start(listener(SecurityProtocol::ssl, server()));
   const std::string hello = TlsWire::first_bytes(client());

@@ -1,4 +1,4 @@
-// What the properties about TLS become, with files that say what they are.
+// The options that the properties of TLS set, with files whose contents show their format.
 #include "properties/tls_options.hpp"
 
 #include <string>

@@ -162,7 +162,7 @@ TEST(ExportQueue, says_which_spans_are_settled) {
   EXPECT_EQ(queue.settled(), 5u);
 }
 
-/// Each span is exported, dropped or waiting, once, whatever comes.
+/// Each span is exported, dropped or waiting, exactly once, for any events.
 TEST(ExportQueue, loses_and_doubles_no_span) {
   SeededRandom random(17);
   for (int round = 0; round < 50; ++round) {

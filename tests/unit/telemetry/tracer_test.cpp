@@ -105,7 +105,7 @@ TEST_F(Tracing, child_is_of_its_parents_trace_with_its_state_and_baggage) {
   EXPECT_NE(context.span_id, parent_context(1).span_id);
   EXPECT_EQ(context.state, "a=b");
   EXPECT_EQ(context.baggage, "c=d");
-  // Only the one who draws the id knows that it is random.
+  // Only the code that draws the id knows that it is random.
   EXPECT_EQ(context.flags, TraceContext::sampled_flag);
   span->end();
   EXPECT_EQ(spans->all().front().parent, parent_context(1).span_id);

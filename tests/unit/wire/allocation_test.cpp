@@ -35,7 +35,7 @@ FetchResponse fetch_response(int partitions) {
 
 TEST(Allocation, encoding_takes_one_buffer_and_one_list_of_pieces) {
   const FetchResponse response = fetch_response(100);
-  (void)encode_response(1, response, 16);  // allocates what is made once per process
+  (void)encode_response(1, response, 16);  // makes the allocations of the first call
   const std::size_t made = allocations_of([&] { (void)encode_response(1, response, 16); });
   EXPECT_LE(made, 2u);
 }

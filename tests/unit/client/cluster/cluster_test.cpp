@@ -326,7 +326,7 @@ TEST_F(ClientOnCluster, AsksOthersForMetadataWhileAServerOwesAnAnswer) {
   on_loop([this] {
     client->cluster().ask<wire::DescribeConfigsRequest>(
         NodeId{1}, ConnectionLane::produce, {}, [](auto) {}, 10min);
-    // It is looked at first; what is asked later may be due before it.
+    // This request is checked first; a later request may be due before it.
     client->cluster().ask<wire::DescribeConfigsRequest>(
         NodeId{2}, client->cluster().new_lane(10min), {}, [](auto) {}, 20min);
   });

@@ -1,4 +1,4 @@
-// Random events for what a consumer fetches, against two servers with fetch sessions whose logs
+// Random events for the fetches of a consumer, against two servers with fetch sessions whose logs
 // grow, expire and move from one to the other, and a network that loses answers.
 #include <gtest/gtest.h>
 

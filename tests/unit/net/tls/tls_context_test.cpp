@@ -1,4 +1,4 @@
-// What options are accepted, and what the errors about the others say.
+// The accepted options, and the errors of the others.
 
 #include <gmock/gmock.h>
 

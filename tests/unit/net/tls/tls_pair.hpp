@@ -111,7 +111,7 @@ class TlsSide final : public StreamEvents {
 
   void send(std::string_view text) { out.append(Chain(Slice::copy_of(text))); }
 
-  /// Moves what it can.
+  /// Moves as many bytes as it can.
   void work() {
     while (is_open && !lost && can_write && !out.empty()) {
       const auto done = tls->write(out);

@@ -1,4 +1,4 @@
-// TLS above a wire in memory: handshakes, data, and what failures say.
+// TLS over a wire in memory: handshakes, data, and the errors of failures.
 
 #include <gmock/gmock.h>
 

@@ -33,7 +33,7 @@ inline UserEntry user_entry(std::string_view name, std::string_view password,
 }
 
 /// A node whose listener "login" asks for a login, and clients that log in. In the end no line of
-/// its log, at any level, may hold a password or what checks one.
+/// its log, at any level, may hold a password or the data that checks one.
 class LoginWorld : public NodeWorld {
  protected:
   static constexpr std::string_view alice_password = "Alices-Password";

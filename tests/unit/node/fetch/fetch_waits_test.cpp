@@ -352,7 +352,7 @@ class RandomWaits {
   }
   void check() const { waits_.check_invariants(); }
 
-  /// Time passes: each is answered once it has what it lacked, or at its deadline.
+  /// Time passes: each fetch is answered once it has enough data, or at its deadline.
   void finish() {
     for (int i = 0; i < 2'000 && waits_.size() > 0; ++i) {
       loop_.pass(milliseconds(20));
@@ -366,7 +366,7 @@ class RandomWaits {
   }
 
  private:
-  /// It looks at what its partitions have shown since it came.
+  /// It looks at the data of its partitions since it was created.
   class Fetch final : public WaitingFetch {
    public:
     Fetch(RandomWaits& world, int number, std::vector<std::uint64_t> of, std::size_t wanted)

@@ -1,4 +1,4 @@
-// SCRAM users: requests that change and list them, and what is left of them after a crash.
+// SCRAM users: requests that change and list them, and their state after a crash.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -12,7 +12,7 @@ namespace {
 constexpr std::int16_t authorization_failed = broker_error::topic_authorization_failed;
 const std::string secret = "secret";
 
-/// Lets everything through but what the test names, of one topic.
+/// Allows every operation but the one that the test names, on one topic.
 class Refusing final : public Authorizer {
  public:
   [[nodiscard]] bool allows(const Principal& who, Operation what,
