@@ -1,4 +1,4 @@
-// Bytes of a stranger at a TLS listener, before and after a handshake: no data comes of them.
+// Bytes of an unknown peer at a TLS listener, before and after a handshake: they yield no data.
 
 #include <array>
 #include <cstddef>

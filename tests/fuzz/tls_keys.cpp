@@ -1,4 +1,4 @@
-// PEM and PKCS#12 input: accepted or refused with words, never more.
+// PEM and PKCS#12 input is accepted, or refused with an error that has a message.
 
 #include <cstddef>
 #include <cstdint>
