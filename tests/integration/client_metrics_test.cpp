@@ -1,4 +1,4 @@
-// What a client counts against a node in memory.
+// The metrics of a client at a node in memory.
 
 #include <gmock/gmock.h>
 

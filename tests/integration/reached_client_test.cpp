@@ -1,4 +1,4 @@
-// What a Broker has of the client below it, seen at an embedded node.
+// The client below a Broker, tested at an embedded node.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

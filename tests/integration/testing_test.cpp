@@ -106,7 +106,7 @@ TEST_F(EnvironmentTest, waits_until_a_group_has_committed_everything) {
   start({.partitions = 3});
   const auto one = subscribe("orders", {.group_id = "kitchen"});
   const auto other = subscribe("orders", {.group_id = "kitchen"});
-  // The first member hears of the second one with a heartbeat.
+  // The first member learns of the second one by a heartbeat.
   ASSERT_TRUE(environment_->advance(5s));
   for (int i = 0; i < 100; ++i) {
     broker_->publish("orders", std::to_string(i), {.key = std::to_string(i)}).value();

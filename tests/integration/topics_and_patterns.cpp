@@ -1,4 +1,4 @@
-// Subscriptions to several topics and to patterns, and topics that come and go under them.
+// Subscriptions to several topics and to patterns, while topics are created and deleted.
 #include <gmock/gmock.h>
 
 #include <algorithm>

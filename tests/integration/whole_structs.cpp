@@ -206,7 +206,7 @@ TEST_F(WholeStructs, reader_config_max_bytes_bound_each_fetch_and_lose_nothing) 
   EXPECT_TRUE(texts.wait_for(6));
 }
 
-// A member hears of a rebalance with its next heartbeat; until then the other one waits.
+// A member learns of a rebalance by its next heartbeat; until then the other member waits.
 TEST_F(WholeStructs, reader_config_heartbeat_interval_is_how_late_a_member_hears_of_a_rebalance) {
   make(2);
   const std::string group = topic("group");
