@@ -38,7 +38,7 @@ class Ledger {
   }
   /// A batch was refused as too large, so its halves will be sent.
   void split(ProducerId id, PartitionId partition) { ++splits_[{id.value, partition.value}]; }
-  /// The producer died: it will not be told outcomes that it was not told yet.
+  /// The producer died: it gets none of the outcomes that are still missing.
   void died(int producer) { dead_.insert(producer); }
 
   /// A batch of the log. Batches and records come in the order of their offsets.

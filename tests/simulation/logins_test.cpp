@@ -1,7 +1,7 @@
 // The real client logs in to the real node, by each mechanism, while the connection is reset at
-// each step of the login and of its renewal (KIP-368). No cut may look like a refused login, and
-// requests are answered again soon. Then the user is deleted: it is out when its session ends, and
-// told so; once it is there again, its requests are answered.
+// each step of the login and of its renewal (KIP-368). No reset may look like a refused login, and
+// requests are answered again soon. Then the user is deleted, and is refused with the reason once
+// its session ends. After the user was added again, its requests are answered.
 //   logins_test [--must-find WORDS]    with --must-find it succeeds as soon as a case complains in
 //   these words
 #include <memory>

@@ -30,7 +30,7 @@ using namespace std::chrono_literals;
 
 constexpr Duration fencing = 9s;
 constexpr std::chrono::milliseconds request_timeout = 30s;
-/// Until a server that owes an answer is in doubt.
+/// Time until the client doubts a server whose answer is overdue.
 constexpr Duration patience = 5s;
 constexpr Duration connect_timeout = 10s;
 /// From the answer that names the new leader to the acknowledgement: metadata is requested once a

@@ -29,7 +29,7 @@ struct Workers {
 
 /// An application that subscribes to "jobs" in the group "workers", with handlers that fail, that
 /// never accept some messages and that, in half of the seeds, acknowledge events later. In half of
-/// the seeds failed messages go to a retry topic, from which each has to come back. Its
+/// the seeds failed messages go to a retry topic, from which each has to be handled again. Its
 /// subscriptions take messages one by one or in batches, with or without a filter, and pause,
 /// resume and seek back.
 class Subscribing {

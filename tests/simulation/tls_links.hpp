@@ -55,7 +55,7 @@ struct PlannedHarm {
   std::optional<TimePoint> at = {};
 };
 
-/// A socket with planned harm.
+/// A socket with a planned fault.
 class HarmedSocket final : public ByteStream {
  public:
   HarmedSocket(std::unique_ptr<ByteStream> below, Executor& loop,
@@ -117,7 +117,7 @@ class HarmedSocket final : public ByteStream {
 /// The streams that ship, on simulated sockets.
 class TlsLayer : public sim::StreamLayer {
  public:
-  /// Null: no harm is done.
+  /// If null, there is no fault.
   std::shared_ptr<PlannedHarm> planned;
 
  protected:

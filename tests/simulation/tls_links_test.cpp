@@ -1,8 +1,9 @@
 // The real client at the real node over TLS, whose handshakes take several round trips and steps of
-// workers, while harm befalls the connection at each step: it is reset, its bytes end or stop, or
+// workers, while a fault hits the connection at each step: it is reset, its bytes end or stop, or
 // one of them is changed, on either side. Then requests are answered again soon, only changed bytes
 // may look like a refusal, every request gets one outcome and the right principal, and nothing is
-// left of the connection. A plain listener is told from harm, in words, at the second connection.
+// left of the connection. A plain listener is reported as such at the second connection, and no
+// fault is.
 //   tls_links_test [--must-find WORDS]    with --must-find it succeeds as soon as a case complains
 //   in these words
 #include <functional>
