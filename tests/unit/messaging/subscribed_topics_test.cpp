@@ -1,4 +1,4 @@
-// What a subscription reads, and the topics for its failed messages, by the Topics it is given.
+// The topics that a subscription reads, and those of its failed messages, for the given Topics.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

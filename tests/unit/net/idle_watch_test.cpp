@@ -226,7 +226,7 @@ TEST_F(ThreadUnderWatch, in_the_programs_code_waits_in_real_time) {
     has_waited = point_.wait_for(lock, 1h, [&] { return is_asked; });
   });
   is_inside.acquire();
-  // The thread waits as soon as it lets go of the mutex.
+  // The thread waits as soon as it unlocks the mutex.
   {
     const std::lock_guard lock(mutex_);
   }

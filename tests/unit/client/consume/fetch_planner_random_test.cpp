@@ -314,7 +314,7 @@ class World {
       default:
         planner_.assign(some, below(2) == 0);
     }
-    // Whatever was forgotten begins anew.
+    // Forgotten partitions start again.
     std::erase_if(next_, [this](const auto& each) { return !planner_.has(each.first); });
   }
 

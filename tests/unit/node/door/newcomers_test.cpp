@@ -46,7 +46,7 @@ TEST(Newcomers, TheOldestOfAllIsTheFirstWhoseTimeEnds) {
   EXPECT_TRUE(newcomers.empty());
 }
 
-// Whatever comes and goes, an origin with fewer connections than its share keeps all of them.
+// For any events, an origin with fewer connections than its share keeps all of them.
 TEST(Newcomers, NoOriginLosesOneBelowItsShare) {
   constexpr std::size_t most = 30, origins = 5;
   std::mt19937 random(20261129);

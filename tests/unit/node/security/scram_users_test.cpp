@@ -428,7 +428,7 @@ TEST_P(DamagedUsers, AreRefusedUntilTheirFileIsRestored) {
   const bool is_size_known = GetParam() != End::power_loss;
   for (const FileDamage& damage : file_damages()) {
     const auto damaged = damage.make(text_);
-    // After a power loss only the missing and the empty file are told from a torn write.
+    // After a power loss only the missing and the empty file are distinguished from a torn write.
     if (!is_size_known && damaged && !damaged->empty()) continue;
     write(damaged);
     const Result<void>& started = start_again();
