@@ -70,7 +70,7 @@ class OverTls(unittest.TestCase):
         return subprocess.run(["bash", "-ec", commands.replace("127.0.0.1:9093", self.addresses["sasl"])],
                               cwd=self.folder, env=env, text=True, capture_output=True, timeout=TIME_MAX)
 
-    def test_is_told_in_the_page_about_security(self):
+    def test_logs_in_as_the_page_about_security_says(self):
         # A broker lists a user once it has the controller's record, which may be after the creation's answer.
         listed = "until dohle user list | grep -q ^bob; do :; done\ndohle user list"
         done = self.at_page(CLIENT + USERS.replace("dohle user list", listed))
@@ -86,7 +86,7 @@ class OverTls(unittest.TestCase):
         self.assertIn("invalid credentials", done.stderr)
         self.assertNotIn("another-guess", done.stdout + done.stderr)
 
-    def test_refuses_a_server_of_a_stranger_and_one_without_tls(self):
+    def test_refuses_a_server_with_an_unknown_issuer_and_one_without_tls(self):
         stranger = ["-X", "security.protocol=ssl", "-X", f"ssl.ca.location={self.folder / 'other.pem'}"]
         refused = self.run_dohle("topic", "list", "-b", self.addresses["tls"], *stranger)
         self.assertEqual(refused.returncode, CONNECTION, refused.stderr)

@@ -659,7 +659,7 @@ class Users(unittest.TestCase):
             os.close(child)
             os.close(parent)
 
-    def test_are_warned_of_when_they_are_sent_without_tls(self):
+    def test_cause_a_warning_when_they_are_sent_without_tls(self):
         said = "without TLS, anyone that reads the sent bytes"
         node = Node("--data", ":memory:")
         local = self.run_dohle("user", "create", "bob", "-b", node.address, stdin=self.PASSWORD)
@@ -674,7 +674,7 @@ class Users(unittest.TestCase):
         self.assertEqual(node.stop(), OK)
         node.log.close()
 
-    def test_are_of_no_use_without_a_listener_that_asks_for_them(self):
+    def test_are_refused_without_a_listener_that_asks_for_a_login(self):
         users = self.file("users", self.dohle("user", "hash", "alice", stdin="x"))
         said = self.refused(USAGE, "node", "--data", ":memory:", "--listen", "127.0.0.1:0", "--plain-user-file", users)
         self.assertIn("no listener asks for a login", said)
@@ -1056,7 +1056,7 @@ class Topics(Command):
 
 
 class Records(Command):
-    def test_come_back_as_they_were_sent(self):
+    def test_are_read_as_they_were_sent(self):
         done = self.run_dohle("produce", "plain", stdin="one\ntwo\nthree")
         self.assertEqual((done.returncode, done.stdout, done.stderr), (OK, b"", b"3 records stored, 0 failed\n"))
         self.assertEqual(self.dohle("consume", "plain", "-e"), "one\ntwo\nthree\n")
@@ -1064,7 +1064,7 @@ class Records(Command):
         self.assertEqual(self.dohle("consume", "plain", "-o", "-1:end", "-f", "%t %p %o %v;"), "plain 0 2 three;")
         self.assertEqual(self.run_dohle("produce", "plain", "-q", stdin="four\n").stderr, b"")
 
-    def test_go_through_json_and_back_with_headers_and_bytes(self):
+    def test_are_converted_to_json_and_back_with_headers_and_bytes(self):
         self.dohle("topic", "create", "first", "second", "-p", "1")
         self.dohle("produce", "first", "-k", "key", "-H", "source:test", stdin="value\n")
         self.dohle("produce", "first", "-f", "%k{base64} %v{base64}\n", stdin="/wA= gP8=\n")
@@ -1078,7 +1078,7 @@ class Records(Command):
         self.assertEqual(records[2]["value"], None)
         self.assertEqual(second.replace('"second"', '"first"'), first)
 
-    def test_keep_to_properties(self):
+    def test_are_sent_and_read_by_the_given_properties(self):
         self.dohle("produce", "small", "-X", "compression.type=gzip", "-X", "acks=1", "-X", "linger.ms=0", stdin="x\n")
         self.assertEqual(self.dohle("consume", "small", "-n", "1", "-X", "fetch.max.wait.ms=10"), "x\n")
 
@@ -1156,7 +1156,7 @@ class Records(Command):
         self.assertEqual(writer.stderr.read(), b"1 record stored, 0 failed\n")
         writer.stderr.close()
 
-    def test_under_way_at_two_signals_keep_their_5_seconds(self):
+    def test_under_way_at_two_signals_have_5_seconds_to_end(self):
         node = Node("--data", ":memory:")
         self.dohle("topic", "create", "frozen", DOHLE_BROKERS=node.address)
         writer = subprocess.Popen([DOHLE, "produce", "frozen"], stdin=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -1335,20 +1335,20 @@ class Readers(unittest.TestCase):
         while b"reading continues" not in (line := self.reader.stderr.readline()):
             self.assertIn(b" warning ", line)
 
-    def test_go_on_when_their_server_was_frozen(self):
+    def test_continue_when_their_server_was_frozen(self):
         self.node.process.send_signal(signal.SIGSTOP)
         self.expect_a_commit_to_fail()
         self.node.process.send_signal(signal.SIGCONT)
         self.expect_to_go_on()
 
-    def test_go_on_when_their_server_was_killed(self):
+    def test_continue_when_their_server_was_killed(self):
         self.node.stop(signal.SIGKILL)
         self.expect_a_commit_to_fail()
         self.node.log.close()
         self.node = Node("--data", self.data.name, listen=self.node.address)
         self.expect_to_go_on()
 
-    def test_go_on_when_they_were_stopped_for_longer_than_their_session(self):
+    def test_continue_when_they_were_stopped_for_longer_than_their_session(self):
         self.reader.send_signal(signal.SIGSTOP)
         members = None
         while members != []:
