@@ -38,7 +38,10 @@ TopicWatch::Change TopicWatch::on_list(std::span<const TopicListing> all) {
     if (known != topics_.end()) {
       if (listed.partitions <= 0) continue;
       take(known->second, listed);
-      if (std::exchange(known->second.is_refused, false)) change.added.push_back(listed.name);
+      if (std::exchange(known->second.is_refused, false)) {
+        known->second.is_preparing = settings_.prepares;
+        change.added.push_back(listed.name);
+      }
       continue;
     }
     if (!is_wanted(listed)) continue;
@@ -49,7 +52,8 @@ TopicWatch::Change TopicWatch::on_list(std::span<const TopicListing> all) {
     topics_.emplace(listed.name, Topic{.id = listed.id,
                                        .replaced_id = {},
                                        .partitions = listed.partitions,
-                                       .is_late = has_list_});
+                                       .is_late = has_list_,
+                                       .is_preparing = settings_.prepares});
     change.added.push_back(listed.name);
   }
   has_list_ = true;
@@ -60,7 +64,7 @@ TopicWatch::Change TopicWatch::on_list(std::span<const TopicListing> all) {
 
 void TopicWatch::note_missing(Change& change) {
   std::erase_if(topics_, [](const auto& entry) {
-    return entry.second.is_refused && entry.second.misses >= misses_of_a_gone_topic;
+    return !entry.second.is_read() && entry.second.misses >= misses_of_a_gone_topic;
   });
   for (const auto& [name, topic] : topics_) {
     if (topic.misses >= misses_of_a_gone_topic) change.missing.push_back(name);
@@ -87,9 +91,15 @@ void TopicWatch::note_troubles(std::size_t left_out, const std::string& first, C
   was_told_none_ = topics_.empty();
 }
 
+bool TopicWatch::on_prepared(const std::string& topic) {
+  const auto found = topics_.find(topic);
+  return found != topics_.end() && std::exchange(found->second.is_preparing, false);
+}
+
 bool TopicWatch::on_refused(const std::string& topic) {
   const auto found = topics_.find(topic);
-  DOHLE_ASSERT(found != topics_.end(), "a topic is refused that is not watched");
+  if (found == topics_.end()) return false;
+  found->second.is_preparing = false;
   found->second.is_refused = true;
   return !std::exchange(found->second.was_told_refused, true);
 }
@@ -106,7 +116,7 @@ void TopicWatch::on_still_there(const std::string& topic) {
 
 bool TopicWatch::reads(std::string_view topic) const {
   const auto found = topics_.find(topic);
-  return found != topics_.end() && !found->second.is_refused;
+  return found != topics_.end() && found->second.is_read();
 }
 
 bool TopicWatch::is_late(std::string_view topic) const {
@@ -114,10 +124,14 @@ bool TopicWatch::is_late(std::string_view topic) const {
   return found != topics_.end() && found->second.is_late;
 }
 
+bool TopicWatch::is_idle() const {
+  return std::ranges::all_of(topics_, [](const auto& entry) { return entry.second.is_refused; });
+}
+
 std::vector<std::string> TopicWatch::topics() const {
   std::vector<std::string> all;
   for (const auto& [name, topic] : topics_) {
-    if (!topic.is_refused) all.push_back(name);
+    if (topic.is_read()) all.push_back(name);
   }
   return all;
 }
@@ -125,7 +139,7 @@ std::vector<std::string> TopicWatch::topics() const {
 std::vector<TopicPartition> TopicWatch::partitions() const {
   std::vector<TopicPartition> all;
   for (const auto& [name, topic] : topics_) {
-    if (topic.is_refused) continue;
+    if (!topic.is_read()) continue;
     for (std::int32_t index = 0; index < topic.partitions; ++index) {
       all.push_back({name, PartitionId{index}});
     }

@@ -31,10 +31,13 @@ class TopicWatch {
     /// back for ever. Null: it has none.
     std::function<bool(std::string_view topic)> is_own = nullptr;
     std::size_t max_topics = Topics::max_topics;
+    /// Whether a topic is read only once on_prepared says so, since it has to have its retry
+    /// topics.
+    bool prepares = false;
   };
   /// What a list has changed.
   struct Change {
-    /// Topics to read. Call on_refused for one that cannot be read yet.
+    /// Topics to read. With `prepares`: to prepare; call on_prepared or on_refused for each.
     std::vector<std::string> added;
     /// Topics that the cluster no longer lists. Call on_gone or on_still_there for each.
     std::vector<std::string> missing;
@@ -45,8 +48,10 @@ class TopicWatch {
   explicit TopicWatch(Settings settings) : settings_(std::move(settings)) {}
 
   [[nodiscard]] Change on_list(std::span<const TopicListing> all);
-  /// The topic is not read; the next list adds it again. False if it was refused before, which need
-  /// not be reported again.
+  /// The topic is read from now on. False if it is gone, or was not being prepared.
+  [[nodiscard]] bool on_prepared(const std::string& topic);
+  /// The topic is not read; the next list adds it again. False if it is gone, or was refused
+  /// before, which need not be reported again.
   [[nodiscard]] bool on_refused(const std::string& topic);
   void on_gone(const std::string& topic);
   void on_still_there(const std::string& topic);
@@ -54,6 +59,8 @@ class TopicWatch {
   [[nodiscard]] bool reads(std::string_view topic) const;
   /// True for a topic that appeared after the first list: all of its records are new.
   [[nodiscard]] bool is_late(std::string_view topic) const;
+  /// Whether no topic is read or being prepared.
+  [[nodiscard]] bool is_idle() const;
   /// Those that are read, in order.
   [[nodiscard]] std::vector<std::string> topics() const;
   /// All partitions of them, in order.
@@ -67,8 +74,10 @@ class TopicWatch {
     std::int32_t partitions = 0;
     int misses = 0;
     bool is_late = false;
+    bool is_preparing = false;
     bool is_refused = false;
     bool was_told_refused = false;
+    [[nodiscard]] bool is_read() const { return !is_preparing && !is_refused; }
   };
 
   [[nodiscard]] bool is_wanted(const TopicListing& listed) const;

@@ -36,7 +36,8 @@ class TopicWatchTest : public testing::Test {
     if (!made_) {
       made_.emplace(TopicWatch::Settings{.matcher = TopicMatcher::compile(pattern).value(),
                                          .is_own = is_own,
-                                         .max_topics = max_topics});
+                                         .max_topics = max_topics,
+                                         .prepares = prepares});
     }
     return *made_;
   }
@@ -47,6 +48,7 @@ class TopicWatchTest : public testing::Test {
   TopicPattern pattern = kafka::pattern("s\\..*");
   std::function<bool(std::string_view)> is_own = nullptr;
   std::size_t max_topics = 100;
+  bool prepares = false;
 
  private:
   std::optional<TopicWatch> made_;
@@ -165,6 +167,43 @@ TEST_F(TopicWatchTest, treats_topics_in_a_list_without_ids_as_the_same_topics) {
   EXPECT_FALSE(watch().is_late("s.a"));
   (void)watch().on_list(std::vector{topic("s.a", 1, 2)});
   EXPECT_TRUE(watch().is_late("s.a"));
+}
+
+TEST_F(TopicWatchTest, reads_a_topic_that_has_to_be_prepared_once_it_is) {
+  prepares = true;
+  EXPECT_THAT(see({"s.a", "s.b"}).added, ElementsAre("s.a", "s.b"));
+  EXPECT_THAT(watch().topics(), IsEmpty());
+  EXPECT_THAT(watch().partitions(), IsEmpty());
+  EXPECT_FALSE(watch().reads("s.a"));
+  EXPECT_FALSE(watch().is_idle());
+  EXPECT_THAT(see({"s.a", "s.b"}).added, IsEmpty()) << "it is under way";
+  EXPECT_TRUE(watch().on_prepared("s.a"));
+  EXPECT_FALSE(watch().on_prepared("s.a")) << "it is read already";
+  EXPECT_TRUE(watch().on_refused("s.b"));
+  EXPECT_THAT(watch().topics(), ElementsAre("s.a"));
+  EXPECT_THAT(see({"s.a", "s.b"}).added, ElementsAre("s.b"));
+  EXPECT_FALSE(watch().reads("s.b"));
+  EXPECT_TRUE(watch().on_prepared("s.b"));
+  EXPECT_TRUE(watch().reads("s.b"));
+}
+
+TEST_F(TopicWatchTest, forgets_a_topic_that_is_gone_before_it_is_prepared) {
+  prepares = true;
+  (void)see({"s.a"});
+  EXPECT_THAT(see({}).missing, IsEmpty());
+  EXPECT_THAT(see({}).missing, IsEmpty());
+  EXPECT_TRUE(watch().is_idle());
+  EXPECT_FALSE(watch().on_prepared("s.a"));
+  EXPECT_FALSE(watch().on_refused("s.a"));
+  EXPECT_THAT(see({"s.a"}).added, ElementsAre("s.a"));
+}
+
+TEST_F(TopicWatchTest, is_idle_while_all_topics_are_refused) {
+  EXPECT_TRUE(watch().is_idle());
+  (void)see({"s.a"});
+  EXPECT_FALSE(watch().is_idle());
+  (void)watch().on_refused("s.a");
+  EXPECT_TRUE(watch().is_idle());
 }
 
 TEST_F(TopicWatchTest, never_reads_its_own_retry_topics) {
