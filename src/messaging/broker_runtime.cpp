@@ -168,6 +168,7 @@ Result<void> BrokerRuntime::start_client(milliseconds timeout) {
     group_ = options_.enable_one_topic_one_writer
                  ? std::make_shared<client::ProducerGroup>(of_producers->buffer_bytes)
                  : nullptr;
+    topic_look_ = SharedLook::of(client::HandleAccess::insides(*client_), options_.read_timeout);
     make_requests();
   }
   return client_->connect(timeout);
@@ -590,7 +591,7 @@ Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe(
                                 std::string_view topic) { return retries.contains(topic); });
   if (!consumer) return fail(consumer.error());
   std::unique_ptr<Source> source = std::make_unique<messaging::ConsumerSource>(
-      read->plan, std::move(*consumer), std::move(*cluster));
+      read->plan, std::move(*consumer), std::move(*cluster), topic_look_);
   if (options_.tracer) {
     source =
         std::make_unique<TracedSource>(std::move(source), tracing(read->consumer.group_id), topic);

@@ -24,6 +24,7 @@
 #include "messaging/reports.hpp"
 #include "messaging/request_desk.hpp"
 #include "messaging/settings.hpp"
+#include "messaging/shared_look.hpp"
 #include "messaging/subscription.hpp"
 #include "messaging/trace/tracing.hpp"
 #include "telemetry/registry.hpp"
@@ -191,7 +192,8 @@ class BrokerRuntime : public std::enable_shared_from_this<BrokerRuntime> {
   std::shared_ptr<client::ProducerGroup> group_;
   Pipelines pipelines_;
   std::vector<std::weak_ptr<Subscription>> subscriptions_;
-  /// Made with the client.
+  /// These three are made with the client.
+  std::shared_ptr<SharedLook> topic_look_;
   std::shared_ptr<RequestDesk> requests_;
   std::unique_ptr<ReplyReaders> reply_readers_;
   std::atomic<bool> is_connected_ = false;

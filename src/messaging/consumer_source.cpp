@@ -4,6 +4,7 @@
 #include <iterator>
 #include <utility>
 
+#include "base/assert.hpp"
 #include "messaging/missing_topic.hpp"
 #include "messaging/reports.hpp"
 
@@ -14,8 +15,6 @@ namespace {
 constexpr std::chrono::seconds max_look_before_join{1};
 /// For topics that were not there before, while others are read.
 constexpr std::chrono::milliseconds max_look_for_missing{200};
-/// How often a pattern without a match is tried if new topics are not watched for.
-constexpr std::chrono::seconds look_for_first_match{5};
 
 /// Those of `all` that are not among `others`, in their order.
 std::vector<TopicPartition> without(const std::vector<TopicPartition>& all,
@@ -29,11 +28,14 @@ std::vector<TopicPartition> without(const std::vector<TopicPartition>& all,
 
 }  // namespace
 
-ConsumerSource::ConsumerSource(Plan plan, Consumer consumer, Admin admin)
+ConsumerSource::ConsumerSource(Plan plan, Consumer consumer, Admin admin,
+                               std::shared_ptr<SharedLook> look)
     : plan_(std::move(plan)),
       consumer_(std::move(consumer)),
       admin_(std::move(admin)),
-      named_(plan_.topics.begin(), plan_.topics.end()) {
+      named_(plan_.topics.begin(), plan_.topics.end()),
+      look_(std::move(look)) {
+  DOHLE_ASSERT(!plan_.pattern || look_ != nullptr, "a pattern is read without a look for topics");
   if (plan_.pattern) watch_.emplace(*plan_.pattern);
 }
 
@@ -46,11 +48,14 @@ void ConsumerSource::note(const std::string& text) const {
 
 Result<void> ConsumerSource::start(RebalanceListener listener) {
   listener_ = std::move(listener);
+  if (watch_) {
+    start_watching();
+    return {};
+  }
   return plan_.group_id.empty() ? assign_by_hand() : join();
 }
 
 Result<void> ConsumerSource::join() {
-  if (watch_) return join_by_pattern();
   // Without this check the group would wait silently for a missing topic. Other errors are left to
   // the join.
   if (auto there = partitions_of_topics(max_look_before_join);
@@ -190,7 +195,7 @@ Result<std::vector<TopicPartition>> ConsumerSource::partitions_of_topics(
 }
 
 Result<void> ConsumerSource::assign_by_hand() {
-  auto partitions = partitions_by_hand();
+  auto partitions = partitions_of_topics(plan_.look_timeout);
   if (!partitions) return fail(partitions.error());
   if (!plan_.partition.is_none()) {
     const TopicPartition wanted{plan_.topics.front(), plan_.partition};
@@ -208,29 +213,21 @@ Result<void> ConsumerSource::assign_by_hand() {
   }
   by_hand_ = std::move(*partitions);
   listener_.on_assigned(by_hand_);
-  watch_again();
+  watch_again(monotonic_now());
   return {};
 }
 
-Result<std::vector<TopicPartition>> ConsumerSource::partitions_by_hand() {
-  if (!watch_) return partitions_of_topics(plan_.look_timeout);
-  if (auto looked = look(); !looked) return fail(looked.error());
-  return watch_->partitions();
+bool ConsumerSource::watches_partitions() const {
+  return !watch_ && plan_.group_id.empty() && plan_.partition.is_none();
 }
 
-bool ConsumerSource::watches() const {
-  return watch_ || (plan_.group_id.empty() && plan_.partition.is_none());
-}
-
-void ConsumerSource::watch_again() {
+void ConsumerSource::watch_again(TimePoint last) {
   const auto& interval = plan_.partition_watch_interval;
-  const bool is_idle = watch_ && watch_->topics().empty();
-  const Duration wait = interval ? Duration(*interval) : Duration(look_for_first_match);
-  watch_at_ = interval || is_idle ? monotonic_now() + wait : TimePoint::max();
+  watch_at_ = interval ? last + Duration(*interval) : never;
 }
 
 Result<void> ConsumerSource::follow_new_partitions() {
-  watch_again();
+  watch_again(monotonic_now());
   const std::map<std::string, Error> unread = missing_;
   auto now = partitions_of_topics(plan_.look_timeout);
   if (!now) return fail(now.error());
@@ -264,14 +261,14 @@ Result<void> ConsumerSource::take_by_hand(
 }
 
 Result<PolledRecords> ConsumerSource::poll(std::chrono::milliseconds timeout) {
-  if (watches() && monotonic_now() >= watch_at_) {
-    auto followed = watch_ ? follow_topics() : follow_new_partitions();
-    if (!followed) return fail(followed.error());
+  if (watch_) {
+    if (auto followed = follow_look(); !followed) return fail(followed.error());
+  } else if (watches_partitions() && monotonic_now() >= watch_at_) {
+    if (auto followed = follow_new_partitions(); !followed) return fail(followed.error());
   }
   if (auto placed = place_unless_committed(); !placed) return fail(placed.error());
   // The next look must not wait for a poll without records.
-  if (watch_ && watch_at_ != TimePoint::max()) timeout = std::min(timeout, left_until(watch_at_));
-  auto records = consumer_.poll(timeout);
+  auto records = consumer_.poll(watch_ ? until_look(timeout) : timeout);
   if (!records) return fail(records.error());
   PolledRecords fetched;
   if (records->empty()) return fetched;
@@ -327,6 +324,8 @@ Result<void> ConsumerSource::leave() {
 }
 
 Result<void> ConsumerSource::close(std::chrono::milliseconds timeout) {
+  member_.reset();
+  preparation_.reset();
   return consumer_.close(timeout);
 }
 

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <span>
@@ -12,7 +14,9 @@
 #include "dohle/admin.hpp"
 #include "dohle/broker.hpp"
 #include "dohle/client.hpp"
+#include "messaging/redirect_preparation.hpp"
 #include "messaging/retry_topics.hpp"
+#include "messaging/shared_look.hpp"
 #include "messaging/source.hpp"
 #include "messaging/topic_watch.hpp"
 
@@ -44,11 +48,14 @@ class ConsumerSource final : public Source {
     /// Absent: new partitions stay unread, and new topics once one has matched.
     std::optional<std::chrono::milliseconds> partition_watch_interval =
         std::chrono::milliseconds(5'000);
-    /// Timeout for looking up topics and their partitions; nothing is read meanwhile.
+    /// Timeout for looking up topics that are named, and their partitions; nothing is read
+    /// meanwhile.
     std::chrono::milliseconds look_timeout{10'000};
   };
 
-  ConsumerSource(Plan plan, Consumer consumer, Admin admin);
+  /// `look`: that of the broker's subscriptions with patterns. Only a pattern needs it.
+  ConsumerSource(Plan plan, Consumer consumer, Admin admin,
+                 std::shared_ptr<SharedLook> look = nullptr);
 
   Result<void> start(RebalanceListener listener) override;
   Result<PolledRecords> poll(std::chrono::milliseconds timeout) override;
@@ -70,14 +77,14 @@ class ConsumerSource final : public Source {
   Result<void> join();
   Result<void> subscribe();
   Result<void> assign_by_hand();
-  Result<std::vector<TopicPartition>> partitions_by_hand();
   Result<void> follow_new_partitions();
   /// Assigns these in place of those before, and tells the listener of the difference.
   Result<void> take_by_hand(
       std::vector<TopicPartition> now,
       const std::function<StartOffset(const TopicPartition& partition)>& start_of_new);
-  void watch_again();
-  [[nodiscard]] bool watches() const;
+  /// When to look again after a look that began at `last`.
+  void watch_again(TimePoint last);
+  [[nodiscard]] bool watches_partitions() const;
   /// Of the topics that are named and exist. Errors: no topic is there; of the only topic.
   Result<std::vector<TopicPartition>> partitions_of_topics(std::chrono::milliseconds timeout);
   /// Of some of them. A topic that is not there, or must not be read, goes into missing_, and into
@@ -96,15 +103,33 @@ class ConsumerSource final : public Source {
 
   // With a pattern.
 
-  Result<void> join_by_pattern();
-  /// Asks for the cluster's topics. True if the topics that are read have changed.
-  Result<bool> look();
-  [[nodiscard]] bool prepare(const std::string& topic);
-  /// Which of the topics that a list no longer had are gone, whatever the reason.
-  std::vector<std::string> gone_of(const std::vector<std::string>& missing);
+  void start_watching();
+  /// Takes up what the look has brought, and asks for the next list if it is time. Never waits.
+  Result<void> follow_look();
+  void ask_for_list();
+  void take_news();
+  /// Whether this list is one that is waited for.
+  [[nodiscard]] bool is_wanted(const TopicLook::List& list) const;
+  void take_list(const TopicLook::List& list);
+  /// Also where new topics are not watched for, until one has matched.
+  void watch_if_idle(TimePoint last);
+  void take_failure(const TopicLook::Failure& failure);
+  /// Which of the topics that the list no longer had are gone, whatever the reason.
+  void take_verdicts(const SharedLook::Verdicts& verdicts);
+  /// Makes the retry topics of those that match.
+  void prepare();
+  void take_prepared();
+  /// Whether it is read from now on.
+  [[nodiscard]] bool take_prepared(const std::string& topic, Result<RedirectTopics> made);
+  [[nodiscard]] bool is_preparing() const { return preparation_ || !to_prepare_.empty(); }
+  void note_added(const std::vector<std::string>& topics) const;
   void drop(const std::vector<std::string>& topics);
+  /// Reads the topics that are known now.
   Result<void> follow_topics();
   Result<void> follow_in_group();
+  Result<void> follow_by_hand();
+  /// The longest poll until the look is due, or may have lost its answer.
+  [[nodiscard]] std::chrono::milliseconds until_look(std::chrono::milliseconds timeout) const;
   void lose(const std::vector<std::string>& topics);
   /// A rebalance may still assign partitions of a topic that was dropped while it was under way.
   [[nodiscard]] std::vector<TopicPartition> without_dropped(
@@ -132,6 +157,26 @@ class ConsumerSource final : public Source {
   /// Of each topic that matches.
   std::map<std::string, std::vector<std::string>> retry_topics_;
   bool is_subscribed_ = false;
+
+  /// Null without a pattern.
+  const std::shared_ptr<SharedLook> look_;
+  /// From start to close. It wakes consumer_, so it ends before that.
+  std::unique_ptr<SharedLook::Member> member_;
+  /// The news of look_ up to here are taken up.
+  std::uint64_t seen_news_ = 0;
+  /// The latest look whose list is taken up.
+  std::uint64_t seen_look_ = 0;
+  /// Unless there is news, look_ need not be asked again before.
+  TimePoint ask_again_at_ = TimePoint::min();
+  /// Of the topics that are read, those that the latest list lacks, until it is known why.
+  std::vector<std::string> unlisted_;
+  /// Topics that wait for the present preparation.
+  std::vector<std::string> to_prepare_;
+  std::unique_ptr<RedirectPreparation> preparation_;
+  /// What is read has to follow what is known.
+  bool must_follow_ = false;
+  /// It did since start.
+  bool has_followed_ = false;
 };
 
 }  // namespace dohle::messaging

@@ -29,8 +29,10 @@ struct TopicListener {
   std::function<void(const std::string& topic, RedirectTopics redirects)> on_redirects = nullptr;
   /// A topic is no longer read.
   std::function<void(const std::string& topic)> on_dropped = nullptr;
-  /// A failure that ends neither call, since other topics are read.
+  /// A failure that ends neither call, since other topics are read, or will be.
   std::function<void(const Error& why)> on_trouble = nullptr;
+  /// A failure that is reported elsewhere: why topics that match are not known yet.
+  std::function<void(const Error& why)> on_delay = nullptr;
   /// A line of information.
   std::function<void(const std::string& text)> on_note = nullptr;
 };

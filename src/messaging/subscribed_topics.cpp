@@ -66,6 +66,7 @@ Result<void> choose_pattern(const TopicPattern& pattern, const SubscribeOptions&
   made.consumer.offset_reset = OffsetReset::earliest;
   if (!made.plan.start && group.empty()) made.plan.start = StartOffset::last();
   if (any->empty()) return {};
+  made.plan.pattern->prepares = true;
   made.plan.pattern->is_own = [group, prefix = own.retry_prefix](std::string_view topic) {
     return is_redirect_topic(topic, group, prefix);
   };

@@ -616,6 +616,11 @@ TopicListener Subscription::topic_listener() {
                 }
                 report_subscription(why);
               },
+          .on_delay =
+              [this](const Error& why) {
+                const std::lock_guard lock(mutex_);
+                last_error_ = why;
+              },
           .on_note =
               [this](const std::string& text) {
                 Logger& logger = setup_.reports->logger();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <optional>
@@ -41,11 +42,28 @@ class RecordedNode {
         [&](const auto& seen) { return all_in<Request>(requests_in(seen)).size() >= count; },
         timeout);
   }
+  /// The same for those requests for which `is_such` is true.
+  template <class Request, class Is>
+  bool wait_for_such(std::size_t count, Is is_such, std::chrono::milliseconds timeout) const {
+    return relay_.wait_until(
+        [&](const auto& seen) {
+          const auto found = all_in<Request>(requests_in(seen));
+          return static_cast<std::size_t>(std::ranges::count_if(found, is_such)) >= count;
+        },
+        timeout);
+  }
   /// No further request of this kind is answered, nor any that follows it on its connection.
   template <class Request>
   void mute() {
     relay_.mute(
         [](const std::string& bytes) { return !all_in<Request>(requests_of(bytes)).empty(); });
+  }
+  /// The same for those requests for which `is_such` is true.
+  template <class Request, class Is>
+  void mute_such(Is is_such) {
+    relay_.mute([is_such](const std::string& bytes) {
+      return std::ranges::any_of(all_in<Request>(requests_of(bytes)), is_such);
+    });
   }
   void mute_all() {
     relay_.mute([](const std::string& /*bytes*/) { return true; });

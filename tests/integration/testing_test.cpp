@@ -391,6 +391,25 @@ TEST_F(EnvironmentTest, commits_when_the_interval_has_passed) {
   EXPECT_TRUE(environment_->wait_handled("kitchen"));
 }
 
+TEST_F(EnvironmentTest, finds_the_new_topics_of_a_pattern_when_the_interval_has_passed) {
+  start();
+  const auto reader =
+      broker_
+          ->subscribe(dohle::kafka::pattern("orders\\..*"),
+                      [this](const RawEvent& event) {
+                        bodies_.add(std::string(event.topic()) + ": " + std::string(*event.body()));
+                      },
+                      {.group_id = "kitchen", .retry_topics = {1s}})
+          .value();
+  ASSERT_TRUE(reader.wait_ready(10s));
+  publish("orders.hot", "tea");
+  ASSERT_TRUE(environment_->advance(1s));
+  EXPECT_THAT(bodies_.all(), IsEmpty());
+  // A look that is under way, and the preparation of retry topics, are work that it waits for.
+  ASSERT_TRUE(environment_->advance(10s));
+  EXPECT_THAT(bodies_.all(), ElementsAre("orders.hot: tea"));
+}
+
 TEST_F(EnvironmentTest, publishes_when_the_batch_timeout_has_passed) {
   dohle::kafka::BrokerOptions options;
   options.batch_timeout = 30s;
