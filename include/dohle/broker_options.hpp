@@ -167,7 +167,9 @@ struct BrokerOptions {
   /// Default: hold. The treatment of messages that fail.
   FailurePolicy failure_policy = FailurePolicy::hold;
   /// Where reading starts. With a group it applies to partitions without a committed offset. If
-  /// absent, reading starts at the first record with a group, and at the end without one.
+  /// absent, reading starts at the first record with a group, and at the end without one. It counts
+  /// when a subscription begins: a topic that is deleted and created again meanwhile is read from
+  /// its first record.
   std::optional<StartOffset> start_offset = {};
   /// Default: 100. 1 to 1,000,000. The most messages of one subscription that wait for a handler.
   std::size_t queue_capacity = 100;

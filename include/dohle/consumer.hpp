@@ -218,7 +218,8 @@ class DOHLE_API Consumer {
   ~Consumer();
 
   /// Joins the group for these topics; replaces an earlier subscription. Needs a group id. It waits
-  /// for topics that do not exist, and logs this after 5 s. Errors: invalid_argument without a
+  /// for topics that do not exist, and logs this after 5 s. If a topic is deleted and created again,
+  /// the new one is read by offset_reset, and the log says so. Errors: invalid_argument without a
   /// group or a topic, and for an invalid topic name. It takes no patterns; those are part of the
   /// messaging API, see Topics.
   Result<void> subscribe(std::vector<std::string> topics, RebalanceListener listener = {});

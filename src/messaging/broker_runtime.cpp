@@ -583,12 +583,15 @@ Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe(
   const std::lock_guard lock(mutex_);
   if (is_closing_) return fail(disconnected());
   DOHLE_ASSERT(client_.has_value(), "a broker subscribes that is not connected");
-  // Messages wait in retry topics, so a start at the end must not pass over them.
+  // A start at the end must not pass over messages that wait in retry topics, nor over the first
+  // ones of a topic that was made again while it was read.
   auto consumer =
       client::make_consumer(client::HandleAccess::insides(*client_), read->consumer,
                             [retries = std::set<std::string, std::less<>>(
                                  read->plan.retry_topics.begin(), read->plan.retry_topics.end())](
-                                std::string_view topic) { return retries.contains(topic); });
+                                std::string_view topic, bool is_made_again) {
+                              return is_made_again || retries.contains(topic);
+                            });
   if (!consumer) return fail(consumer.error());
   std::unique_ptr<Source> source = std::make_unique<messaging::ConsumerSource>(
       read->plan, std::move(*consumer), std::move(*cluster), topic_look_);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/assert.hpp"
+#include "client/consume/consumer_hooks.hpp"
 #include "messaging/missing_topic.hpp"
 #include "messaging/reports.hpp"
 
@@ -129,8 +130,10 @@ StartOffset ConsumerSource::start_of(const TopicPartition& partition) const {
   const std::string& topic = partition.topic;
   const bool is_source = watch_ ? watch_->reads(topic) : named_.contains(topic);
   // A start at the end would pass over what was stored in a retry topic before this member owned
-  // its partition, and over the first records of a topic that appeared after the start.
-  if (!is_source || (watch_ && watch_->is_late(topic))) return StartOffset::first();
+  // its partition, and over the first records of a topic that appeared after the start, or replaced
+  // another one since.
+  const bool is_new = watch_ && watch_->is_late(topic);
+  if (!is_source || is_new || client::was_made_again(consumer_, topic)) return StartOffset::first();
   if (plan_.start) return *plan_.start;
   return plan_.resets_to_first ? StartOffset::first() : StartOffset::last();
 }

@@ -387,6 +387,26 @@ TEST_F(TopicsMadeAgain, are_read_from_their_beginning_in_batches) {
   EXPECT_TRUE(eventually([&] { return committed(topic()) == 3; }));
 }
 
+TEST_F(TopicsMadeAgain, are_read_from_their_first_message_whatever_the_start_offset) {
+  make();
+  const std::vector<std::string> readers{"alone ", "member "};
+  for (const std::string& who : readers) {
+    const bool is_alone = who == readers.front();
+    ASSERT_NE(
+        read([this, who](RawEvent event) { texts_.add(who + std::string(*event.body())); },
+             {.group_id = is_alone ? std::string() : group(), .start_offset = StartOffset::last()}),
+        nullptr);
+  }
+  store("old");
+  for (const std::string& who : readers) ASSERT_TRUE(texts_.wait_for(who + "old"));
+  make_again(topic());
+  // Most likely before the readers hear of the new topic.
+  for (const std::string text : {"a", "b"}) store(text);
+  for (const std::string& who : readers) {
+    for (const std::string text : {"a", "b"}) EXPECT_TRUE(texts_.wait_for(who + text));
+  }
+}
+
 TEST_F(TopicsMadeAgain, lose_no_message_that_waits_for_its_retry) {
   make();
   const auto count = [this](const std::string& text) {

@@ -13,6 +13,7 @@
 #include "base/topic_name.hpp"
 #include "client/cluster/handle_access.hpp"
 #include "client/cluster/waiter.hpp"
+#include "client/consume/consumer_hooks.hpp"
 #include "client/consume/consumer_loop.hpp"
 #include "client/consume/consumer_options.hpp"
 #include "client/consume/make_consumer.hpp"
@@ -554,6 +555,13 @@ Result<Consumer> make_consumer(std::shared_ptr<Client::Shared> client, ConsumerO
   client->attach(consume);
   return client::HandleAccess::make<Consumer>(
       std::make_shared<client::ConsumerCalls>(std::move(consume)));
+}
+
+bool was_made_again(const Consumer& consumer, const std::string& topic) {
+  const auto& calls = HandleAccess::insides(consumer);
+  if (!is_usable(calls.get())) return false;
+  return calls->consume().desk().with(
+      [&](const PollTable& table) { return table.fetch.is_made_again(topic); });
 }
 
 }  // namespace client

@@ -72,7 +72,7 @@ wire::ListOffsetsRequest request_for(const client::ClusterView& view,
 }  // namespace
 
 ConsumerLoop::ConsumerLoop(std::shared_ptr<Client::Shared> client, ConsumerOptions options_,
-                           std::function<bool(std::string_view topic)> is_read_from_first)
+                           IsReadFromFirst is_read_from_first)
     : options(std::move(options_)),
       client_(std::move(client)),
       self_slot_(std::make_shared<std::weak_ptr<ConsumerLoop>>()),
@@ -86,8 +86,7 @@ std::shared_ptr<client::BufferAccount> ConsumerLoop::make_account() {
   });
 }
 
-FetchPlanner ConsumerLoop::make_planner(
-    std::function<bool(std::string_view topic)> is_read_from_first) {
+FetchPlanner ConsumerLoop::make_planner(IsReadFromFirst is_read_from_first) {
   FetchPlanner::Options made;
   made.min_bytes = options.min_fetch_bytes;
   const std::size_t most =
@@ -163,7 +162,9 @@ void ConsumerLoop::subscribe(std::vector<std::string> topics) {
   if (is_closing_) return;
   topics_ = std::move(topics);
   hold_topics();
+  remember_topics();
   tell_group(&GroupMember::subscribe, topics_);
+  pump();
 }
 
 void ConsumerLoop::unsubscribe() {
@@ -194,8 +195,13 @@ void ConsumerLoop::hold_topics() {
 void ConsumerLoop::assign(std::vector<TopicPartition> partitions) {
   desk_.with([&](PollTable& table) { table.fetch.assign(partitions, false); });
   hold_topics();
-  topics_changed_ = true;
+  remember_topics();
   pump();
+}
+
+void ConsumerLoop::remember_topics() {
+  desk_.with([&](PollTable& table) { table.fetch.remember_topics(held_topics_); });
+  topics_changed_ = true;
 }
 
 void ConsumerLoop::on_told_assigned() {

@@ -2,7 +2,6 @@
 
 #include <atomic>
 #include <deque>
-#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -14,6 +13,7 @@
 #include "client/cluster/shared_client.hpp"
 #include "client/cluster/thrown_lines.hpp"
 #include "client/consume/poll_desk.hpp"
+#include "client/consume/read_from_first.hpp"
 #include "client/consume/records_walk.hpp"
 #include "client/group/group_member.hpp"
 #include "client/group/group_offsets.hpp"
@@ -36,7 +36,7 @@ class ConsumerLoop final : public Client::Shared::Part,
   using News = client::ConsumerNews;
 
   ConsumerLoop(std::shared_ptr<Client::Shared> client, ConsumerOptions options,
-               std::function<bool(std::string_view topic)> is_read_from_first = nullptr);
+               IsReadFromFirst is_read_from_first = nullptr);
 
   void start();
   void subscribe(std::vector<std::string> topics);
@@ -101,8 +101,7 @@ class ConsumerLoop final : public Client::Shared::Part,
   [[nodiscard]] client::Cluster& cluster() { return client_->cluster(); }
   [[nodiscard]] TimePoint now() { return cluster().now(); }
   [[nodiscard]] std::shared_ptr<client::BufferAccount> make_account();
-  [[nodiscard]] client::FetchPlanner make_planner(
-      std::function<bool(std::string_view topic)> is_read_from_first);
+  [[nodiscard]] client::FetchPlanner make_planner(IsReadFromFirst is_read_from_first);
   [[nodiscard]] client::GroupMember::Options group_options();
 
   /// Calls `f(self, …)` while the consumer exists and is open; does nothing afterwards.
@@ -127,6 +126,9 @@ class ConsumerLoop final : public Client::Shared::Part,
   void not_found(const client::FetchPlanner::Lookup& lookup, const Error& why);
 
   void on_cluster();
+  /// Remembers the ids of the topics in view. An unsubscribe keeps them, since the caller may
+  /// subscribe to the same topics again.
+  void remember_topics();
   void report_topic_errors();
   /// Calls GroupMember's function for the event and performs the resulting actions.
   template <class Event, class... What>

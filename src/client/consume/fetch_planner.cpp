@@ -208,9 +208,12 @@ void FetchPlanner::start_at(Partition& partition, Offset offset, LeaderEpoch epo
   partition.backoff.reset();
 }
 
+bool FetchPlanner::is_read_from_first(const std::string& topic) const {
+  return options_.is_read_from_first && options_.is_read_from_first(topic, is_made_again(topic));
+}
+
 OffsetReset FetchPlanner::reset_of(const std::string& topic) const {
-  const bool is_first = options_.is_read_from_first && options_.is_read_from_first(topic);
-  return is_first ? OffsetReset::earliest : options_.reset;
+  return is_read_from_first(topic) ? OffsetReset::earliest : options_.reset;
 }
 
 std::string_view FetchPlanner::reset_name(const std::string& topic) const {
@@ -337,14 +340,33 @@ void FetchPlanner::let_go_of_moved(const ClusterView& view) {
   }
 }
 
+void FetchPlanner::remember_topics(const std::set<std::string>& topics) {
+  std::erase_if(remembered_, [&](const auto& entry) { return !topics.contains(entry.first); });
+  for (const std::string& topic : topics) remembered_.try_emplace(topic);
+}
+
+bool FetchPlanner::is_made_again(std::string_view topic) const {
+  const auto found = remembered_.find(topic);
+  return found != remembered_.end() && found->second.is_made_again;
+}
+
+void FetchPlanner::note_id(RememberedTopic& known, const TopicView* topic) {
+  if (topic == nullptr || topic->id.is_none()) return;
+  // The view never returns to a replaced id, so another one is newer.
+  const TopicId was = std::exchange(known.id, topic->id);
+  if (!was.is_none() && was != topic->id) known.is_made_again = true;
+}
+
 void FetchPlanner::note_topics(const ClusterView& view, News& out) {
   let_go_of_moved(view);
+  for (auto& [name, known] : remembered_) note_id(known, view.topic(name));
   names_.clear();
   const std::string* last_told = nullptr;
   for (auto& [where, partition] : partitions_) {
     const TopicView* topic = view.topic(where.topic);
     if (topic == nullptr || topic->id.is_none()) continue;
     names_.emplace(topic->id, where.topic);
+    note_id(remembered_[where.topic], topic);
     const TopicId was = std::exchange(partition->topic_id, topic->id);
     if (was.is_none() || was == topic->id) continue;
     const Offset position = partition->consumed;
@@ -354,8 +376,11 @@ void FetchPlanner::note_topics(const ClusterView& view, News& out) {
     last_told = &where.topic;
     out.lines.push_back(fmt::format(
         "topic {} was deleted and created again (id {}, before that {}): its partitions are read "
-        "by offset_reset, {}; the position in partition {} was {}",
-        where.topic, topic->id.to_string(), was.to_string(), reset_name(where.topic),
+        "{}; the position in partition {} was {}",
+        where.topic, topic->id.to_string(), was.to_string(),
+        is_read_from_first(where.topic)
+            ? std::string("from their first record")
+            : fmt::format("by offset_reset, {}", reset_name(where.topic)),
         where.partition.value,
         position.is_none() ? std::string("not known") : std::to_string(position.value)));
   }

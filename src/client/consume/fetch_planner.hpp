@@ -2,12 +2,13 @@
 
 #include <cstdint>
 #include <deque>
-#include <functional>
 #include <limits>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/random.hpp"
@@ -15,6 +16,7 @@
 #include "client/cluster/backoff.hpp"
 #include "client/cluster/cluster_view.hpp"
 #include "client/consume/fetch_session.hpp"
+#include "client/consume/read_from_first.hpp"
 #include "client/consume/records_run.hpp"
 #include "dohle/consumer.hpp"
 #include "dohle/error.hpp"
@@ -39,8 +41,8 @@ class FetchPlanner {
     std::size_t max_partition_bytes = std::size_t{1} << 20;
     Duration max_wait = std::chrono::milliseconds(500);
     OffsetReset reset = OffsetReset::latest;
-    /// Topics that begin at their first record in place of `reset`.
-    std::function<bool(std::string_view topic)> is_read_from_first = nullptr;
+    /// Topics that begin at their first record in place of `reset`. Null: none.
+    IsReadFromFirst is_read_from_first = nullptr;
     /// Default: false. Partitions begin at the group's committed offset.
     bool has_group = false;
     Duration retry_backoff = std::chrono::milliseconds(100);
@@ -116,8 +118,14 @@ class FetchPlanner {
   /// Retriable errors are retried after a backoff; take_error returns the others.
   void on_not_found(const Lookup& lookup, const Error& why, TimePoint now);
 
+  /// Remembers the ids of these topics, also while none of their partitions is assigned, and
+  /// forgets the others.
+  void remember_topics(const std::set<std::string>& topics);
+  /// Whether the topic replaced another one of its name since it is remembered or assigned.
+  [[nodiscard]] bool is_made_again(std::string_view topic) const;
   /// Call after new metadata or an assignment. A position belongs to a topic id: if another topic
-  /// with the name replaced it, reading starts by the reset policy. A partition with a new leader
+  /// with the name replaced it, reading starts at its first record if is_read_from_first says so,
+  /// otherwise by the reset policy. A partition with a new leader
   /// does not wait for the earlier leader's answer to a fetch or lookup, since that server may be
   /// frozen.
   void note_topics(const ClusterView& view, News& out);
@@ -209,6 +217,11 @@ class FetchPlanner {
     TimePoint error_at{};
   };
   using Partitions = std::map<TopicPartition, std::shared_ptr<Partition>>;
+  struct RememberedTopic {
+    /// None until metadata has one.
+    TopicId id;
+    bool is_made_again = false;
+  };
   /// A partition of a fetch in flight. It may no longer be assigned when the answer arrives.
   struct Sent {
     std::shared_ptr<Partition> partition;
@@ -249,12 +262,14 @@ class FetchPlanner {
   [[nodiscard]] const Partition* find(const TopicPartition& where) const;
   void check_invariants(const Partition& partition) const;
   void let_go_of_moved(const ClusterView& view);
+  static void note_id(RememberedTopic& known, const TopicView* topic);
   [[nodiscard]] bool wants_fetch(const Partition& partition) const;
   void want(Partition& partition, StartingPoint from);
   void start_at(Partition& partition, Offset offset, LeaderEpoch epoch);
   void reset(Partition& partition, std::string_view why);
   void on_out_of_range(Partition& partition, TimePoint now, News& out);
   void pace(Server& server, bool brought_something, TimePoint now);
+  [[nodiscard]] bool is_read_from_first(const std::string& topic) const;
   [[nodiscard]] std::string_view reset_name(const std::string& topic) const;
   [[nodiscard]] OffsetReset reset_of(const std::string& topic) const;
   void drop_queue(Partition& partition);
@@ -288,6 +303,8 @@ class FetchPlanner {
   Random& random_;
   std::uint64_t last_serial_ = 0;
   Partitions partitions_;
+  /// Those of remember_topics and those of partitions_.
+  std::map<std::string, RememberedTopic, std::less<>> remembered_;
   /// Names of the topics with positions.
   std::map<TopicId, std::string> names_;
   std::map<NodeId, Server> servers_;

@@ -24,6 +24,9 @@ TopicPartition orders(std::int32_t partition) {
   return {"orders", PartitionId{partition}};
 }
 
+/// Reads topics that were created again from their first record.
+const IsReadFromFirst is_made_again = [](std::string_view, bool made_again) { return made_again; };
+
 class ConsumerOnCluster : public testing::Test, public ScriptedWorld {
  protected:
   ConsumerOnCluster() {
@@ -82,9 +85,10 @@ class ConsumerOnCluster : public testing::Test, public ScriptedWorld {
     if (!has_records) script.answer_after = std::chrono::milliseconds(asked.max_wait_ms);
     return answer;
   }
-  void start(ConsumerOptions options = {.offset_reset = OffsetReset::earliest}) {
+  void start(ConsumerOptions options = {.offset_reset = OffsetReset::earliest},
+             IsReadFromFirst is_read_from_first = nullptr) {
     ScriptedWorld::start([&](const std::shared_ptr<SimulatedClient>& made, sim::Process&) {
-      consumer_ = std::make_shared<client::ConsumerLoop>(made, options);
+      consumer_ = std::make_shared<client::ConsumerLoop>(made, options, is_read_from_first);
       consumer_->start();
       return made;
     });
@@ -351,6 +355,22 @@ TEST_F(ConsumerOnCluster, StartsByTheResetPolicyInATopicThatWasCreatedAgain) {
   EXPECT_NE(warnings[0].find("position in partition 0 was 10"), std::string::npos) << warnings[0];
 }
 
+TEST_F(ConsumerOnCluster, ReadsATopicThatWasCreatedAgainFromItsFirstRecordIfAsked) {
+  end_ = 10;
+  script.versions_up_to = 16;
+  start({.offset_reset = OffsetReset::latest}, is_made_again);
+  assign({orders(0)});
+  ASSERT_TRUE(world.run_until([this] { return position(0) == Offset{10}; }, 2s));
+  // The new topic has records before the consumer hears of it.
+  script.topic_id = TopicId{{2}};
+  end_ = 12;
+  const auto read_anew = read(12, 5s);
+  ASSERT_EQ(read_anew.size(), 12U);
+  EXPECT_EQ(read_anew.front(), "0:0");
+  ASSERT_EQ(warnings.size(), 1U);
+  EXPECT_NE(warnings[0].find("from their first record"), std::string::npos) << warnings[0];
+}
+
 TEST_F(ConsumerOnCluster, FetchesNoMoreThanFitsIntoAnAnswer) {
   engine_options.link.limits.max_frame_bytes = 80'000;
   start();
@@ -602,6 +622,27 @@ TEST_F(GroupMemberOnCluster, NeverCreatesATopicByReadingItInAGroup) {
   };
   EXPECT_EQ(about("missing"), 1) << "the user hears of what it waits for";
   EXPECT_EQ(about("orders"), 1) << testing::PrintToString(warnings);
+}
+
+TEST_F(GroupMemberOnCluster, ReadsATopicThatWasCreatedAgainBeforeItsFirstAssignment) {
+  script.versions_up_to = 16;
+  ConsumerOptions options = group_options();
+  options.offset_reset = OffsetReset::latest;
+  start(options, is_made_again);
+  // Without a poll it does not join.
+  on_loop([this] { consumer_->subscribe({"orders"}); });
+  world.run_for(1s);
+  EXPECT_EQ(joins_, 0);
+  script.topic_id = TopicId{{2}};
+  on_loop([this] { client->cluster().doubt(); });
+  world.run_for(2s);
+  consumer_->begin_poll();
+  hear_assigned();
+  const auto records = read(6);
+  ASSERT_EQ(records.size(), 6U);
+  for (const std::string first : {"0:0", "1:0"}) {
+    EXPECT_NE(std::ranges::find(records, first), records.end()) << first;
+  }
 }
 
 TEST_F(GroupMemberOnCluster, CommitsAutomaticallyOnlyHandledRecords) {

@@ -668,6 +668,71 @@ TEST_F(Fetching, StartsByTheResetPolicyInATopicThatReplacedAnother) {
   EXPECT_TRUE(note().lines.empty());
 }
 
+TEST_F(Fetching, ReadsATopicThatReplacedAnotherFromItsFirstRecordIfAsked) {
+  options_.reset = OffsetReset::latest;
+  options_.has_group = true;
+  std::uint8_t last_id = 0;
+  const auto note = [&](TopicId id) {
+    lead({one}, id);
+    FetchPlanner::News news;
+    planner_->note_topics(view_, news);
+    return news;
+  };
+  const auto next_id = [&] { return TopicId{{++last_id}}; };
+  /// Where a newly assigned partition without a committed offset begins.
+  const auto begin = [&] {
+    planner_->assign({t(0)}, false);
+    const auto committed = lookups();
+    EXPECT_EQ(committed.at(0).from.kind, Kind::committed);
+    planner_->on_found(committed.at(0), Offset{}, LeaderEpoch{}, now_);
+    return lookups().at(0);
+  };
+  for (const bool is_asked : {false, true}) {
+    const Kind after = is_asked ? Kind::earliest : Kind::latest;
+    options_.is_read_from_first = [=](std::string_view, bool is_made_again) {
+      return is_asked && is_made_again;
+    };
+    planner_.emplace(options_, account_, random_);
+    planner_->remember_topics({"t"});
+    EXPECT_TRUE(note(next_id()).lines.empty());
+    const auto first = begin();
+    EXPECT_EQ(first.from.kind, Kind::latest) << "the first topic is read by the reset policy";
+    planner_->on_found(first, Offset{10}, LeaderEpoch{0}, now_);
+    EXPECT_TRUE(note(TopicId{{last_id}}).lines.empty());
+    EXPECT_FALSE(planner_->is_made_again("t"));
+    const auto news = note(next_id());
+    EXPECT_TRUE(planner_->is_made_again("t"));
+    EXPECT_EQ(lookups().at(0).from.kind, after);
+    ASSERT_EQ(news.lines.size(), 1U);
+    const bool says_first = news.lines[0].find("from their first record") != std::string::npos;
+    EXPECT_EQ(says_first, is_asked) << news.lines[0];
+    planner_->remove({t(0)});
+    EXPECT_EQ(begin().from.kind, after) << "also if the group assigns the partition anew";
+  }
+}
+
+TEST_F(Fetching, RemembersThatATopicWasReplacedWhileNoneOfItsPartitionsIsAssigned) {
+  options_.reset = OffsetReset::latest;
+  options_.is_read_from_first = [](std::string_view, bool is_made_again) { return is_made_again; };
+  planner_.emplace(options_, account_, random_);
+  const auto note = [&](TopicId id) {
+    lead({one}, id);
+    FetchPlanner::News news;
+    planner_->note_topics(view_, news);
+  };
+  planner_->remember_topics({"t"});
+  note(TopicId{{1}});
+  note(TopicId{{2}});
+  planner_->assign({t(0)}, false);
+  EXPECT_EQ(lookups().at(0).from.kind, Kind::earliest);
+  planner_->remove({t(0)});
+  planner_->remember_topics({"other"});
+  planner_->remember_topics({"t"});
+  note(TopicId{{2}});
+  planner_->assign({t(0)}, false);
+  EXPECT_EQ(lookups().at(0).from.kind, Kind::latest) << "it is read for the first time again";
+}
+
 TEST_F(Fetching, ReturnsQueuedRecordsBeforeItResets) {
   options_.reset = OffsetReset::latest;
   start();
@@ -834,7 +899,7 @@ TEST_F(Fetching, NamesTopicPartitionAndOffsetOfADamagedBatch) {
 TEST_F(Fetching, ReadsTopicsFromTheirFirstRecordWhereTheResetPolicyDoesNotCount) {
   options_.reset = OffsetReset::latest;
   for (const bool is_excepted : {false, true}) {
-    options_.is_read_from_first = [&](std::string_view topic) {
+    options_.is_read_from_first = [&](std::string_view topic, bool) {
       return is_excepted && topic == "t";
     };
     start();
