@@ -243,14 +243,16 @@ class DOHLE_API Consumer {
 
   /// Commits the positions after all records that poll has returned. A subscribed consumer may
   /// commit only while it is a member of its group: after it left (max_poll_interval), commits are
-  /// refused with not_owner until it has joined again. An offset of a topic that no longer exists
-  /// is refused at once (UNKNOWN_TOPIC_OR_PARTITION); the other offsets are committed. Errors:
+  /// refused with not_owner until it has joined again. An offset that the coordinator refuses, for
+  /// example of a topic that no longer exists (UNKNOWN_TOPIC_OR_PARTITION), fails the call at once;
+  /// the other offsets are committed, and the error says so. Errors:
   /// not_owner; invalid_argument without a group; timed_out; fenced; the error that the coordinator
   /// returned.
   Result<void> commit_sync();
-  /// Commits these offsets. As commit_sync(); an error names the first refused partition. Waits at
-  /// most default_api_timeout. Inside a listener that close or unsubscribe calls, it waits at most
-  /// until their deadline.
+  /// Commits these offsets. As commit_sync(); an error names the refused partitions (at most 10, and
+  /// the number of the rest), has the code of the first one, and says whether the other offsets are
+  /// committed. Waits at most default_api_timeout. Inside a listener that close or unsubscribe
+  /// calls, it waits at most until their deadline.
   Result<void> commit_sync(std::vector<PartitionOffset> offsets);
   /// As above, but waits at most `timeout`.
   Result<void> commit_sync(std::vector<PartitionOffset> offsets, std::chrono::milliseconds timeout);

@@ -236,6 +236,24 @@ TEST_F(ConsumerOnNode, an_exception_of_a_commit_callback_is_logged) {
   EXPECT_EQ(logged, "a commit callback threw: no paper");
 }
 
+TEST_F(ConsumerOnNode, a_commit_names_what_is_refused_and_stores_the_rest) {
+  produce("orders", 3);
+  const TopicPartition orders{"orders", PartitionId{0}}, gone{"gone", PartitionId{0}};
+  Consumer reader = consumer({.group_id = "billing", .auto_commit = false});
+  ASSERT_TRUE(reader.assign({orders}));
+  const auto stored = reader.commit_sync({{orders, {Offset{2}}}, {gone, {Offset{5}}}});
+  ASSERT_FALSE(stored);
+  EXPECT_EQ(stored.error().name(), "UNKNOWN_TOPIC_OR_PARTITION");
+  EXPECT_TRUE(
+      stored.error().message().starts_with("commit gone-0 (the other offset is committed): "))
+      << stored.error().message();
+  const auto committed = reader.committed({orders, gone});
+  ASSERT_TRUE(committed) << committed.error().to_string();
+  ASSERT_EQ(committed->size(), 1U);
+  EXPECT_EQ(committed->at(0).partition, orders);
+  EXPECT_EQ(committed->at(0).committed.offset, Offset{2});
+}
+
 TEST_F(ConsumerOnNode, a_partition_goes_to_the_member_that_stays) {
   produce("orders", 10);
   const ConsumerOptions options{.group_id = "billing", .heartbeat_interval = milliseconds(20)};

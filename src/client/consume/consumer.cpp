@@ -17,6 +17,7 @@
 #include "client/consume/consumer_loop.hpp"
 #include "client/consume/consumer_options.hpp"
 #include "client/consume/make_consumer.hpp"
+#include "client/group/commit_outcome.hpp"
 
 namespace dohle::client {
 
@@ -68,7 +69,12 @@ class ConsumerCalls {
   Result<void> commit(std::vector<PartitionOffset> offsets, Milliseconds timeout) {
     return commit(std::move(offsets), moment() + call_timeout(timeout));
   }
+  CommitOutcome commit_each(std::vector<PartitionOffset> offsets, TimePoint deadline);
+  CommitOutcome commit_each(std::vector<PartitionOffset> offsets, Milliseconds timeout) {
+    return commit_each(std::move(offsets), moment() + call_timeout(timeout));
+  }
   void commit_async(std::vector<PartitionOffset> offsets, Consumer::CommitCallback callback);
+  void commit_each_async(std::vector<PartitionOffset> offsets, CommitDone callback);
   Result<std::vector<PartitionOffset>> committed(std::vector<TopicPartition> partitions);
   Result<Offset> position(const TopicPartition& partition, Milliseconds timeout);
   Result<void> close(Milliseconds timeout);
@@ -283,28 +289,46 @@ Result<void> ConsumerCalls::assign(std::vector<TopicPartition> partitions) {
 }
 
 Result<void> ConsumerCalls::commit(std::vector<PartitionOffset> offsets, TimePoint deadline) {
-  if (auto usable = check(); !usable) return usable;
-  if (consume_->options.group_id.empty()) return fail(no_group("commit"));
+  return commit_each(std::move(offsets), deadline).as_one();
+}
+
+CommitOutcome ConsumerCalls::commit_each(std::vector<PartitionOffset> offsets, TimePoint deadline) {
+  const std::size_t count = offsets.size();
+  const auto of_all = [count](Error why) {
+    return CommitOutcome{.refused = {}, .others = fail(std::move(why)), .offsets = count};
+  };
+  if (auto usable = check(); !usable) return of_all(usable.error());
+  if (consume_->options.group_id.empty()) return of_all(no_group("commit"));
   deadline = std::min(deadline, leave_by_);
-  return client::wait_for<void>(
+  auto outcome = client::wait_for<CommitOutcome>(
       consume_->client().loop(),
       [consume = consume_, offsets = std::move(offsets), deadline](auto then) mutable {
-        consume->commit(std::move(offsets), std::move(then), deadline);
+        consume->commit_each(std::move(offsets), std::move(then), deadline);
       });
+  return outcome ? *std::move(outcome) : of_all(outcome.error());
 }
 
 void ConsumerCalls::commit_async(std::vector<PartitionOffset> offsets,
                                  Consumer::CommitCallback callback) {
+  if (!callback) return commit_each_async(std::move(offsets), nullptr);
+  commit_each_async(std::move(offsets),
+                    [callback = std::move(callback)](const CommitOutcome& outcome) mutable {
+                      callback(outcome.as_one());
+                    });
+}
+
+void ConsumerCalls::commit_each_async(std::vector<PartitionOffset> offsets, CommitDone callback) {
+  const std::size_t count = offsets.size();
   if (consume_->client().is_forked()) {
-    if (callback) callback(fail(client::forked()));
+    if (callback) callback({.others = fail(client::forked()), .offsets = count});
     return;
   }
   const bool has_group = !consume_->options.group_id.empty();
-  post([offsets = std::move(offsets), callback = std::move(callback),
-        has_group](ConsumerLoop& consume) mutable {
+  post([offsets = std::move(offsets), callback = std::move(callback), has_group,
+        count](ConsumerLoop& consume) mutable {
     // Commits fail when the consumer is closed at the latest, while it still exists.
     auto then = [callback = std::move(callback),
-                 weak = consume.weak_from_this()](Result<void> outcome) mutable {
+                 weak = consume.weak_from_this()](CommitOutcome outcome) mutable {
       const auto self = weak.lock();
       if (callback) {
         try {
@@ -314,10 +338,11 @@ void ConsumerCalls::commit_async(std::vector<PartitionOffset> offsets,
           return;
         }
       }
-      if (self && !outcome) self->warn("commit", outcome.error());
+      const auto all = outcome.as_one();
+      if (self && !all) self->warn("commit", all.error());
     };
-    if (!has_group) return then(fail(no_group("commit")));
-    consume.commit(std::move(offsets), std::move(then));
+    if (!has_group) return then({.others = fail(no_group("commit")), .offsets = count});
+    consume.commit_each(std::move(offsets), std::move(then));
   });
 }
 
@@ -562,6 +587,20 @@ bool was_made_again(const Consumer& consumer, const std::string& topic) {
   if (!is_usable(calls.get())) return false;
   return calls->consume().desk().with(
       [&](const PollTable& table) { return table.fetch.is_made_again(topic); });
+}
+
+CommitOutcome commit_each_sync(Consumer& consumer, std::vector<PartitionOffset> offsets,
+                               std::chrono::milliseconds timeout) {
+  const auto& calls = HandleAccess::insides(consumer);
+  if (!calls) return {.others = fail(moved_from("the Consumer")), .offsets = offsets.size()};
+  return calls->commit_each(std::move(offsets), timeout);
+}
+
+void commit_each_async(Consumer& consumer, std::vector<PartitionOffset> offsets,
+                       CommitDone callback) {
+  const auto& calls = HandleAccess::insides(consumer);
+  if (calls) return calls->commit_each_async(std::move(offsets), std::move(callback));
+  if (callback) callback({.others = fail(moved_from("the Consumer")), .offsets = offsets.size()});
 }
 
 }  // namespace client

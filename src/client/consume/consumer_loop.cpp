@@ -414,16 +414,27 @@ bool ConsumerLoop::is_subscribed() const {
 }
 
 void ConsumerLoop::commit(std::vector<PartitionOffset> offsets, Done then, TimePoint deadline) {
-  if (is_closed_) return then(fail(closed()));
+  commit_each(
+      std::move(offsets),
+      [then = std::move(then)](const CommitOutcome& outcome) mutable { then(outcome.as_one()); },
+      deadline);
+}
+
+void ConsumerLoop::commit_each(std::vector<PartitionOffset> offsets, CommitDone then,
+                               TimePoint deadline) {
+  const auto refuse = [&](const Error& why) {
+    then({.others = fail(why), .offsets = offsets.size()});
+  };
+  if (is_closed_) return refuse(closed());
   // Without a generation the server would accept the commit while the group is empty, although
   // other members may have committed later offsets meanwhile.
   if (is_subscribed() && group_->generation().is_none() && !offsets.empty()) {
-    return then(fail(Error::client(
-        Errc::not_owner, fmt::format("commit {}: this consumer is no member of group {} at "
-                                     "present; it joins again with its next poll",
-                                     partition_name(offsets.front().partition.topic,
-                                                    offsets.front().partition.partition),
-                                     options.group_id))));
+    return refuse(Error::client(Errc::not_owner,
+                                fmt::format("commit {}: this consumer is no member of group {} at "
+                                            "present; it joins again with its next poll",
+                                            partition_name(offsets.front().partition.topic,
+                                                           offsets.front().partition.partition),
+                                            options.group_id)));
   }
   std::ranges::sort(offsets, {}, &PartitionOffset::partition);
   deadline = std::min<TimePoint>(deadline, now() + options.default_api_timeout);
@@ -453,16 +464,17 @@ void ConsumerLoop::commit_settled(TimePoint deadline, Done then) {
                    (!is_subscribed() || !group_->generation().is_none());
   // An empty commit still ends after the caller's own commits.
   auto offsets = may ? uncommitted() : std::vector<PartitionOffset>{};
-  std::vector<std::pair<TopicPartition, Offset>> done;
-  for (const auto& each : offsets) done.emplace_back(each.partition, each.committed.offset);
+  std::map<TopicPartition, Offset> sent;
+  for (const auto& each : offsets) sent.emplace(each.partition, each.committed.offset);
   offsets_->commit(std::move(offsets), deadline,
-                   [weak = weak_from_this(), done = std::move(done),
-                    then = std::move(then)](Result<void> outcome) mutable {
+                   [weak = weak_from_this(), sent = std::move(sent),
+                    then = std::move(then)](const CommitOutcome& outcome) mutable {
+                     for (const auto& each : outcome.refused) sent.erase(each.partition);
                      const auto self = weak.lock();
-                     if (self && outcome) {
-                       for (auto& [where, offset] : done) self->last_committed_[where] = offset;
+                     if (self && outcome.others) {
+                       for (auto& [where, offset] : sent) self->last_committed_[where] = offset;
                      }
-                     then(std::move(outcome));
+                     then(outcome.as_one());
                    });
 }
 

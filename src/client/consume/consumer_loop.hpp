@@ -51,6 +51,9 @@ class ConsumerLoop final : public Client::Shared::Part,
   void on_told_released(const std::vector<TopicPartition>& partitions);
   /// Ends at the earlier of default_api_timeout and `deadline`.
   void commit(std::vector<PartitionOffset> offsets, Done then, TimePoint deadline = never);
+  /// The same, with the outcome of each partition.
+  void commit_each(std::vector<PartitionOffset> offsets, CommitDone then,
+                   TimePoint deadline = never);
   void committed(std::vector<TopicPartition> partitions, client::GroupOffsets::OffsetsFetched then,
                  TimePoint deadline = never);
   void close_by(TimePoint deadline, Done done) override;

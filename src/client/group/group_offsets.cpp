@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "base/assert.hpp"
@@ -24,10 +25,27 @@ bool is_worth_retrying(const Error& why) {
   return why.is_retriable() || is_coordinator_lost(why);
 }
 
-/// A topic that was deleted would hold back all later commits until the deadline, so its commit
-/// fails at once. The Java consumer repeats it in commitSync.
-bool is_worth_committing_again(const Error& why) {
-  return is_worth_retrying(why) && !why.is_broker(broker_error::unknown_topic_or_partition);
+/// Whether the error is that of the member or its coordinator, and not of the partition for which
+/// it was answered. A topic that was deleted is the partition's alone: repeated, as the Java
+/// consumer does in commitSync, it would hold back all later commits until the deadline.
+bool concerns_all(const Error& why) {
+  using namespace broker_error;
+  switch (why.code()) {
+    case unknown_topic_or_partition:
+    case unknown_topic_id:
+      return false;
+    case illegal_generation:
+    case unknown_member_id:
+    case rebalance_in_progress:
+    case fenced_instance_id:
+    case stale_member_epoch:
+    case invalid_group_id:
+    case group_id_not_found:
+    case group_authorization_failed:
+      return true;
+    default:
+      return is_worth_retrying(why);
+  }
 }
 
 wire::OffsetCommitRequest commit_request(const GroupMembership& by,
@@ -71,23 +89,6 @@ wire::OffsetFetchRequest fetch_request(const std::string& group_id,
   return request;
 }
 
-Result<void> outcome_of(const wire::OffsetCommitResponse& answer) {
-  std::optional<Error> first;
-  for (const auto& topic : answer.topics) {
-    for (const auto& partition : topic.partitions) {
-      if (partition.error_code == broker_error::none) continue;
-      const Error why = Error::broker(
-          partition.error_code, "commit " + partition_name(topic.name, partition.partition_index));
-      // An error that a retry cannot cure takes precedence.
-      if (!first || (is_worth_committing_again(*first) && !is_worth_committing_again(why))) {
-        first = why;
-      }
-    }
-  }
-  if (first) return fail(*first);
-  return {};
-}
-
 template <class Topics>
 Result<void> collect(const Topics& topics, std::vector<PartitionOffset>& into) {
   for (const auto& topic : topics) {
@@ -128,7 +129,7 @@ void GroupOffsets::close(const Error& why) {
   cluster_.environment().loop.cancel(std::exchange(timer_, 0));
   auto commits = std::exchange(commits_, {});
   for (Commit& each : commits) {
-    if (each.then) each.then(fail(why));
+    if (each.then) each.then(outcome_of(each, fail(why)));
   }
 }
 
@@ -151,9 +152,10 @@ void GroupOffsets::on_time() {
   if (closed_) return;
   const TimePoint now = cluster_.now();
   const Error why = late("commit");
-  std::vector<Committed> told;
+  std::vector<std::pair<CommitDone, CommitOutcome>> told;
   for (Commit& each : commits_) {
-    if (each.then && each.deadline <= now) told.push_back(std::exchange(each.then, nullptr));
+    if (!each.then || each.deadline > now) continue;
+    told.emplace_back(std::exchange(each.then, nullptr), outcome_of(each, fail(why)));
   }
   // The first commit may still get its answer; the later ones were never sent.
   for (auto each = commits_.begin(); each != commits_.end();) {
@@ -161,7 +163,7 @@ void GroupOffsets::on_time() {
     each = each->then || is_under_way ? each + 1 : commits_.erase(each);
   }
   watch_deadlines();
-  for (Committed& then : told) then(fail(why));
+  for (auto& [then, outcome] : told) then(std::move(outcome));
 }
 
 Error GroupOffsets::late(std::string_view what) {
@@ -176,18 +178,63 @@ Error GroupOffsets::late(std::string_view what) {
 }
 
 void GroupOffsets::commit(std::vector<PartitionOffset> offsets, TimePoint deadline,
-                          Committed then) {
-  if (closed_) return then(fail(*closed_));
+                          CommitDone then) {
+  const std::size_t count = offsets.size();
+  if (closed_) return then({.others = fail(*closed_), .offsets = count});
   const Generation generation = offsets.empty() ? Generation{} : group_.membership().generation;
-  commits_.push_back(
-      {std::move(offsets), generation, deadline, cluster_.retry_backoff(), std::move(then)});
+  commits_.push_back({.offsets = std::move(offsets),
+                      .generation = generation,
+                      .deadline = deadline,
+                      .backoff = cluster_.retry_backoff(),
+                      .then = std::move(then),
+                      .count = count});
   watch_deadlines();
   pump();
 }
 
-void GroupOffsets::end_commit(Result<void> outcome) {
+CommitOutcome GroupOffsets::outcome_of(Commit& commit, const Result<void>& rest) {
+  const std::size_t open = commit.refused.size() + commit.offsets.size();
+  CommitOutcome outcome{
+      .refused = std::move(commit.refused), .others = {}, .offsets = commit.count};
+  const bool are_some_committed = commit.count > open;
+  if (rest || !are_some_committed) {
+    outcome.others = rest;
+    return outcome;
+  }
+  for (const PartitionOffset& each : commit.offsets) {
+    outcome.refused.push_back({each.partition, rest.error()});
+  }
+  return outcome;
+}
+
+Result<void> GroupOffsets::take_answer(Commit& commit, const wire::OffsetCommitResponse& answer) {
+  std::optional<Error> first;
+  std::set<TopicPartition> rest;
+  for (const auto& topic : answer.topics) {
+    for (const auto& partition : topic.partitions) {
+      if (partition.error_code == broker_error::none) continue;
+      TopicPartition where{topic.name, partition.partition_index};
+      const Error why = Error::broker(partition.error_code,
+                                      "commit " + partition_name(where.topic, where.partition));
+      if (!concerns_all(why)) {
+        commit.refused.push_back({std::move(where), why});
+        continue;
+      }
+      rest.insert(std::move(where));
+      // An error that a retry cannot cure takes precedence.
+      if (!first || (is_worth_retrying(*first) && !is_worth_retrying(why))) first = why;
+    }
+  }
+  std::erase_if(commit.offsets,
+                [&](const PartitionOffset& each) { return !rest.contains(each.partition); });
+  if (first) return fail(*first);
+  return {};
+}
+
+void GroupOffsets::end_commit(const Result<void>& rest) {
   DOHLE_ASSERT(!commits_.empty() && !is_committing_, "a commit ends that is under way, or is gone");
-  Committed then = std::move(commits_.front().then);
+  CommitOutcome outcome = outcome_of(commits_.front(), rest);
+  CommitDone then = std::move(commits_.front().then);
   commits_.pop_front();
   if (then) then(std::move(outcome));
   pump();
@@ -227,11 +274,12 @@ void GroupOffsets::on_committed(const GroupMembership& by,
                                 Result<wire::OffsetCommitResponse> answer) {
   if (closed_) return;
   DOHLE_ASSERT(is_committing_ && !commits_.empty(), "an answer to a commit that was not sent");
-  const Result<void> outcome = answer ? outcome_of(*answer) : Result<void>(fail(answer.error()));
-  if (!outcome) group_.on_offsets_error(by.coordinator, by.generation, outcome.error());
-  if (!outcome && is_worth_committing_again(outcome.error())) return retry_commit(outcome.error());
+  const Result<void> rest =
+      answer ? take_answer(commits_.front(), *answer) : Result<void>(fail(answer.error()));
+  if (!rest) group_.on_offsets_error(by.coordinator, by.generation, rest.error());
+  if (!rest && is_worth_retrying(rest.error())) return retry_commit(rest.error());
   is_committing_ = false;
-  end_commit(outcome);
+  end_commit(rest);
 }
 
 void GroupOffsets::retry_commit(const Error& why) {

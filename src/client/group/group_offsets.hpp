@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "client/cluster/cluster.hpp"
+#include "client/group/commit_outcome.hpp"
 #include "dohle/consumer.hpp"
 #include "wire/messages/offset_commit.hpp"
 #include "wire/messages/offset_fetch.hpp"
@@ -33,11 +35,10 @@ class OffsetsGroup {
 };
 
 /// Commits a group's offsets, one request at a time in the order of the calls, and fetches
-/// committed offsets. It retries until the deadline, a commit only within its generation. Loop
-/// thread only.
+/// committed offsets. It retries until the deadline, a commit only within its generation and
+/// without the partitions that are committed or refused already. Loop thread only.
 class GroupOffsets : public std::enable_shared_from_this<GroupOffsets> {
  public:
-  using Committed = std::move_only_function<void(Result<void>)>;
   using OffsetsFetched = std::move_only_function<void(Result<std::vector<PartitionOffset>>)>;
 
   using Retention = std::optional<std::chrono::milliseconds>;
@@ -48,7 +49,7 @@ class GroupOffsets : public std::enable_shared_from_this<GroupOffsets> {
   GroupOffsets(const GroupOffsets&) = delete;
   GroupOffsets& operator=(const GroupOffsets&) = delete;
 
-  void commit(std::vector<PartitionOffset> offsets, TimePoint deadline, Committed then);
+  void commit(std::vector<PartitionOffset> offsets, TimePoint deadline, CommitDone then);
   /// The result has no entry for partitions without a committed offset.
   void fetch(std::vector<TopicPartition> partitions, TimePoint deadline, OffsetsFetched then);
   /// Fails all commits and fetches.
@@ -56,13 +57,17 @@ class GroupOffsets : public std::enable_shared_from_this<GroupOffsets> {
 
  private:
   struct Commit {
+    /// Those that are neither committed nor refused.
     std::vector<PartitionOffset> offsets;
     /// The generation at the time of the call. The commit is sent only under this one.
     Generation generation;
     TimePoint deadline;
     Backoff backoff;
     /// Null once its caller was told of a timeout. The answer is still awaited.
-    Committed then;
+    CommitDone then;
+    /// Number of offsets of the call.
+    std::size_t count = 0;
+    std::vector<RefusedOffset> refused = {};
   };
   struct Fetch {
     std::vector<TopicPartition> partitions;
@@ -73,7 +78,11 @@ class GroupOffsets : public std::enable_shared_from_this<GroupOffsets> {
   };
   void pump();
   void begin_commit();
-  void end_commit(Result<void> outcome);
+  /// `rest`: the outcome of the offsets that are neither committed nor refused.
+  void end_commit(const Result<void>& rest);
+  static CommitOutcome outcome_of(Commit& commit, const Result<void>& rest);
+  /// Takes committed and refused partitions out of the commit. Errors: that of the rest.
+  static Result<void> take_answer(Commit& commit, const wire::OffsetCommitResponse& answer);
   void retry_commit(const Error& why);
   /// Ends calls at their deadline, since a frozen server keeps a request much longer.
   void watch_deadlines();

@@ -658,6 +658,27 @@ TEST_F(GroupMemberOnCluster, CommitsAutomaticallyOnlyHandledRecords) {
   EXPECT_EQ(commits_.size(), 1U);
 }
 
+TEST_F(GroupMemberOnCluster, CommitsAgainOnlyWhatWasRefused) {
+  script.on<wire::OffsetCommitRequest>([this](NodeId, const wire::OffsetCommitRequest& asked) {
+    commits_.push_back(asked);
+    return answer_each(asked, [](const auto& wanted) {
+      return wanted.partition_index == PartitionId{1} ? code::topic_authorization_failed
+                                                      : std::int16_t{0};
+    });
+  });
+  join_and_read(6);
+  consumer_->desk().with([](PollTable& table) { table.fetch.settle(); });
+  world.run_for(11s);
+  ASSERT_EQ(commits_.size(), 2U);
+  EXPECT_EQ(commits_[0].topics.at(0).partitions.size(), 2U);
+  const auto& again = commits_[1].topics.at(0).partitions;
+  ASSERT_EQ(again.size(), 1U);
+  EXPECT_EQ(again[0].partition_index, PartitionId{1});
+  ASSERT_FALSE(warnings.empty());
+  EXPECT_NE(warnings[0].find("orders-1 (the other offset is committed)"), std::string::npos)
+      << warnings[0];
+}
+
 // The request may be delayed and arrive after later commits.
 TEST_F(GroupMemberOnCluster, RepeatsCommitsThatAnUnansweredCommitMayTakeBack) {
   join_and_read(6);

@@ -3,6 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <deque>
+#include <map>
+#include <vector>
+
 #include "base/broker_errors.hpp"
 #include "scripted_answers.hpp"
 #include "scripted_cluster.hpp"
@@ -22,6 +26,14 @@ class OffsetsOnCluster : public testing::Test, public ScriptedWorld, public Offs
   OffsetsOnCluster() {
     script.on<wire::OffsetCommitRequest>([this](NodeId at, const wire::OffsetCommitRequest& asked) {
       commits_.emplace_back(at, asked);
+      if (!codes_.empty()) {
+        const auto codes = codes_.front();
+        codes_.pop_front();
+        return answer_each(asked, [&](const auto& wanted) {
+          const auto found = codes.find(wanted.partition_index.value);
+          return found == codes.end() ? std::int16_t{0} : found->second;
+        });
+      }
       const std::int16_t error = next_error();
       return answer_each(asked, [&](const auto& wanted) {
         const bool is_refused =
@@ -63,8 +75,10 @@ class OffsetsOnCluster : public testing::Test, public ScriptedWorld, public Offs
       for (const std::int32_t each : partitions) {
         all.push_back({{"orders", PartitionId{each}}, {Offset{offset}, LeaderEpoch{4}, "note"}});
       }
-      offsets_->commit(all, world.now() + time,
-                       [this](Result<void> outcome) { outcomes_.push_back(std::move(outcome)); });
+      offsets_->commit(all, world.now() + time, [this](const CommitOutcome& outcome) {
+        outcomes_.push_back(outcome.as_one());
+        last_ = outcome;
+      });
     });
   }
   std::optional<Result<std::vector<PartitionOffset>>> fetch(std::vector<std::int32_t> partitions,
@@ -90,12 +104,16 @@ class OffsetsOnCluster : public testing::Test, public ScriptedWorld, public Offs
   std::optional<std::string> instance_;
   /// Errors of the next answers; later answers have none.
   std::deque<std::int16_t> errors_;
+  /// Codes of partitions in the next answers to commits, in place of `errors_`.
+  std::deque<std::map<std::int32_t, std::int16_t>> codes_;
   /// Default: -1, all partitions.
   std::int32_t refused_partition_ = -1;
   std::vector<std::pair<NodeId, wire::OffsetCommitRequest>> commits_;
   std::vector<NodeId> fetched_at_;
   std::vector<Heard> heard_;
   std::vector<Result<void>> outcomes_;
+  /// The last one, of each partition.
+  CommitOutcome last_;
   std::shared_ptr<GroupOffsets> offsets_;
 };
 
@@ -239,6 +257,90 @@ TEST_F(OffsetsOnCluster, ReportsThePartitionThatWasRefused) {
   ASSERT_EQ(outcomes_.size(), 1U);
   EXPECT_TRUE(outcomes_[0].error().is_broker(code::offset_metadata_too_large));
   EXPECT_NE(outcomes_[0].error().message().find("orders-1"), std::string_view::npos);
+}
+
+TEST_F(OffsetsOnCluster, SaysOfEachPartitionWhetherItIsCommitted) {
+  codes_ = {{{1, code::topic_authorization_failed}}};
+  commit(70, 10s, {0, 1});
+  world.run_for(1s);
+  ASSERT_EQ(outcomes_.size(), 1U);
+  EXPECT_EQ(commits_.size(), 1U);
+  EXPECT_TRUE(last_.others) << "orders-0 is committed";
+  ASSERT_EQ(last_.refused.size(), 1U);
+  EXPECT_EQ(last_.refused[0].partition, (TopicPartition{"orders", PartitionId{1}}));
+  EXPECT_TRUE(last_.refused[0].why.is_broker(code::topic_authorization_failed));
+  ASSERT_FALSE(outcomes_[0]);
+  EXPECT_TRUE(outcomes_[0].error().is_broker(code::topic_authorization_failed));
+  EXPECT_TRUE(outcomes_[0].error().message().starts_with(
+      "commit orders-1 (the other offset is committed): "))
+      << outcomes_[0].error().message();
+  EXPECT_TRUE(heard_.empty()) << "the membership is not in doubt";
+}
+
+TEST_F(OffsetsOnCluster, NamesAllRefusedPartitionsInOneError) {
+  codes_ = {{{1, code::offset_metadata_too_large},
+             {2, code::unknown_topic_or_partition},
+             {4, code::offset_metadata_too_large}}};
+  commit(70, 10s, {0, 1, 2, 3, 4});
+  world.run_for(1s);
+  ASSERT_EQ(outcomes_.size(), 1U);
+  ASSERT_FALSE(outcomes_[0]);
+  EXPECT_TRUE(outcomes_[0].error().message().starts_with(
+      "commit orders-1, orders-2 (UNKNOWN_TOPIC_OR_PARTITION), orders-4 "
+      "(the other 2 offsets are committed): "))
+      << outcomes_[0].error().message();
+}
+
+TEST_F(OffsetsOnCluster, NamesAtMostTenRefusedPartitions) {
+  std::vector<std::int32_t> partitions;
+  codes_.emplace_back();
+  for (std::int32_t each = 0; each < 12; ++each) {
+    partitions.push_back(each);
+    codes_.front()[each] = code::topic_authorization_failed;
+  }
+  commit(70, 10s, partitions);
+  world.run_for(1s);
+  ASSERT_EQ(outcomes_.size(), 1U);
+  ASSERT_FALSE(outcomes_[0]);
+  EXPECT_NE(outcomes_[0].error().message().find(", orders-9 and 2 more: "), std::string_view::npos)
+      << outcomes_[0].error().message();
+  EXPECT_EQ(last_.refused.size(), 12U);
+}
+
+TEST_F(OffsetsOnCluster, SendsNeitherCommittedNorRefusedPartitionsAgain) {
+  codes_ = {{{1, code::offset_metadata_too_large}, {2, code::coordinator_load_in_progress}}};
+  commit(70, 10s, {0, 1, 2});
+  world.run_for(5s);
+  ASSERT_EQ(outcomes_.size(), 1U);
+  ASSERT_EQ(commits_.size(), 2U);
+  const auto& again = commits_[1].second.topics.at(0).partitions;
+  ASSERT_EQ(again.size(), 1U);
+  EXPECT_EQ(again[0].partition_index, PartitionId{2});
+  EXPECT_TRUE(last_.others);
+  ASSERT_EQ(last_.refused.size(), 1U);
+  EXPECT_EQ(last_.refused[0].partition.partition, PartitionId{1});
+}
+
+TEST_F(OffsetsOnCluster, KnowsAtTheDeadlineWhatIsCommitted) {
+  codes_.assign(1'000, {{1, code::coordinator_load_in_progress}});
+  commit(70, 3s, {0, 1});
+  world.run_for(4s);
+  ASSERT_EQ(outcomes_.size(), 1U);
+  EXPECT_TRUE(last_.others) << "the first answer has committed orders-0";
+  ASSERT_EQ(last_.refused.size(), 1U);
+  EXPECT_EQ(last_.refused[0].partition.partition, PartitionId{1});
+  EXPECT_TRUE(last_.refused[0].why.is_broker(code::coordinator_load_in_progress));
+}
+
+TEST_F(OffsetsOnCluster, FailsAsAWholeWithItsMembership) {
+  errors_ = {code::illegal_generation};
+  commit(70, 10s, {0, 1});
+  world.run_for(1s);
+  ASSERT_EQ(outcomes_.size(), 1U);
+  EXPECT_TRUE(last_.refused.empty());
+  ASSERT_FALSE(last_.others);
+  EXPECT_TRUE(last_.others.error().is_broker(code::illegal_generation));
+  EXPECT_EQ(last_.offsets, 2U);
 }
 
 TEST_F(OffsetsOnCluster, DoesNotLetADeletedTopicHoldBackLaterCommits) {
