@@ -52,11 +52,15 @@ using BrokerOption = std::function<void(kafka::BrokerOptions&)>;
 struct Failure {
   /// The kinds of failures.
   enum class Kind : std::uint8_t {
-    decode,        ///< a body could not be decoded
-    handler,       ///< a handler failed, retries in place included, or left an event unacknowledged
-    delivery,      ///< a published message was not stored, and no handle or callback took the error
-    subscription,  ///< a read or a commit failed; the subscription retries by itself
-    held,          ///< a message holds its partition: at the pause, then every minute
+    decode,    ///< a body could not be decoded
+    handler,   ///< a handler failed, retries in place included, or left an event unacknowledged
+    delivery,  ///< a published message was not stored, and no handle or callback took the error
+    /// A read or a commit failed; the subscription retries by itself. If the group's coordinator
+    /// refuses the offset of one partition, the failure has its topic, partition and offset. It is
+    /// reported the first time, then every minute with the number of refusals since. The offsets of
+    /// the other partitions are committed meanwhile.
+    subscription,
+    held,  ///< a message holds its partition: at the pause, then every minute
     /// A failed message could not be stored in its retry topic or in the topic for dead letters.
     /// Reported the first time, then every minute. The library tries again, and the partition waits
     /// meanwhile.
@@ -66,11 +70,13 @@ struct Failure {
   Kind kind;
   /// The cause and the place.
   Error error;
-  /// The message's topic; empty if the failure concerns no single message.
+  /// The message's topic, or the text of the subscription's Topics; empty if the failure concerns
+  /// neither.
   std::string_view topic = {};
-  /// The message's partition; none if the failure concerns no single message.
+  /// The message's partition; none if the failure concerns no single message or partition.
   PartitionId partition = {};
-  /// The message's offset; none if the failure concerns no single message.
+  /// The message's offset; none if the failure concerns no single message. Of a refused commit, the
+  /// offset to commit.
   Offset offset = {};
   /// The event, for `decode` and `handler`. Under FailurePolicy::hold and ::stop it is still
   /// pending, and `event->ack()` skips it for good. Null for the other kinds, for a dead letter,

@@ -288,13 +288,13 @@ void ConsumerSource::wakeup() {
 }
 
 void ConsumerSource::commit_async(std::vector<PartitionOffset> offsets,
-                                  Consumer::CommitCallback callback) {
-  consumer_.commit_async(std::move(offsets), std::move(callback));
+                                  client::CommitDone callback) {
+  client::commit_each_async(consumer_, std::move(offsets), std::move(callback));
 }
 
-Result<void> ConsumerSource::commit_sync(std::vector<PartitionOffset> offsets,
-                                         std::chrono::milliseconds timeout) {
-  return consumer_.commit_sync(std::move(offsets), timeout);
+client::CommitOutcome ConsumerSource::commit_sync(std::vector<PartitionOffset> offsets,
+                                                  std::chrono::milliseconds timeout) {
+  return client::commit_each_sync(consumer_, std::move(offsets), timeout);
 }
 
 // A partition that was lost meanwhile is refused, which has the same effect as a pause.

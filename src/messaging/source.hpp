@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "client/group/commit_outcome.hpp"
 #include "dohle/consumer.hpp"
 #include "dohle/error.hpp"
 #include "messaging/retry_topics.hpp"
@@ -52,10 +53,9 @@ class Source {
   virtual Result<PolledRecords> poll(std::chrono::milliseconds timeout) = 0;
   /// Makes the running or the next poll return Errc::cancelled. Any thread.
   virtual void wakeup() = 0;
-  virtual void commit_async(std::vector<PartitionOffset> offsets,
-                            Consumer::CommitCallback callback) = 0;
-  virtual Result<void> commit_sync(std::vector<PartitionOffset> offsets,
-                                   std::chrono::milliseconds timeout) = 0;
+  virtual void commit_async(std::vector<PartitionOffset> offsets, client::CommitDone callback) = 0;
+  virtual client::CommitOutcome commit_sync(std::vector<PartitionOffset> offsets,
+                                            std::chrono::milliseconds timeout) = 0;
   virtual void pause(std::span<const TopicPartition> partitions) = 0;
   virtual void resume(std::span<const TopicPartition> partitions) = 0;
   /// Continues at `offset`; queued records of the partition are dropped. Never waits. No effect on

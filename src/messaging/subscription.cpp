@@ -679,22 +679,25 @@ void Subscription::commit_now(std::vector<PartitionOffset> offsets) {
     const std::lock_guard lock(mutex_);
     timeout = until(stop_by_, monotonic_now(), max_commit);
   }
-  auto committed = source_.commit_sync(offsets, timeout);
-  if (committed) {
-    const std::lock_guard lock(mutex_);
-    state_.on_committed(offsets);
-    return;
-  }
-  const Error why = committed.error().within("commit");
+  const client::CommitOutcome outcome = source_.commit_sync(offsets, timeout);
+  const Result<void> committed = outcome.as_one();
+  std::vector<Report> refused;
   {
     const std::lock_guard lock(mutex_);
+    refused = state_.on_committed(offsets, outcome, monotonic_now());
+    if (committed) return;
     if (is_stopping_) {
       // unsubscribe returns it.
-      if (!end_error_) end_error_ = why;
+      if (!end_error_) end_error_ = committed.error().within("commit");
       return;
     }
   }
-  report_subscription(why);
+  report_commit(refused, outcome.others);
+}
+
+void Subscription::report_commit(const std::vector<Report>& refused, const Result<void>& others) {
+  for (const Report& report : refused) tell(report);
+  if (!others) report_subscription(others.error().within("commit"));
 }
 
 void Subscription::wait_for_room(Lock& lock) {
@@ -730,14 +733,16 @@ void Subscription::start_commit() {
     offsets = state_.start_commit(monotonic_now());
   }
   if (offsets.empty()) return;
-  source_.commit_async(offsets, [self = shared_from_this(), offsets](Result<void> committed) {
-    {
-      Lock inner(self->mutex_);
-      self->state_.on_commit_done(offsets, committed.has_value(), monotonic_now());
-      if (committed) self->nudge(inner);
-    }
-    if (!committed) self->report_subscription(committed.error().within("commit"));
-  });
+  source_.commit_async(offsets,
+                       [self = shared_from_this(), offsets](const client::CommitOutcome& outcome) {
+                         std::vector<Report> refused;
+                         {
+                           Lock inner(self->mutex_);
+                           refused = self->state_.on_commit_done(offsets, outcome, monotonic_now());
+                           if (outcome.others) self->nudge(inner);
+                         }
+                         self->report_commit(refused, outcome.others);
+                       });
 }
 
 void Subscription::report_lag() {

@@ -219,6 +219,7 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   void wait_longer(const Error& why);
   void finish();
   void commit_now(std::vector<PartitionOffset> offsets);
+  void report_commit(const std::vector<Report>& refused, const Result<void>& others);
 
   void mark_stopping(Lock& lock, std::chrono::milliseconds timeout);
   /// Requests the end after a failure under FailurePolicy::stop.

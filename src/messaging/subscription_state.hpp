@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/time.hpp"
+#include "client/group/commit_outcome.hpp"
 #include "dohle/broker.hpp"
 #include "dohle/consumer.hpp"
 #include "dohle/error.hpp"
@@ -247,15 +248,23 @@ class SubscriptionState {
   /// Starts a commit of all due offsets. Empty while a commit is under way, or before the interval
   /// has passed.
   [[nodiscard]] std::vector<PartitionOffset> start_commit(TimePoint now);
-  /// Ends the commit that start_commit started. If it failed, its offsets are due again after a
-  /// backoff.
-  void on_commit_done(const std::vector<PartitionOffset>& offsets, bool succeeded, TimePoint now);
+  /// Ends the commit that start_commit started. Offsets that are not committed are due again after
+  /// a backoff: that of their partition if it was refused alone, so that it never holds the others
+  /// back. Returns what to report of refused partitions.
+  [[nodiscard]] std::vector<Report> on_commit_done(const std::vector<PartitionOffset>& offsets,
+                                                   const client::CommitOutcome& outcome,
+                                                   TimePoint now);
   /// The due offsets of these partitions, also while a commit is under way.
   [[nodiscard]] std::vector<PartitionOffset> final_commit(
       std::span<const TopicPartition> partitions) const;
-  void on_committed(const std::vector<PartitionOffset>& offsets);
+  /// The outcome of a commit of them. Returns the same. A refused partition is reported the first
+  /// time and then every minute, with the number of refusals between.
+  [[nodiscard]] std::vector<Report> on_committed(const std::vector<PartitionOffset>& offsets,
+                                                 const client::CommitOutcome& outcome,
+                                                 TimePoint now);
   /// True if start_commit would return offsets now.
   [[nodiscard]] bool is_commit_due(TimePoint now) const;
+  /// The earliest time of the next commit, of offsets that are due or become due.
   [[nodiscard]] TimePoint next_commit_at() const;
 
   // Bounds.
@@ -277,6 +286,13 @@ class SubscriptionState {
   void check_invariants() const;
 
  private:
+  /// Of a partition whose offset the coordinator refused when it was last committed.
+  struct Refusal {
+    TimePoint not_before = {};
+    std::chrono::milliseconds backoff{0};
+    TimePoint next_told = TimePoint::min();
+    std::uint64_t untold = 0;
+  };
   struct Partition {
     std::uint64_t assignment = 0;
     /// Of its name.
@@ -299,6 +315,8 @@ class SubscriptionState {
     std::shared_ptr<const RedirectTopics> redirects = {};
     /// Whether ledger.due() has a value, as counted in due_.
     bool is_due = false;
+    /// If it is due as well, it is counted in refused_.
+    std::optional<Refusal> refusal = {};
     /// Redirections whose outcome is awaited, and those whose last attempt failed.
     std::size_t redirecting = 0;
     std::size_t failing_redirects = 0;
@@ -360,6 +378,14 @@ class SubscriptionState {
   void count_due(Partition& partition);
   /// Takes it out of the counts.
   void uncount(Partition& partition);
+  /// The report if it is time for one.
+  [[nodiscard]] std::optional<Report> refuse(Partitions::value_type& entry, Offset offset,
+                                             const Error& why, TimePoint now);
+  void end_refusal(Partition& partition);
+  /// The time from which offsets may be committed that were not refused.
+  [[nodiscard]] TimePoint commit_not_before() const;
+  /// The earliest time at which a refused partition may be committed again.
+  [[nodiscard]] TimePoint next_refused() const;
   /// The number of the partition's assignment ends, and its member keeps it. Pauses stay.
   void begin_again(Partitions::value_type& entry);
   /// Null if it is not assigned. `last` is the partition of the record before, or null.
@@ -450,6 +476,7 @@ class SubscriptionState {
   /// Numbers of partitions, so that none is looked for per message.
   std::size_t paused_ = 0;
   std::size_t due_ = 0;
+  std::size_t refused_ = 0;
   std::unordered_map<std::uint64_t, Partitions::value_type*> by_assignment_;
   /// Those of by_assignment_ that were looked for last, by the end of their numbers.
   mutable std::array<Known, 16> known_assignments_;

@@ -50,7 +50,10 @@ class ReadingRules : public AtTestedServer {
   }
   /// A ready subscription to the test's topic.
   Subscriber* read(auto handler, SubscribeOptions options) {
-    auto reader = broker_->subscribe(topic(), std::move(handler), std::move(options));
+    return read_from(topic(), std::move(handler), std::move(options));
+  }
+  Subscriber* read_from(const Topics& topics, auto handler, SubscribeOptions options) {
+    auto reader = broker_->subscribe(topics, std::move(handler), std::move(options));
     return keep_reader(std::move(reader));
   }
   Subscriber* read_batches(auto handler, SubscribeOptions options) {
@@ -90,6 +93,10 @@ class ReadingRules : public AtTestedServer {
       return kafka::create_topic(*broker_, name, partitions, 1).has_value() && is_there(name);
     })) << name;
   }
+  bool is_there(const std::string& name) {
+    const auto described = broker_->client()->admin().describe_topics({name});
+    return described && described->front().result;
+  }
   bool has_failure(const std::string& words) {
     return eventually([&] {
       for (const std::string& each : failures_.all()) {
@@ -114,14 +121,11 @@ class ReadingRules : public AtTestedServer {
     readers_.push_back(std::make_unique<Subscriber>(std::move(*reader)));
     return readers_.back().get();
   }
-  bool is_there(const std::string& name) {
-    const auto described = broker_->client()->admin().describe_topics({name});
-    return described && described->front().result;
-  }
 };
 
 using Batches = ReadingRules;
 using Filters = ReadingRules;
+using Commits = ReadingRules;
 using Ownership = ReadingRules;
 using Handlers = ReadingRules;
 using RetryRules = ReadingRules;
@@ -189,6 +193,38 @@ TEST_F(Filters, acknowledge_the_messages_that_they_leave_out) {
   ASSERT_TRUE(texts_.wait_for("two"));
   EXPECT_TRUE(eventually([&] { return committed(topic()) == 3; }));
   EXPECT_THAT(texts_.all(), ElementsAre("two"));
+}
+
+TEST_F(Commits, go_on_beside_a_topic_whose_offsets_are_refused) {
+  make();
+  const std::string other = topic("other");
+  ASSERT_TRUE(kafka::create_topic(*broker_, other, 1, 1));
+  ASSERT_NE(read_from({topic(), other}, keeping(), {.group_id = group(), .auto_ack = false}),
+            nullptr);
+  store("doomed");
+  ASSERT_TRUE(texts_.wait_for("doomed"));
+  ASSERT_TRUE(broker_->publish(other, "a"));
+  ASSERT_TRUE(texts_.wait_for("a"));
+  const auto deleted = kafka::delete_topic(*broker_, {topic()});
+  ASSERT_TRUE(deleted && deleted->front().result);
+  ASSERT_TRUE(eventually([&] { return !is_there(topic()); }));
+  EXPECT_TRUE(ack(0));
+  EXPECT_TRUE(ack(1));
+  EXPECT_TRUE(eventually([&] { return committed(other) == 1; }));
+  EXPECT_TRUE(has_failure("UNKNOWN_TOPIC_OR_PARTITION (3): offset 1 of " + topic() +
+                          "-0 is not committed"));
+  // The refused offset is due all the time.
+  for (std::size_t more = 2; more < 5; ++more) {
+    const std::string text = "a" + std::to_string(more);
+    ASSERT_TRUE(broker_->publish(other, text));
+    ASSERT_TRUE(texts_.wait_for(text));
+    EXPECT_TRUE(ack(more));
+    EXPECT_TRUE(eventually([&] { return committed(other) == static_cast<std::int64_t>(more); }));
+  }
+  const auto refusals = std::ranges::count_if(failures_.all(), [](const std::string& each) {
+    return each.find("is not committed and is tried again") != std::string::npos;
+  });
+  EXPECT_EQ(refusals, 1) << "once a minute";
 }
 
 // The server balances twice: when the other member comes, and when it goes.

@@ -103,23 +103,22 @@ std::unique_ptr<Span> TracedSource::start_commit(std::span<const PartitionOffset
   return tracing_.tracer->start(std::move(start));
 }
 
-void TracedSource::commit_async(std::vector<PartitionOffset> offsets,
-                                Consumer::CommitCallback callback) {
+void TracedSource::commit_async(std::vector<PartitionOffset> offsets, client::CommitDone callback) {
   CommitSpan span(start_commit(offsets));
-  source_->commit_async(
-      std::move(offsets),
-      [span = std::move(span), callback = std::move(callback)](Result<void> committed) mutable {
-        span.end(committed);
-        if (callback) callback(std::move(committed));
-      });
+  source_->commit_async(std::move(offsets),
+                        [span = std::move(span),
+                         callback = std::move(callback)](client::CommitOutcome outcome) mutable {
+                          span.end(outcome.as_one());
+                          if (callback) callback(std::move(outcome));
+                        });
 }
 
-Result<void> TracedSource::commit_sync(std::vector<PartitionOffset> offsets,
-                                       std::chrono::milliseconds timeout) {
+client::CommitOutcome TracedSource::commit_sync(std::vector<PartitionOffset> offsets,
+                                                std::chrono::milliseconds timeout) {
   CommitSpan span(start_commit(offsets));
-  auto committed = source_->commit_sync(std::move(offsets), timeout);
-  span.end(committed);
-  return committed;
+  auto outcome = source_->commit_sync(std::move(offsets), timeout);
+  span.end(outcome.as_one());
+  return outcome;
 }
 
 void TracedSource::pause(std::span<const TopicPartition> partitions) {

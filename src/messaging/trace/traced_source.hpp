@@ -22,10 +22,9 @@ class TracedSource final : public Source {
   Result<void> start(RebalanceListener listener) override;
   Result<PolledRecords> poll(std::chrono::milliseconds timeout) override;
   void wakeup() override;
-  void commit_async(std::vector<PartitionOffset> offsets,
-                    Consumer::CommitCallback callback) override;
-  Result<void> commit_sync(std::vector<PartitionOffset> offsets,
-                           std::chrono::milliseconds timeout) override;
+  void commit_async(std::vector<PartitionOffset> offsets, client::CommitDone callback) override;
+  client::CommitOutcome commit_sync(std::vector<PartitionOffset> offsets,
+                                    std::chrono::milliseconds timeout) override;
   void pause(std::span<const TopicPartition> partitions) override;
   void resume(std::span<const TopicPartition> partitions) override;
   void seek(const TopicPartition& partition, Offset offset) override;

@@ -69,10 +69,11 @@ class EndlessSource final : public Source {
     script_.is_woken = true;
     script_.changed.notify_all();
   }
-  void commit_async(std::vector<PartitionOffset>, Consumer::CommitCallback callback) override {
+  void commit_async(std::vector<PartitionOffset>, client::CommitDone callback) override {
     callback({});
   }
-  Result<void> commit_sync(std::vector<PartitionOffset>, std::chrono::milliseconds) override {
+  client::CommitOutcome commit_sync(std::vector<PartitionOffset>,
+                                    std::chrono::milliseconds) override {
     return {};
   }
   void pause(std::span<const TopicPartition>) override {}

@@ -121,7 +121,7 @@ TEST_F(SubscriptionControl, knows_the_offsets_that_were_read_and_committed) {
   EXPECT_EQ(state.position(zero), Offset{8});
   EXPECT_TRUE(state.ack(*handled()));
   const auto due = state.start_commit(start);
-  state.on_commit_done(due, true, start);
+  EXPECT_TRUE(state.on_commit_done(due, {}, start).empty());
   EXPECT_EQ(state.committed(zero), Offset{8});
 }
 

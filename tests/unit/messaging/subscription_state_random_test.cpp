@@ -315,7 +315,12 @@ class World {
     if (under_way_.empty()) {
       under_way_ = state_.start_commit(now_);
     } else {
-      state_.on_commit_done(std::exchange(under_way_, {}), random_.below(4) != 0, now_);
+      client::CommitOutcome outcome{.offsets = under_way_.size()};
+      if (random_.below(4) == 0) outcome.others = fail(broken());
+      for (const PartitionOffset& each : under_way_) {
+        if (random_.below(4) == 0) outcome.refused.push_back({each.partition, broken()});
+      }
+      (void)state_.on_commit_done(std::exchange(under_way_, {}), outcome, now_);
     }
   }
   /// A record is done once the state reports it for an event of its current assignment.

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/broker_errors.hpp"
@@ -11,6 +12,7 @@ namespace dohle::messaging {
 namespace {
 
 using namespace std::chrono_literals;
+namespace code = broker_error;
 
 constexpr TimePoint start{1s};
 constexpr Timestamp wall{1'700'000'000'000};
@@ -355,14 +357,15 @@ TEST_F(SubscriptionStateTest, commits_one_at_a_time_and_repeats_refused_commits)
   ASSERT_EQ(first.size(), 1u);
   EXPECT_EQ(first.front().committed.offset, Offset{1});
   EXPECT_TRUE(state().start_commit(start).empty());
-  state().on_commit_done(first, false, start);
+  const client::CommitOutcome failed{.others = fail(Error::broker(25, "commit"))};
+  EXPECT_TRUE(state().on_commit_done(first, failed, start).empty());
   EXPECT_TRUE(state().start_commit(start + 99ms).empty()) << "not at once: it may fail for long";
   EXPECT_EQ(state().next_commit_at(), start + 100ms);
-  state().on_commit_done(state().start_commit(start + 100ms), false, start + 100ms);
+  (void)state().on_commit_done(state().start_commit(start + 100ms), failed, start + 100ms);
   EXPECT_EQ(state().next_commit_at(), start + 300ms) << "twice as long";
   const auto third = state().start_commit(start + 300ms);
   ASSERT_EQ(third.size(), 1u);
-  state().on_commit_done(third, true, start + 300ms);
+  (void)state().on_commit_done(third, {}, start + 300ms);
   EXPECT_FALSE(state().is_commit_due(start + 1h));
 }
 
@@ -396,7 +399,7 @@ TEST_F(SubscriptionStateTest, commits_at_most_once_per_interval) {
   settings.commit_interval = 100ms;
   deliver(0);
   handled();
-  state().on_commit_done(state().start_commit(start), true, start);
+  (void)state().on_commit_done(state().start_commit(start), {}, start);
   deliver(1);
   handled();
   EXPECT_TRUE(state().start_commit(start + 99ms).empty());
@@ -422,7 +425,7 @@ TEST_F(SubscriptionStateTest, begins_again_when_records_come_from_a_lower_offset
   EXPECT_EQ(due(), 0) << "record 100 was of the topic that is gone";
   ASSERT_EQ(handled()->offset, Offset{0});
   EXPECT_EQ(due(), 1);
-  state().on_committed({{zero, {.offset = Offset{101}}}});
+  (void)state().on_committed({{zero, {.offset = Offset{101}}}}, {}, start);
   EXPECT_EQ(due(), 1) << "the late answer to a commit of the topic that is gone";
   state().check_invariants();
 }
@@ -855,8 +858,117 @@ TEST_F(SeveralSources, are_committed_if_they_have_something_to_commit) {
   give_up("c");
   EXPECT_EQ(due(), (std::vector<std::string>{"a"}));
   EXPECT_FALSE(state().is_commit_due(start)) << "one commit at a time";
-  state().on_commit_done({{{"a", PartitionId{0}}, {.offset = Offset{8}}}}, true, start);
+  (void)state().on_commit_done({{{"a", PartitionId{0}}, {.offset = Offset{8}}}}, {}, start);
   EXPECT_FALSE(state().is_commit_due(start));
+}
+
+/// Two sources, of which the coordinator refuses "b".
+struct RefusedCommit : SeveralSources {
+  const TopicPartition a{"a", PartitionId{0}}, b{"b", PartitionId{0}};
+
+  RefusedCommit() {
+    settings.redirects = {};
+    settings.failure_policy = FailurePolicy::hold;
+    for (const char* topic : {"a", "b"}) {
+      assign(topic);
+      handle(topic, 7);
+    }
+  }
+  void handle(const std::string& topic, std::int64_t offset) {
+    deliver(topic, offset);
+    (void)state().on_handled(state().take_work(start), {}, start);
+  }
+  static std::vector<TopicPartition> names_of(const std::vector<PartitionOffset>& offsets) {
+    std::vector<TopicPartition> names;
+    for (const PartitionOffset& each : offsets) names.push_back(each.partition);
+    return names;
+  }
+  /// Commits what is due. The partitions that were sent, and the reports.
+  std::pair<std::vector<TopicPartition>, std::vector<Report>> commit(TimePoint now) {
+    const auto offsets = state().start_commit(now);
+    client::CommitOutcome outcome{.offsets = offsets.size()};
+    for (const PartitionOffset& each : offsets) {
+      if (each.partition != b || !is_refusing) continue;
+      outcome.refused.push_back({b, Error::broker(code::topic_authorization_failed, "commit b-0")});
+    }
+    auto reports = state().on_commit_done(offsets, outcome, now);
+    state().check_invariants();
+    return {names_of(offsets), std::move(reports)};
+  }
+  bool is_refusing = true;
+};
+
+TEST_F(RefusedCommit, of_one_partition_leaves_the_others_committed) {
+  const auto [sent, reports] = commit(start);
+  EXPECT_EQ(sent, (std::vector{a, b}));
+  EXPECT_EQ(state().committed(a), Offset{8});
+  EXPECT_TRUE(state().committed(b)->is_none());
+  ASSERT_EQ(reports.size(), 1u);
+  EXPECT_EQ(reports[0].kind, Failure::Kind::subscription);
+  EXPECT_EQ(reports[0].partition, b);
+  EXPECT_EQ(reports[0].offset, Offset{8});
+  EXPECT_EQ(reports[0].event, nullptr);
+  EXPECT_TRUE(reports[0].error.is_broker(code::topic_authorization_failed));
+  EXPECT_TRUE(reports[0].error.message().starts_with("offset 8 of b-0 is not committed"))
+      << reports[0].error.message();
+  // The other partition goes on at once, without the refused one.
+  EXPECT_FALSE(state().is_commit_due(start));
+  handle("a", 8);
+  EXPECT_TRUE(state().is_commit_due(start));
+  EXPECT_EQ(commit(start).first, std::vector{a});
+  EXPECT_EQ(state().committed(a), Offset{9});
+}
+
+TEST_F(RefusedCommit, is_tried_again_after_a_backoff_and_reported_every_minute_with_a_count) {
+  EXPECT_EQ(commit(start).second.size(), 1u);
+  EXPECT_EQ(state().next_commit_at(), start + 100ms);
+  EXPECT_FALSE(state().is_commit_due(start + 99ms));
+  std::uint64_t untold = 0;
+  TimePoint now = start;
+  std::vector<Report> reports;
+  while (reports.empty()) {
+    now = state().next_commit_at();
+    ASSERT_LE(now, start + 1min + 1s);
+    auto [sent, told] = commit(now);
+    EXPECT_EQ(sent, std::vector{b});
+    reports = std::move(told);
+    if (reports.empty()) ++untold;
+  }
+  EXPECT_GE(now, start + 1min);
+  EXPECT_GT(untold, 50u) << "once a second at last";
+  ASSERT_EQ(reports.size(), 1u);
+  EXPECT_NE(reports[0].error.message().find("refused " + std::to_string(untold) +
+                                            " more times since the last report"),
+            std::string_view::npos)
+      << reports[0].error.message();
+  is_refusing = false;
+  now = state().next_commit_at();
+  EXPECT_EQ(commit(now).first, std::vector{b});
+  EXPECT_EQ(state().committed(b), Offset{8});
+  EXPECT_FALSE(state().is_commit_due(now + 1h));
+  // The next refusal is the first one again.
+  is_refusing = true;
+  handle("b", 8);
+  EXPECT_EQ(commit(now).second.size(), 1u);
+  EXPECT_EQ(state().next_commit_at(), now + 100ms);
+}
+
+TEST_F(RefusedCommit, is_forgotten_with_its_partition) {
+  (void)commit(start);
+  give_up("b");
+  state().check_invariants();
+  EXPECT_FALSE(state().is_commit_due(start + 1h));
+  assign("b");
+  handle("b", 7);
+  EXPECT_TRUE(state().is_commit_due(start)) << "a new assignment does not wait for its backoff";
+}
+
+TEST_F(RefusedCommit, is_part_of_the_last_commit) {
+  (void)commit(start);
+  EXPECT_EQ(names_of(state().final_commit(std::vector{a, b})), std::vector{b});
+  EXPECT_TRUE(state().on_committed({{b, {.offset = Offset{8}}}}, {}, start).empty());
+  EXPECT_EQ(state().committed(b), Offset{8});
+  state().check_invariants();
 }
 
 }  // namespace

@@ -33,6 +33,8 @@ class ScriptedSource final : public Source {
     std::set<TopicPartition> paused;
     std::optional<std::vector<TopicPartition>> revoke, lose;
     std::optional<Error> commit_error;
+    /// Partitions that a commit refuses, beside the others.
+    std::map<TopicPartition, Error> refused;
     std::deque<Error> poll_errors;
     /// What it has to say of its topics when it starts.
     std::optional<RedirectTopics> redirects;
@@ -115,19 +117,27 @@ class ScriptedSource final : public Source {
     script_.is_woken = true;
     script_.changed.notify_all();
   }
-  void commit_async(std::vector<PartitionOffset> offsets,
-                    Consumer::CommitCallback callback) override {
+  void commit_async(std::vector<PartitionOffset> offsets, client::CommitDone callback) override {
     callback(commit_sync(std::move(offsets), patience));
   }
-  Result<void> commit_sync(std::vector<PartitionOffset> offsets,
-                           std::chrono::milliseconds) override {
+  client::CommitOutcome commit_sync(std::vector<PartitionOffset> offsets,
+                                    std::chrono::milliseconds) override {
     const std::lock_guard lock(script_.mutex);
-    if (script_.commit_error) return fail(*script_.commit_error);
+    client::CommitOutcome outcome{.offsets = offsets.size()};
+    if (script_.commit_error) {
+      outcome.others = fail(*script_.commit_error);
+      return outcome;
+    }
     for (const auto& offset : offsets) {
-      script_.committed[offset.partition] = offset.committed.offset.value;
+      const auto refused = script_.refused.find(offset.partition);
+      if (refused == script_.refused.end()) {
+        script_.committed[offset.partition] = offset.committed.offset.value;
+      } else {
+        outcome.refused.push_back({offset.partition, refused->second});
+      }
     }
     script_.changed.notify_all();
-    return {};
+    return outcome;
   }
   void pause(std::span<const TopicPartition> partitions) override {
     const std::lock_guard lock(script_.mutex);
@@ -605,6 +615,38 @@ TEST_F(SubscriptionEngine, without_a_group_continues_reading_however_long_a_hand
   leave.set_value();
   script.put(2, 1);
   EXPECT_TRUE(wait_until([&] { return handled == 3; }));
+}
+
+TEST_F(SubscriptionEngine, commits_beside_a_refused_partition_and_reports_that_one_once) {
+  script.refused.emplace(both[1], Error::broker(29, "commit t-1"));
+  setup.settings.min_backoff = setup.settings.max_backoff = 1ms;
+  std::mutex told;
+  std::vector<std::pair<PartitionId, std::string>> reported;
+  setup.reports = std::make_shared<Reports>(
+      [&](const Failure& failure) {
+        const std::lock_guard lock(told);
+        reported.emplace_back(failure.partition, failure.error.to_string());
+      },
+      silent_logger(), metrics);
+  {
+    const auto running = start([](RawEvent&) -> Result<void> { return {}; });
+    for (std::int64_t offset = 0; offset < 20; ++offset) {
+      script.put(offset, 1, 0);
+      script.put(offset, 1, 1);
+      ASSERT_TRUE(script.wait_for_commit(0, offset + 1));
+    }
+    {
+      const std::lock_guard lock(script.mutex);
+      EXPECT_FALSE(script.committed.contains(both[1]));
+      script.refused.clear();
+    }
+    EXPECT_TRUE(script.wait_for_commit(1, 20)) << "it is tried again";
+  }
+  const std::lock_guard lock(told);
+  ASSERT_EQ(reported.size(), 1u);
+  EXPECT_EQ(reported[0].first, PartitionId{1});
+  EXPECT_TRUE(reported[0].second.starts_with("TOPIC_AUTHORIZATION_FAILED (29): "))
+      << reported[0].second;
 }
 
 TEST_F(SubscriptionEngine, reports_a_failed_last_commit_once) {
