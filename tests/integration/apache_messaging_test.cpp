@@ -487,6 +487,59 @@ TEST_F(ApacheAcls, ThatDenyARetryTopicLeaveTheSourceUncommitted) {
   EXPECT_EQ(committed(), 1);
 }
 
+TEST_F(ApacheAcls, ThatDenyATopicHoldBackNoOtherTopicsCommit) {
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::vector<std::string> refusals;
+  std::map<std::string, RawEvent> kept;
+  auto broker = kafka::new_broker(with_address(server_.address()),
+                                  with_error_handler([&](const Failure& failure) {
+                                    const std::lock_guard lock(mutex);
+                                    if (failure.topic != "b" || failure.partition != PartitionId{0})
+                                      return;
+                                    refusals.push_back(failure.error.to_string());
+                                    changed.notify_all();
+                                  }));
+  ASSERT_TRUE(broker && broker->connect(patience));
+  for (const char* topic : {"a", "b"}) {
+    ASSERT_TRUE(kafka::create_topic(*broker, topic, 1, 1));
+    ASSERT_TRUE(broker->publish(topic, "text", {.async = false}));
+  }
+  auto reader = broker->subscribe({"a", "b"},
+                                  [&](RawEvent event) {
+                                    std::string topic(event.topic());
+                                    const std::lock_guard lock(mutex);
+                                    kept.emplace(std::move(topic), std::move(event));
+                                    changed.notify_all();
+                                  },
+                                  {.group_id = "g", .auto_ack = false});
+  ASSERT_TRUE(reader) << reader.error().to_string();
+  const auto wait = [&](auto condition) {
+    std::unique_lock lock(mutex);
+    return changed.wait_for(lock, patience, condition);
+  };
+  ASSERT_TRUE(wait([&] { return kept.size() == 2; }));
+  // What is not allowed is now denied, and a commit needs Read.
+  allow("Write", "b");
+  for (auto& [topic, event] : kept) EXPECT_TRUE(event.ack()) << topic;
+  ASSERT_TRUE(wait([&] { return !refusals.empty(); }));
+  EXPECT_TRUE(refusals.at(0).starts_with(
+      "TOPIC_AUTHORIZATION_FAILED (29): offset 1 of b-0 is not committed"))
+      << refusals.at(0);
+  const auto ended = reader->unsubscribe(patience);
+  ASSERT_FALSE(ended) << "the last commit of b is refused, too";
+  EXPECT_TRUE(ended.error().is_broker(29)) << ended.error().to_string();
+  kept.clear();
+  auto client = Client::create({.bootstrap_servers = {server_.address()}});
+  ASSERT_TRUE(client);
+  std::map<std::string, std::int64_t> committed;
+  for (const GroupOffset& each : client->admin().group_offsets("g").value()) {
+    committed[each.partition.topic] = each.offset.value;
+  }
+  EXPECT_EQ(committed["a"], 1);
+  EXPECT_LE(committed["b"], 0);
+}
+
 TEST_F(ApacheAcls, ThatDenyTopicsOfAPatternAreReportedAndTheOthersAreRead) {
   Texts failures;
   std::mutex mutex;
