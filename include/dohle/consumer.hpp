@@ -218,10 +218,10 @@ class DOHLE_API Consumer {
   ~Consumer();
 
   /// Joins the group for these topics; replaces an earlier subscription. Needs a group id. It waits
-  /// for topics that do not exist, and logs this after 5 s. If a topic is deleted and created again,
-  /// the new one is read by offset_reset, and the log says so. Errors: invalid_argument without a
-  /// group or a topic, and for an invalid topic name. It takes no patterns; those are part of the
-  /// messaging API, see Topics.
+  /// for topics that do not exist, and logs this after 5 s. If a topic is deleted and created
+  /// again, the new one is read by offset_reset, and the log says so. Errors: invalid_argument
+  /// without a group or a topic, and for an invalid topic name. It takes no patterns; those are
+  /// part of the messaging API, see Topics.
   Result<void> subscribe(std::vector<std::string> topics, RebalanceListener listener = {});
   /// Leaves the group, or drops the assignment. Waits at most default_api_timeout. Errors:
   /// timed_out; the error of the last commit. The assignment is dropped in any case.
@@ -249,9 +249,9 @@ class DOHLE_API Consumer {
   /// not_owner; invalid_argument without a group; timed_out; fenced; the error that the coordinator
   /// returned.
   Result<void> commit_sync();
-  /// Commits these offsets. As commit_sync(); an error names the refused partitions (at most 10, and
-  /// the number of the rest), has the code of the first one, and says whether the other offsets are
-  /// committed. Waits at most default_api_timeout. Inside a listener that close or unsubscribe
+  /// Commits these offsets. As commit_sync(); an error names the refused partitions (at most 10,
+  /// and the number of the rest), has the code of the first one, and says whether the other offsets
+  /// are committed. Waits at most default_api_timeout. Inside a listener that close or unsubscribe
   /// calls, it waits at most until their deadline.
   Result<void> commit_sync(std::vector<PartitionOffset> offsets);
   /// As above, but waits at most `timeout`.

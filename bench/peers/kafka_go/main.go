@@ -128,7 +128,7 @@ func publish(wanted options) {
 func receive(wanted options) {
 	reader := kafka.NewReader(kafka.ReaderConfig{
 		Brokers: []string{wanted.brokers}, GroupID: wanted.group, Topic: wanted.topic,
-		StartOffset: kafka.FirstOffset, QueueCapacity: 100, MinBytes: 1, MaxWait: 500 * time.Millisecond,
+		StartOffset: kafka.FirstOffset, QueueCapacity: 100, MinBytes: 1, MaxBytes: 50 << 20, MaxWait: 500 * time.Millisecond,
 		CommitInterval: wanted.commitInterval})
 	ctx := context.Background()
 	var watch stopwatch
