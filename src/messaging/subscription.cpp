@@ -290,16 +290,22 @@ Subscription::Working Subscription::work() {
       } else if (setup_.pulls) {
         attends_at_ = state_.next_attendance();
         attend_.wait_until(lock, attends_at_);
-      } else if (handle_next(lock, time)) {
+      } else if (!is_lent_ && handle_next(lock, time)) {
         continue;
       } else {
-        wait_for_work(lock, std::min(state_.next_time(), watch_at(now, seen_loans)));
+        wait_for_work(lock, std::min(next_look(now), watch_at(now, seen_loans)));
       }
     }
     time = {.now = monotonic_now()};
   }
   // One thread ends the source.
   return take_reading() ? Working::took_reading : Working::ended;
+}
+
+TimePoint Subscription::next_look(TimePoint now) const {
+  const TimePoint next = state_.next_work();
+  // What is due already is taken by a thread that handles, once its handler has ended.
+  return std::min(state_.next_attendance(), next > now ? next : never);
 }
 
 void Subscription::wait_for_work(Lock& lock, TimePoint next) {
@@ -321,6 +327,11 @@ void Subscription::share_work() {
   if (has_event || state_.next_time() < watched_until_) wake_idle_worker();
 }
 
+void Subscription::share_watch() {
+  share_work();
+  if (is_lent_ && loan_ends_ < watched_until_) wake_idle_worker();
+}
+
 void Subscription::wake_idle_worker() {
   if (idle_workers_ == 0 || is_worker_woken_) return;
   is_worker_woken_ = true;
@@ -337,6 +348,8 @@ bool Subscription::handles_what_it_reads() const {
 Subscription::Reading Subscription::handle_read() {
   Lock lock(mutex_);
   if (!std::exchange(handles_itself_, false)) return Reading::goes_on;
+  // No other thread could take over. Each worker looks for work before it waits.
+  if (idle_workers_ == 0) return Reading::goes_on;
   HandlingTime time{.now = monotonic_now()};
   time.loan = lend_reading(time.now);
   polling_here = nullptr;
@@ -384,7 +397,7 @@ bool Subscription::tell_waiting(Lock& lock, TimePoint now) {
 
 bool Subscription::tell(Lock& lock, std::vector<Report> reports) {
   if (reports.empty()) return false;
-  share_work();
+  share_watch();
   lock.unlock();
   for (const Report& report : reports) tell(report);
   // The events that the error handler did not keep end without the lock.
@@ -395,7 +408,7 @@ bool Subscription::tell(Lock& lock, std::vector<Report> reports) {
 
 void Subscription::send(Lock& lock, const Redirect& redirect) {
   DOHLE_ASSERT(setup_.outbox != nullptr, "a message is redirected without an outbox");
-  share_work();
+  share_watch();
   lock.unlock();
   const EventState& event = *redirect.event;
   const RedirectHeaders headers(event, setup_.group_id, redirect.why);

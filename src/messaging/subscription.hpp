@@ -242,6 +242,8 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   // The workers.
   /// Until it ends, or has taken over the reading.
   Working work();
+  /// When a worker that found no work looks again, unless it is woken.
+  [[nodiscard]] TimePoint next_look(TimePoint now) const;
   /// Waits until there may be work, at most until `next`.
   void wait_for_work(Lock& lock, TimePoint next);
   /// After events were handed out, or dropped, since others may have waited behind those.
@@ -250,6 +252,10 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   /// wake. It wakes one at a time: that one calls it before it leaves for a handler. Events are not
   /// shared while the thread that reads handles them.
   void share_work();
+  /// The same, and another waiting worker watches the loan. For a worker that leaves for anything
+  /// but a handler. It leaves for a handler only while reading is not lent, so that a worker that
+  /// watches a loan is not itself inside a handler when the loan ends.
+  void share_watch();
   void wake_idle_worker();
   /// Whether workers take single events, and no other thread does.
   [[nodiscard]] bool has_event_workers() const { return !setup_.batch_handler && !setup_.pulls; }

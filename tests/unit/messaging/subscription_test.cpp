@@ -1135,6 +1135,31 @@ TEST_F(SubscriptionEngine, ends_while_the_thread_that_reads_is_inside_a_handler)
   EXPECT_TRUE(script.is_closed);
 }
 
+TEST_F(SubscriptionEngine, reads_while_the_handlers_of_several_threads_are_long) {
+  setup.workers = 3;
+  setup.settings.unordered = true;
+  std::atomic<int> inside{0};
+  std::atomic<bool> was_read{true};
+  const auto running = start([&](RawEvent&) -> Result<void> {
+    ++inside;
+    std::size_t polls = 0;
+    {
+      const std::lock_guard lock(script.mutex);
+      polls = script.polls;
+    }
+    const bool has_read = wait_until([&] {
+      const std::lock_guard lock(script.mutex);
+      return inside == 2 && script.polls > polls;
+    });
+    if (!has_read) was_read = false;
+    return {};
+  });
+  ASSERT_TRUE(subscription->wait_ready(patience).has_value());
+  script.put(0, 2);
+  EXPECT_TRUE(script.wait_for_commit(0, 2));
+  EXPECT_TRUE(was_read);
+}
+
 TEST_F(SubscriptionEngine, of_several_topics_requires_the_topic_with_the_partition) {
   setup.has_one_topic = false;
   const auto running = start([](RawEvent&) -> Result<void> { return {}; });
