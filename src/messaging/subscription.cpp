@@ -353,7 +353,8 @@ Subscription::Reading Subscription::handle_read() {
   HandlingTime time{.now = monotonic_now()};
   time.loan = lend_reading(time.now);
   polling_here = nullptr;
-  while (!is_stopping_ && handle_next(lock, time)) {
+  // Once it is a worker, it also has a worker's other duties.
+  while (!is_stopping_ && is_on_loan(time) && handle_next(lock, time)) {
   }
   polling_here = this;
   const bool has_reading = take_reading();
@@ -532,8 +533,7 @@ void Subscription::read_clock(HandlingTime& time, bool has_succeeded) {
   ++time.handled;
   // A look at the clock costs as much as a quick handler. Once the handlers have taken long, the
   // loan has ended.
-  const bool is_on_loan = is_lent_ && time.loan == loans_;
-  if (has_succeeded && is_on_loan && time.handled < handled_per_look) return;
+  if (has_succeeded && is_on_loan(time) && time.handled < handled_per_look) return;
   const TimePoint before = std::exchange(time.now, monotonic_now());
   pace_.on_handled((time.now - before) / std::exchange(time.handled, 0));
 }

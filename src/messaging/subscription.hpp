@@ -267,6 +267,10 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
     /// Handlers that ended since it looked at the clock.
     int handled = 0;
   };
+  /// Whether the thread still has its loan.
+  [[nodiscard]] bool is_on_loan(const HandlingTime& time) const {
+    return is_lent_ && time.loan == loans_;
+  }
   /// After a handler.
   void read_clock(HandlingTime& time, bool has_succeeded);
   void handle(Lock& lock, messaging::EventPointer event, HandlingTime& time);

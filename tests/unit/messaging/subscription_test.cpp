@@ -44,6 +44,8 @@ class ScriptedSource final : public Source {
     /// The thread of the last poll, and their number.
     std::thread::id reads_on;
     std::size_t polls = 0;
+    /// A poll has found no records, so all earlier ones have been taken.
+    bool is_waiting = false;
 
     void put(std::int64_t first, std::int64_t count, std::int32_t partition = 0) {
       const std::lock_guard lock(mutex);
@@ -80,10 +82,12 @@ class ScriptedSource final : public Source {
     script_.reads_on = std::this_thread::get_id();
     ++script_.polls;
     script_.changed.notify_all();
+    script_.is_waiting = true;
     script_.changed.wait_for(lock, timeout, [&] {
       return script_.is_woken || script_.revoke || script_.lose || !script_.poll_errors.empty() ||
              (!script_.fetches.empty() && script_.paused.empty());
     });
+    script_.is_waiting = false;
     if (script_.revoke) {
       const auto revoked = *std::exchange(script_.revoke, std::nullopt);
       lock.unlock();
@@ -1158,6 +1162,54 @@ TEST_F(SubscriptionEngine, reads_while_the_handlers_of_several_threads_are_long)
   script.put(0, 2);
   EXPECT_TRUE(script.wait_for_commit(0, 2));
   EXPECT_TRUE(was_read);
+}
+
+TEST_F(SubscriptionEngine, stores_a_failed_message_elsewhere_before_the_queue_is_empty) {
+  redirect_failures(0ms);
+  constexpr int most_fed = 1'000;
+  std::atomic<std::int64_t> handled{0};
+  std::atomic<std::thread::id> last;
+  std::atomic<bool> is_feeding{false}, are_put{false}, was_sent{false};
+  // Of the thread that handles.
+  std::int64_t next = 0;
+  int fed = 0;
+  std::promise<void> fed_all;
+  // Whether everything that was put waits for a handler.
+  const auto is_all_read = [&] {
+    const std::lock_guard lock(script.mutex);
+    return script.fetches.empty() && script.is_waiting &&
+           script.reads_on != std::this_thread::get_id();
+  };
+  const auto running = start([&](RawEvent& event) -> Result<void> {
+    last = std::this_thread::get_id();
+    if (!is_feeding) return ++handled, Result<void>{};
+    if (event.partition() == PartitionId{1}) {
+      wait_until([&] { return are_put && is_all_read(); });
+      return fail(Error::client(Errc::handler_failed, "no"));
+    }
+    {
+      const std::lock_guard lock(outbox.mutex);
+      was_sent = outbox.count > 0;
+    }
+    if (was_sent || fed == most_fed) {
+      is_feeding = false;
+      fed_all.set_value();
+      return {};
+    }
+    ++fed;
+    script.put(next++, 1);
+    wait_until(is_all_read);
+    return {};
+  });
+  next = UntilReaderHandles{script, handled, last}();
+  ASSERT_GT(next, 0);
+  is_feeding = true;
+  script.put(0, 1, 1);
+  script.put(next++, 1);
+  are_put = true;
+  EXPECT_EQ(fed_all.get_future().wait_for(patience), std::future_status::ready);
+  ASSERT_TRUE(was_sent) << "nothing was sent while there were messages to handle";
+  outbox.next().done(Receipt{});
 }
 
 TEST_F(SubscriptionEngine, of_several_topics_requires_the_topic_with_the_partition) {
