@@ -827,7 +827,8 @@ void Subscription::take(messaging::PolledRecords fetched) {
                       {monotonic_now(), setup_.outbox ? setup_.wall() : Timestamp{}});
     rewinds = state_.take_rewinds();
     idle_.on_message(monotonic_now());
-    handles_itself_ = handles_what_it_reads();
+    // After an error it waits before it goes on.
+    handles_itself_ = !fetched.error && handles_what_it_reads();
     if (!handles_itself_) wake_workers();
   }
   rewind(rewinds);

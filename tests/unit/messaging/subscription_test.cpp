@@ -47,9 +47,10 @@ class ScriptedSource final : public Source {
     /// A poll has found no records, so all earlier ones have been taken.
     bool is_waiting = false;
 
-    void put(std::int64_t first, std::int64_t count, std::int32_t partition = 0) {
+    void put(std::int64_t first, std::int64_t count, std::int32_t partition = 0,
+             std::optional<Error> error = std::nullopt) {
       const std::lock_guard lock(mutex);
-      PolledRecords fetched;
+      PolledRecords fetched{.records = {}, .buffer = nullptr, .error = std::move(error)};
       for (std::int64_t i = 0; i < count; ++i) {
         ConsumerRecord record;
         record.topic = "t";
@@ -1210,6 +1211,15 @@ TEST_F(SubscriptionEngine, stores_a_failed_message_elsewhere_before_the_queue_is
   EXPECT_EQ(fed_all.get_future().wait_for(patience), std::future_status::ready);
   ASSERT_TRUE(was_sent) << "nothing was sent while there were messages to handle";
   outbox.next().done(Receipt{});
+}
+
+TEST_F(SubscriptionEngine, handles_messages_that_came_with_an_error_before_it_reads_again) {
+  setup.min_backoff = setup.max_backoff = 1h;
+  std::atomic<int> handled{0};
+  const auto running = start([&](RawEvent&) { return ++handled, Result<void>{}; });
+  ASSERT_TRUE(subscription->wait_ready(patience).has_value());
+  script.put(0, 1, 0, Error::client(Errc::malformed, "damaged"));
+  EXPECT_TRUE(wait_until([&] { return handled == 1; }));
 }
 
 TEST_F(SubscriptionEngine, of_several_topics_requires_the_topic_with_the_partition) {
