@@ -115,14 +115,10 @@ void BrokerRuntime::take_options(kafka::BrokerOptions options) {
   reports_ = std::make_shared<messaging::Reports>(
       options_.error_handler, messaging::split_logger(options_),
       metrics_ ? metrics_ : std::make_shared<telemetry::Registry>());
-  publish_middlewares_ = uninjected_middlewares_ = options_.publish_middlewares;
+  tracing_ = tracing();
   const bool is_raw = options_.codec.empty() || options_.codec == codec_names<std::string>[0].name;
-  publishes_plainly_ = options_.async && is_raw && !options_.content_type && !options_.tracer &&
-                       publish_middlewares_.empty();
-  if (!options_.tracer) return;
-  publish_middlewares_.insert(publish_middlewares_.begin(), trace_publishes(tracing(), true));
-  uninjected_middlewares_.insert(uninjected_middlewares_.begin(),
-                                 trace_publishes(tracing(), false));
+  publishes_plainly_ =
+      options_.async && is_raw && !options_.content_type && is_bare(PublishOptions());
 }
 
 BrokerRuntime::~BrokerRuntime() = default;
@@ -292,15 +288,15 @@ Result<Delivery> BrokerRuntime::publish_message(std::string_view topic, Message 
   if (auto checked = messaging::check(options, is_async(options)); !checked) {
     return fail(checked.error());
   }
-  if (publish_middlewares(options).empty() && options.middlewares.empty()) {
-    return send_message(topic, message, options);
-  }
-  return through_middlewares(topic, std::move(message), options);
+  if (is_bare(options)) return send_message(topic, message, options);
+  messaging::merge(options, message);
+  return tracing_.tracer ? traced_publish(topic, message, options)
+                         : through_middlewares(topic, message, options);
 }
 
 Result<Delivery> BrokerRuntime::publish_body(std::string_view topic, std::string_view body,
                                              const PublishOptions& options) {
-  if (!publish_middlewares(options).empty() || !options.middlewares.empty()) {
+  if (!is_bare(options)) {
     return publish_message(topic, Message(std::string(body)), options);
   }
   if (auto checked = messaging::check(options, is_async(options)); !checked) {
@@ -316,20 +312,29 @@ Result<Delivery> BrokerRuntime::publish_body(std::string_view topic, std::string
               options);
 }
 
-Result<Delivery> BrokerRuntime::through_middlewares(std::string_view topic, Message message,
+Result<Delivery> BrokerRuntime::traced_publish(std::string_view topic, Message& message,
+                                               const PublishOptions& options) {
+  const auto inside = [&](std::string_view to, Message& sent) {
+    return through_middlewares(to, sent, options);
+  };
+  try {
+    return trace_publish(tracing_, options.inject_trace, topic, message, std::cref(inside));
+  } catch (...) {
+    return fail(messaging::thrown_by("the tracer"));
+  }
+}
+
+Result<Delivery> BrokerRuntime::through_middlewares(std::string_view topic, Message& message,
                                                     const PublishOptions& options) {
-  messaging::merge(options, message);
-  PublishOptions rest = options;
-  rest.headers.clear();
-  rest.key.reset();
-  rest.partition = {};
-  rest.timestamp = {};
-  PublishHandler innermost = [this, &rest](std::string_view to, Message& sent) {
-    return send_message(to, sent, rest);
+  if (options_.publish_middlewares.empty() && options.middlewares.empty()) {
+    return send_merged(topic, message, options);
+  }
+  PublishHandler innermost = [this, &options](std::string_view to, Message& sent) {
+    return send_merged(to, sent, options);
   };
   try {
     auto chain =
-        messaging::wrapped(publish_middlewares(options), options.middlewares, std::move(innermost));
+        messaging::wrapped(options_.publish_middlewares, options.middlewares, std::move(innermost));
     if (chain) return chain(topic, message);
     return fail(Error::client(Errc::handler_failed, "a publish middleware returned no handler"));
   } catch (...) {
@@ -348,6 +353,19 @@ Result<Delivery> BrokerRuntime::send_message(std::string_view topic, const Messa
              .headers = headers.views(),
              .timestamp = message.timestamp().is_none() ? options.timestamp : message.timestamp(),
              .partition = message.partition().is_none() ? options.partition : message.partition()},
+      options);
+}
+
+Result<Delivery> BrokerRuntime::send_merged(std::string_view topic, const Message& message,
+                                            const PublishOptions& options) {
+  messaging::HeaderViews headers(message.headers(), {});
+  return send(
+      topic,
+      Record{.key = message.key() ? std::optional(as_bytes(*message.key())) : std::nullopt,
+             .value = message.body() ? std::optional(as_bytes(*message.body())) : std::nullopt,
+             .headers = headers.views(),
+             .timestamp = message.timestamp(),
+             .partition = message.partition()},
       options);
 }
 

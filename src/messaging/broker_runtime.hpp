@@ -110,10 +110,9 @@ class BrokerRuntime : public std::enable_shared_from_this<BrokerRuntime> {
                                    const PublishOptions& options);
   Result<Delivery> publish_body(std::string_view topic, std::string_view body,
                                 const PublishOptions& options);
-  /// The Broker's own middlewares, tracing included.
-  [[nodiscard]] const std::vector<PublishMiddleware>& publish_middlewares(
-      const PublishOptions& options) const {
-    return options.inject_trace ? publish_middlewares_ : uninjected_middlewares_;
+  /// Whether nothing is put around a publish: no middleware and no span.
+  [[nodiscard]] bool is_bare(const PublishOptions& options) const {
+    return options_.publish_middlewares.empty() && options.middlewares.empty() && !tracing_.tracer;
   }
   /// Of a subscription to that topic.
   [[nodiscard]] std::vector<SubscribeMiddleware> subscribe_middlewares(const std::string& topic,
@@ -128,10 +127,16 @@ class BrokerRuntime : public std::enable_shared_from_this<BrokerRuntime> {
   Result<Delivery> pass_to(Producer& producer, const Topic& topic, const Record& record,
                            const PublishOptions& options, std::optional<TimePoint> deadline,
                            const Observer& observer);
-  Result<Delivery> through_middlewares(std::string_view topic, Message message,
+  /// With its span, and the middlewares inside it.
+  Result<Delivery> traced_publish(std::string_view topic, Message& message,
+                                  const PublishOptions& options);
+  Result<Delivery> through_middlewares(std::string_view topic, Message& message,
                                        const PublishOptions& options);
   Result<Delivery> send_message(std::string_view topic, const Message& message,
                                 const PublishOptions& options);
+  /// A message that the options are merged into.
+  Result<Delivery> send_merged(std::string_view topic, const Message& message,
+                               const PublishOptions& options);
   Result<Delivery> send(std::string_view topic, const Record& record,
                         const PublishOptions& options);
   /// Errors: those of Delivery::wait, and the message's own.
@@ -176,9 +181,8 @@ class BrokerRuntime : public std::enable_shared_from_this<BrokerRuntime> {
   std::shared_ptr<telemetry::Registry> metrics_;
   std::optional<PublishCounters> publish_counters_;
   bool publishes_plainly_ = false;
-  std::vector<PublishMiddleware> publish_middlewares_;
-  /// The same, for publishes whose headers tracing leaves alone.
-  std::vector<PublishMiddleware> uninjected_middlewares_;
+  /// Of publishes; without a tracer they have no spans.
+  Tracing tracing_;
   std::shared_ptr<messaging::Reports> reports_;
 
   /// Held through connect and disconnect; taken before mutex_.

@@ -135,22 +135,26 @@ void mark_failed(Span& span, const Error& why) {
   span.set_status(SpanStatus::error, why.message());
 }
 
+Result<Delivery> trace_publish(const Tracing& tracing, bool injects, std::string_view topic,
+                               Message& message, const PublishHandler& next) {
+  const auto span =
+      std::make_shared<SendSpan>(tracing.tracer->start(start_of_send(tracing, topic, message)));
+  if (injects) inject(span->context(), message);
+  PublishObserver observer([span](Result<Receipt> outcome) { span->end(outcome); });
+  auto sent = next(topic, message);
+  if (!sent) {
+    span->end(sent.error());
+  } else if (!observer.was_taken()) {
+    span->end();
+  }
+  return sent;
+}
+
 PublishMiddleware trace_publishes(Tracing tracing, bool injects) {
   const auto shared = std::make_shared<const Tracing>(std::move(tracing));
   return [shared, injects](PublishHandler next) -> PublishHandler {
-    return [shared, injects, next = std::move(next)](std::string_view topic,
-                                                     Message& message) -> Result<Delivery> {
-      const auto span =
-          std::make_shared<SendSpan>(shared->tracer->start(start_of_send(*shared, topic, message)));
-      if (injects) inject(span->context(), message);
-      PublishObserver observer([span](Result<Receipt> outcome) { span->end(outcome); });
-      auto sent = next(topic, message);
-      if (!sent) {
-        span->end(sent.error());
-      } else if (!observer.was_taken()) {
-        span->end();
-      }
-      return sent;
+    return [shared, injects, next = std::move(next)](std::string_view topic, Message& message) {
+      return trace_publish(*shared, injects, topic, message, next);
     };
   };
 }
