@@ -30,7 +30,7 @@ void write_line(int file, const std::string& line) {
   if (::write(file, whole.data(), whole.size()) != static_cast<ssize_t>(whole.size())) std::exit(1);
 }
 
-/// What the handlers of this process do, and when it gets partitions.
+/// What the handlers of this process do, and when it gets and loses partitions.
 class History {
  public:
   explicit History(const char* path) : file_(::open(path, O_WRONLY | O_APPEND | O_CLOEXEC)) {
@@ -46,6 +46,7 @@ class History {
   void assigned(const std::string& group) const {
     write_line(file_, "assigned " + group + " " + member_);
   }
+  void lost(const std::string& group) const { write_line(file_, "lost " + group + " " + member_); }
 
  private:
   const int file_;
@@ -94,6 +95,7 @@ int main(int count, char** words) {
                               .max_retries = 0,
                               .retry_topics = {50ms, 100ms},
                               .on_assigned = [&history](auto) { history.assigned("billing"); },
+                              .on_lost = [&history](auto) { history.lost("billing"); },
                               .failure_policy = dohle::FailurePolicy::dead_letter,
                               .session_timeout = 10s});
   });
@@ -109,6 +111,7 @@ int main(int count, char** words) {
          .concurrency = 4,
          .max_retries = 1'000'000,
          .on_assigned = [&history](auto) { history.assigned("answering"); },
+         .on_lost = [&history](auto) { history.lost("answering"); },
          .session_timeout = 10s});
   });
   for (;;) ::pause();

@@ -48,8 +48,15 @@ bool Redeliveries::take(const std::string& line) {
     return is_at_end(words);
   }
   std::string group, member;
-  if (kind != "assigned" || !(words >> group >> member) || !is_at_end(words)) return false;
-  assigned_[group] = line_;
+  const bool is_loss = kind == "lost";
+  if (!is_loss && kind != "assigned") return false;
+  if (!(words >> group >> member) || !is_at_end(words)) return false;
+  if (is_loss) {
+    ++losses_;
+    lost_[group] = line_;
+  } else {
+    assigned_[group] = {.line = line_, .lost = lost_[group]};
+  }
   return true;
 }
 
@@ -92,7 +99,8 @@ void Redeliveries::handled(const Place& place, Handling now) {
   if (is_new) {
     check_first(place, now);
     check_committed(place, nullptr, now);
-  } else if (now.assigned != record.last.assigned || now.attempt != record.last.attempt + 1) {
+  } else if (now.assigned.line != record.last.assigned.line ||
+             now.attempt != record.last.attempt + 1) {
     ++again_;
     check_again(place, record, now);
     check_committed(place, &record.last, now);
@@ -116,20 +124,22 @@ void Redeliveries::check_first(const Place& place, const Handling& now) {
 
 void Redeliveries::check_again(const Place& place, Record& record, const Handling& now) {
   const Handling& before = record.last;
-  if (now.assigned == before.assigned) {
+  if (now.assigned.line == before.assigned.line) {
     return accuse(place, &before, now,
                   "is handled again, and its partition was not assigned anew between");
   }
+  // A handler that was about to begin may begin after the loss.
+  if (now.assigned.lost > before.assigned.line) return;
   for (std::size_t at = record.explained_by; at < events_.size(); ++at) {
     const Event& event = events_[at];
-    if ((event.over && *event.over < before.line) || event.begins > now.assigned) continue;
+    if ((event.over && *event.over < before.line) || event.begins > now.assigned.line) continue;
     record.explained_by = at + 1;
     return;
   }
   const bool is_used = record.explained_by > 0;
   accuse(place, &before, now,
-         events_.empty() ? "is handled again, and nothing was killed or cut"
-                         : "is handled again, and nothing was killed or cut between" +
+         events_.empty() ? "is handled again, and nothing was killed, cut or lost"
+                         : "is handled again, and nothing was killed, cut or lost between" +
                                std::string(is_used ? " but what explains an earlier time" : "") +
                                ", at last in line " + std::to_string(events_.back().begins) + " (" +
                                events_.back().what + ")");

@@ -19,19 +19,22 @@ namespace dohle::fault {
 ///
 ///     handled GROUP TOPIC PARTITION OFFSET ATTEMPT MESSAGE MEMBER
 ///     assigned GROUP MEMBER
+///     lost GROUP MEMBER
 ///     begins WHAT
 ///     over
 ///     committed GROUP TOPIC PARTITION OFFSET
 ///
 /// `handled`: a handler begins; MESSAGE is the same in retry topics. `assigned`: a member begins to
-/// read partitions anew. `begins`: a kill or a cut is about to happen; from the next `over` on it
-/// has no effect any more, nor have those before. `committed`: the server names the group's offset.
+/// read partitions anew. `lost`: a member has lost its partitions; for example, the group continued
+/// without it when it stalled for longer than its session. `begins`: a kill or a cut is about to
+/// happen; from the next `over` on it has no effect any more, nor have those before. `committed`:
+/// the server names the group's offset.
 ///
 /// A record may be handled again with the next attempt under the same assignment. Otherwise its
-/// partitions have to be assigned anew, each time after another kill or cut that may have had its
-/// effect since the handling before, and its offset must not be below the committed one. A retry
-/// topic has at most one record of a message for each time that the attempt before was made. Not
-/// thread safe.
+/// partitions have to be assigned anew, each time after a loss since the assignment before, or
+/// after another kill or cut that may have had its effect since the handling before. Its offset
+/// must not be below the committed one. A retry topic has at most one record of a message for each
+/// time that the attempt before was made. Not thread safe.
 class Redeliveries {
  public:
   /// Reads the rest of the history. A line that it does not understand is a complaint.
@@ -43,16 +46,23 @@ class Redeliveries {
   [[nodiscard]] std::size_t handlings() const { return handlings_; }
   /// How many of the handlings were of a record that was delivered again.
   [[nodiscard]] std::size_t again() const { return again_; }
+  /// How often a member lost its partitions.
+  [[nodiscard]] std::size_t losses() const { return losses_; }
 
  private:
   /// Group, topic, partition, offset.
   using Place = std::tuple<std::string, std::string, std::int32_t, std::int64_t>;
   /// Group, topic, partition.
   using Partition = std::tuple<std::string, std::string, std::int32_t>;
+  struct Assignment {
+    std::size_t line = 0;
+    /// The line of the group's last loss before it. 0: there was none.
+    std::size_t lost = 0;
+  };
   struct Handling {
     std::size_t line = 0;
-    /// The line of the group's last assignment.
-    std::size_t assigned = 0;
+    /// The group's last one.
+    Assignment assigned = {};
     int attempt = 0;
     std::string message = {};
     std::string member = {};
@@ -92,8 +102,11 @@ class Redeliveries {
   std::size_t line_ = 0;
   std::size_t handlings_ = 0;
   std::size_t again_ = 0;
-  /// The line of the last one, by group.
-  std::map<std::string, std::size_t> assigned_;
+  std::size_t losses_ = 0;
+  /// The last one, by group.
+  std::map<std::string, Assignment> assigned_;
+  /// The line of the last loss, by group.
+  std::map<std::string, std::size_t> lost_;
   std::vector<Event> events_;
   std::map<Partition, Commit> commits_;
   std::map<Place, Record> records_;

@@ -15,6 +15,7 @@ using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::SizeIs;
 
 std::vector<std::string> complaints_of(const std::string& history) {
   std::istringstream lines(history);
@@ -39,6 +40,7 @@ TEST(Redeliveries, AreCounted) {
       "handled g t 0 0 1 zero one\n"
       "begins a kill\n"
       "over\n"
+      "lost g one\n"
       "assigned g two\n"
       "handled g t 0 0 1 zero two\n");
   Redeliveries judge;
@@ -46,16 +48,18 @@ TEST(Redeliveries, AreCounted) {
   EXPECT_THAT(judge.complaints(), IsEmpty());
   EXPECT_EQ(judge.handlings(), 2u);
   EXPECT_EQ(judge.again(), 1u);
+  EXPECT_EQ(judge.losses(), 1u);
 }
 
 TEST(Redeliveries, NeedAKillOrACutBetween) {
-  EXPECT_THAT(complaints_of("assigned g one\n"
-                            "handled g t 3 17 1 x one\n"
-                            "assigned g one\n"
-                            "handled g t 3 17 1 x one\n"),
-              ElementsAre("group g: t partition 3 offset 17 (message x) is handled again, and "
-                          "nothing was killed or cut: first by one in line 2, attempt 1, then by "
-                          "one in line 4, attempt 1; no commit was seen"));
+  EXPECT_THAT(
+      complaints_of("assigned g one\n"
+                    "handled g t 3 17 1 x one\n"
+                    "assigned g one\n"
+                    "handled g t 3 17 1 x one\n"),
+      ElementsAre("group g: t partition 3 offset 17 (message x) is handled again, and "
+                  "nothing was killed, cut or lost: first by one in line 2, attempt 1, then by "
+                  "one in line 4, attempt 1; no commit was seen"));
 }
 
 TEST(Redeliveries, AreNotExplainedByAKillThatWasOverBefore) {
@@ -67,7 +71,7 @@ TEST(Redeliveries, AreNotExplainedByAKillThatWasOverBefore) {
                     "handled g t 0 5 1 x one\n"
                     "assigned g two\n"
                     "handled g t 0 5 1 x two\n"),
-      ElementsAre(AllOf(HasSubstr("nothing was killed or cut between, at last in line 2 "
+      ElementsAre(AllOf(HasSubstr("nothing was killed, cut or lost between, at last in line 2 "
                                   "(a kill)"),
                         HasSubstr("t partition 0 offset 5"), HasSubstr("by one in line 5"),
                         HasSubstr("by two in line 7"), HasSubstr("committed up to 4 in line 4"))));
@@ -99,12 +103,56 @@ TEST(Redeliveries, ComeOnceForEachKill) {
 }
 
 TEST(Redeliveries, AreNotExplainedByAKillAfterTheAssignment) {
+  EXPECT_THAT(
+      complaints_of("assigned g one\n"
+                    "handled g t 0 5 1 x one\n"
+                    "assigned g one\n"
+                    "begins a kill\n"
+                    "handled g t 0 5 1 x one\n"),
+      ElementsAre(HasSubstr("is handled again, and nothing was killed, cut or lost between")));
+}
+
+TEST(Redeliveries, MayComeOfALoss) {
+  const std::string start =
+      "assigned g one\n"
+      "handled g t 0 5 1 x one\n";
+  const std::string again = "assigned g one\nhandled g t 0 5 1 x one\n";
+  EXPECT_THAT(complaints_of(start + "lost g one\n" + again), IsEmpty());
+  EXPECT_THAT(complaints_of(start + "lost g one\n" + again + "lost g one\n" + again), IsEmpty());
+  EXPECT_THAT(complaints_of(start + "lost g one\n" + again + again), SizeIs(1));
+  EXPECT_THAT(complaints_of(start + "lost other one\n" + again), SizeIs(1));
+  EXPECT_THAT(complaints_of(start + again + "lost g one\n"), SizeIs(1));
+}
+
+TEST(Redeliveries, MayComeOfALossBeforeTheirHandlerBegan) {
   EXPECT_THAT(complaints_of("assigned g one\n"
+                            "lost g one\n"
                             "handled g t 0 5 1 x one\n"
                             "assigned g one\n"
-                            "begins a kill\n"
                             "handled g t 0 5 1 x one\n"),
-              ElementsAre(HasSubstr("is handled again, and nothing was killed or cut between")));
+              IsEmpty());
+}
+
+TEST(Redeliveries, NeedANewAssignmentAfterALoss) {
+  const std::string start =
+      "assigned g one\n"
+      "handled g t 0 5 1 x one\n"
+      "lost g one\n";
+  const std::string again = "handled g t 0 5 1 x one\n";
+  EXPECT_THAT(complaints_of(start + again),
+              ElementsAre(HasSubstr("its partition was not assigned anew between")));
+  EXPECT_THAT(complaints_of(start + "assigned g one\n" + again + again),
+              ElementsAre(HasSubstr("its partition was not assigned anew between")));
+}
+
+TEST(Redeliveries, MayNotBeBelowTheCommittedOffsetAfterALoss) {
+  EXPECT_THAT(complaints_of("assigned g one\n"
+                            "handled g t 0 5 1 x one\n"
+                            "committed g t 0 6\n"
+                            "lost g one\n"
+                            "assigned g one\n"
+                            "handled g t 0 5 1 x one\n"),
+              ElementsAre(HasSubstr("is handled again below the committed offset")));
 }
 
 TEST(Redeliveries, NeedANewAssignment) {
@@ -185,7 +233,7 @@ TEST(Redeliveries, ComplainOfCommitsThatGoBack) {
 TEST(Redeliveries, ComplainOfLinesThatAreTorn) {
   for (const std::string line :
        {"handled g t 0 5 1 x", "handled g t 0 five 1 x one", "handled g t 0 5 1 x one more",
-        "committed g t 0", "assigned g", "begins", "over again", "hand", ""}) {
+        "committed g t 0", "assigned g", "lost g", "begins", "over again", "hand", ""}) {
     EXPECT_THAT(complaints_of(line + "\n"), ElementsAre(HasSubstr("'" + line + "'"))) << line;
   }
 }
