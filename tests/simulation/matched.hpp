@@ -37,14 +37,18 @@ class Matched {
 
   /// A topic exists. Returns its number.
   std::size_t created(const std::string& name, Promise promise) {
-    // Its offsets begin anew.
-    std::erase_if(committed_, [&](const auto& each) { return each.first.topic == name; });
     current_.insert_or_assign(name, topics_.size());
     topics_.push_back({name, promise});
     return topics_.size() - 1;
   }
   /// Nothing of it has to be handled from now on.
-  void released(std::size_t topic) { topics_.at(topic).promise = Promise::none; }
+  void released(std::size_t topic) {
+    topics_.at(topic).promise = Promise::none;
+    // The offsets of the next topic of its name begin anew. A member may be assigned that one
+    // before it counts as created here.
+    const std::string& name = topics_[topic].name;
+    std::erase_if(committed_, [&](const auto& each) { return each.first.topic == name; });
+  }
   /// A record is about to be published. Returns its number, which is its body.
   std::size_t sent(std::size_t topic, PartitionId partition) {
     records_.push_back({topic, partition, {}, 0});

@@ -82,10 +82,12 @@ TEST_F(MatchedTopics, KnowTheLargestCommitOfTheTopicThatIsThere) {
   matched_.committed(first, Offset{3});
   EXPECT_EQ(matched_.committed(first), 5);
   matched_.released(a);
+  EXPECT_EQ(matched_.committed(first), 0);
   matched_.committed(first, Offset{9});
-  EXPECT_EQ(matched_.committed(first), 5);
   (void)matched_.created("sensor.a", Promise::handled);
   EXPECT_EQ(matched_.committed(first), 0);
+  matched_.committed(first, Offset{2});
+  EXPECT_EQ(matched_.committed(first), 2);
 }
 
 TEST_F(MatchedTopics, AreReadWhileAMemberHasAPartitionOfThem) {
