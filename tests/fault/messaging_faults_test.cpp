@@ -297,7 +297,7 @@ class MessagingFaults : public testing::Test {
 TEST_F(MessagingFaults, LoseNothingWhenTheMemberIsKilled) {
   start_node();
   connect();
-  for (int round = 0; round < rounds(); ++round) {
+  for (int round = 0; round < rounds() && !HasFailure(); ++round) {
     const auto member = member_at(address());
     publish();
     handle_some();
@@ -316,7 +316,7 @@ TEST_F(MessagingFaults, LoseNothingWhenTheNodeIsKilled) {
   start_node();
   connect();
   const auto member = member_at(address());
-  for (int round = 0; round < rounds(); ++round) {
+  for (int round = 0; round < rounds() && !HasFailure(); ++round) {
     publish();
     handle_some();
     note_begin("the node was killed");
@@ -334,7 +334,7 @@ TEST_F(MessagingFaults, LoseNothingWhenConnectionsAreCut) {
   start_relayed_node(relay);
   connect();
   const auto member = member_at("127.0.0.1:" + std::to_string(relay.port()));
-  for (int round = 0; round < rounds(); ++round) {
+  for (int round = 0; round < rounds() && !HasFailure(); ++round) {
     publish();
     handle_some();
     note_begin("the connections were cut");
