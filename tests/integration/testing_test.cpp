@@ -393,7 +393,7 @@ TEST_F(EnvironmentTest, commits_when_the_interval_has_passed) {
 
 TEST_F(EnvironmentTest, finds_the_new_topics_of_a_pattern_when_the_interval_has_passed) {
   start();
-  const auto reader =
+  auto reader =
       broker_
           ->subscribe(dohle::kafka::pattern("orders\\..*"),
                       [this](const RawEvent& event) {
