@@ -37,7 +37,11 @@ ConsumerSource::ConsumerSource(Plan plan, Consumer consumer, Admin admin,
       named_(plan_.topics.begin(), plan_.topics.end()),
       look_(std::move(look)) {
   DOHLE_ASSERT(!plan_.pattern || look_ != nullptr, "a pattern is read without a look for topics");
-  if (plan_.pattern) watch_.emplace(*plan_.pattern);
+  if (!plan_.pattern) return;
+  TopicWatch::Settings settings = *plan_.pattern;
+  settings.min_between_misses =
+      plan_.partition_watch_interval.value_or(std::chrono::milliseconds(0));
+  watch_.emplace(std::move(settings));
 }
 
 void ConsumerSource::trouble(const Error& why) const {

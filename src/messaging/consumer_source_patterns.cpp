@@ -80,7 +80,7 @@ bool ConsumerSource::is_wanted(const TopicLook::List& list) const {
 
 void ConsumerSource::take_list(const TopicLook::List& list) {
   seen_look_ = list.look;
-  TopicWatch::Change change = watch_->on_list(*list.topics);
+  TopicWatch::Change change = watch_->on_list(*list.topics, list.asked_at);
   for (const Error& why : change.troubles) trouble(why);
   unlisted_ = std::move(change.missing);
   if (!unlisted_.empty()) take_verdicts(look_->ask_about(unlisted_));

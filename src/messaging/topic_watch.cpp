@@ -28,9 +28,15 @@ void TopicWatch::take(Topic& known, const TopicListing& listed) {
   known.is_late = true;
 }
 
-TopicWatch::Change TopicWatch::on_list(std::span<const TopicListing> all) {
-  Change change;
+void TopicWatch::count_misses(TimePoint asked_at) {
+  if (asked_at < count_misses_at_) return;
+  count_misses_at_ = asked_at + settings_.min_between_misses;
   for (auto& [_, topic] : topics_) ++topic.misses;
+}
+
+TopicWatch::Change TopicWatch::on_list(std::span<const TopicListing> all, TimePoint asked_at) {
+  Change change;
+  count_misses(asked_at);
   std::size_t left_out = 0;
   std::string first_left_out;
   for (const TopicListing& listed : all) {

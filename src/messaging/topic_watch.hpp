@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/time.hpp"
 #include "dohle/admin.hpp"
 #include "dohle/error.hpp"
 #include "dohle/ids.hpp"
@@ -21,8 +22,8 @@ namespace dohle::messaging {
 /// that its source asks for. Reads no clock. Not thread safe.
 class TopicWatch {
  public:
-  /// In how many lists in a row a topic has to be missing until it is gone: one server of a cluster
-  /// may know of a new topic later than another.
+  /// In how many lists in a row that count a topic has to be missing until it is gone: one server
+  /// of a cluster may know of a new topic later than another.
   static constexpr int misses_of_a_gone_topic = 2;
 
   struct Settings {
@@ -34,6 +35,10 @@ class TopicWatch {
     /// Whether a topic is read only once on_prepared says so, since it has to have its retry
     /// topics.
     bool prepares = false;
+    /// A list that is asked for earlier than this after the last one that counted does not count
+    /// for missing topics: the same server may have answered both. Each starting subscription of a
+    /// broker asks for one more.
+    Duration min_between_misses{0};
   };
   /// What a list has changed.
   struct Change {
@@ -47,7 +52,7 @@ class TopicWatch {
 
   explicit TopicWatch(Settings settings) : settings_(std::move(settings)) {}
 
-  [[nodiscard]] Change on_list(std::span<const TopicListing> all);
+  [[nodiscard]] Change on_list(std::span<const TopicListing> all, TimePoint asked_at);
   /// The topic is read from now on. False if it is gone, or was not being prepared.
   [[nodiscard]] bool on_prepared(const std::string& topic);
   /// The topic is not read; the next list adds it again. False if it is gone, or was refused
@@ -82,11 +87,14 @@ class TopicWatch {
 
   [[nodiscard]] bool is_wanted(const TopicListing& listed) const;
   static void take(Topic& known, const TopicListing& listed);
+  void count_misses(TimePoint asked_at);
   void note_missing(Change& change);
   void note_troubles(std::size_t left_out, const std::string& first, Change& change);
 
   const Settings settings_;
   std::map<std::string, Topic, std::less<>> topics_;
+  /// A list that is asked for from then on counts for missing topics.
+  TimePoint count_misses_at_ = TimePoint::min();
   bool has_list_ = false;
   bool was_told_left_out_ = false;
   bool was_told_none_ = false;

@@ -8,6 +8,7 @@
 namespace dohle::messaging {
 namespace {
 
+using namespace std::chrono_literals;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -37,18 +38,29 @@ class TopicWatchTest : public testing::Test {
       made_.emplace(TopicWatch::Settings{.matcher = TopicMatcher::compile(pattern).value(),
                                          .is_own = is_own,
                                          .max_topics = max_topics,
-                                         .prepares = prepares});
+                                         .prepares = prepares,
+                                         .min_between_misses = interval});
     }
     return *made_;
   }
-  TopicWatch::Change see(std::initializer_list<std::string> names) {
-    return watch().on_list(listed(names));
+  /// A list that is asked for an interval after the one before.
+  TopicWatch::Change take(const std::vector<TopicListing>& all) {
+    now += interval;
+    return watch().on_list(all, now);
+  }
+  TopicWatch::Change see(std::initializer_list<std::string> names) { return take(listed(names)); }
+  /// A list that is asked for sooner after the one before.
+  TopicWatch::Change see_early(std::initializer_list<std::string> names) {
+    now += interval / 5;
+    return watch().on_list(listed(names), now);
   }
 
   TopicPattern pattern = kafka::pattern("s\\..*");
   std::function<bool(std::string_view)> is_own = nullptr;
   std::size_t max_topics = 100;
   bool prepares = false;
+  Duration interval = 5s;
+  TimePoint now{};
 
  private:
   std::optional<TopicWatch> made_;
@@ -75,8 +87,8 @@ TEST_F(TopicWatchTest, picks_up_a_topic_that_appears_and_knows_that_it_is_late) 
 }
 
 TEST_F(TopicWatchTest, waits_for_the_partitions_of_a_topic_that_is_being_created) {
-  EXPECT_THAT(watch().on_list(std::vector{topic("s.a", 0)}).added, IsEmpty());
-  EXPECT_THAT(watch().on_list(std::vector{topic("s.a", 3)}).added, ElementsAre("s.a"));
+  EXPECT_THAT(take(std::vector{topic("s.a", 0)}).added, IsEmpty());
+  EXPECT_THAT(take(std::vector{topic("s.a", 3)}).added, ElementsAre("s.a"));
   EXPECT_THAT(watch().partitions(), SizeIs(3));
 }
 
@@ -90,6 +102,25 @@ TEST_F(TopicWatchTest, counts_a_topic_as_missing_from_the_second_list_in_a_row_o
   watch().on_gone("s.a");
   EXPECT_THAT(see({"s.b"}).missing, IsEmpty());
   EXPECT_THAT(watch().topics(), ElementsAre("s.b"));
+}
+
+TEST_F(TopicWatchTest, counts_a_missing_topic_in_no_list_that_comes_too_early) {
+  (void)see({"s.a"});
+  for (int list = 0; list < 4; ++list) {
+    EXPECT_THAT(see_early({}).missing, IsEmpty()) << "one server may have answered all of them";
+  }
+  EXPECT_THAT(see({}).missing, IsEmpty());
+  EXPECT_THAT(see_early({"s.a"}).missing, IsEmpty());
+  EXPECT_THAT(see({}).missing, IsEmpty()) << "it was there meanwhile";
+  EXPECT_THAT(see_early({}).missing, IsEmpty());
+  EXPECT_THAT(see({}).missing, ElementsAre("s.a"));
+}
+
+TEST_F(TopicWatchTest, counts_a_missing_topic_once_an_interval_while_lists_come_early) {
+  (void)see({"s.a"});
+  int lists = 0;
+  while (see_early({}).missing.empty()) ASSERT_LT(++lists, 20);
+  EXPECT_EQ(lists, 9) << "five lists come in an interval, so the tenth one tells";
 }
 
 TEST_F(TopicWatchTest, keeps_an_existing_topic_that_a_list_lacks) {
@@ -109,38 +140,42 @@ TEST_F(TopicWatchTest, adds_a_topic_again_that_was_missing) {
 }
 
 TEST_F(TopicWatchTest, follows_partitions_that_are_added_and_ignores_older_metadata) {
-  (void)watch().on_list(std::vector{topic("s.a", 2)});
-  (void)watch().on_list(std::vector{topic("s.a", 4)});
+  (void)take(std::vector{topic("s.a", 2)});
+  (void)take(std::vector{topic("s.a", 4)});
   EXPECT_THAT(watch().partitions(), SizeIs(4));
-  (void)watch().on_list(std::vector{topic("s.a", 2)});
+  (void)take(std::vector{topic("s.a", 2)});
   EXPECT_THAT(watch().partitions(), SizeIs(4));
 }
 
 TEST_F(TopicWatchTest, reads_the_new_partitions_of_a_topic_that_was_created_again) {
-  (void)watch().on_list(std::vector{topic("s.a", 4, 1)});
+  (void)take(std::vector{topic("s.a", 4, 1)});
   EXPECT_FALSE(watch().is_late("s.a"));
-  const auto change = watch().on_list(std::vector{topic("s.a", 2, 2)});
+  const auto change = take(std::vector{topic("s.a", 2, 2)});
   EXPECT_THAT(change.added, IsEmpty());
   EXPECT_THAT(watch().partitions(), ElementsAre(TopicPartition{"s.a", PartitionId{0}},
                                                 TopicPartition{"s.a", PartitionId{1}}));
   EXPECT_TRUE(watch().is_late("s.a")) << "all of its records are new";
-  (void)watch().on_list(std::vector{topic("s.a", 4, 1)});
+  (void)take(std::vector{topic("s.a", 4, 1)});
   EXPECT_THAT(watch().partitions(), SizeIs(2)) << "a server with older metadata changes nothing";
 }
 
 TEST_F(TopicWatchTest, tries_a_refused_topic_again_and_reports_it_once) {
+  prepares = true;
   (void)see({"s.a", "s.b"});
   EXPECT_TRUE(watch().on_refused("s.a"));
+  EXPECT_TRUE(watch().on_prepared("s.b"));
   EXPECT_THAT(watch().topics(), ElementsAre("s.b"));
   EXPECT_FALSE(watch().reads("s.a"));
   EXPECT_THAT(see({"s.a", "s.b"}).added, ElementsAre("s.a"));
   EXPECT_FALSE(watch().on_refused("s.a"));
   EXPECT_THAT(see({"s.a", "s.b"}).added, ElementsAre("s.a"));
+  EXPECT_TRUE(watch().on_prepared("s.a"));
   EXPECT_TRUE(watch().reads("s.a"));
   EXPECT_FALSE(watch().is_late("s.a")) << "it was there at the start";
 }
 
 TEST_F(TopicWatchTest, forgets_a_refused_topic_that_is_gone) {
+  prepares = true;
   (void)see({"s.a"});
   (void)watch().on_refused("s.a");
   EXPECT_THAT(see({}).missing, IsEmpty());
@@ -150,22 +185,23 @@ TEST_F(TopicWatchTest, forgets_a_refused_topic_that_is_gone) {
 }
 
 TEST_F(TopicWatchTest, counts_a_refused_topic_without_partitions_as_missing) {
+  prepares = true;
   (void)see({"s.a"});
   EXPECT_TRUE(watch().on_refused("s.a"));
   for (int list = 0; list < TopicWatch::misses_of_a_gone_topic; ++list) {
-    const auto change = watch().on_list(std::vector{topic("s.a", 0)});
+    const auto change = take(std::vector{topic("s.a", 0)});
     EXPECT_THAT(change.added, IsEmpty()) << "it could be refused after its end";
     EXPECT_THAT(change.missing, IsEmpty());
   }
-  EXPECT_THAT(watch().on_list(std::vector{topic("s.a", 1)}).added, ElementsAre("s.a"));
+  EXPECT_THAT(take(std::vector{topic("s.a", 1)}).added, ElementsAre("s.a"));
 }
 
 TEST_F(TopicWatchTest, treats_topics_in_a_list_without_ids_as_the_same_topics) {
-  (void)watch().on_list(std::vector{topic("s.a", 2, 0)});
-  (void)watch().on_list(std::vector{topic("s.a", 2, 1)});
-  (void)watch().on_list(std::vector{topic("s.a", 2, 0)});
+  (void)take(std::vector{topic("s.a", 2, 0)});
+  (void)take(std::vector{topic("s.a", 2, 1)});
+  (void)take(std::vector{topic("s.a", 2, 0)});
   EXPECT_FALSE(watch().is_late("s.a"));
-  (void)watch().on_list(std::vector{topic("s.a", 1, 2)});
+  (void)take(std::vector{topic("s.a", 1, 2)});
   EXPECT_TRUE(watch().is_late("s.a"));
 }
 
@@ -199,6 +235,7 @@ TEST_F(TopicWatchTest, forgets_a_topic_that_is_gone_before_it_is_prepared) {
 }
 
 TEST_F(TopicWatchTest, is_idle_while_all_topics_are_refused) {
+  prepares = true;
   EXPECT_TRUE(watch().is_idle());
   (void)see({"s.a"});
   EXPECT_FALSE(watch().is_idle());
