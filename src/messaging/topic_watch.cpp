@@ -104,8 +104,8 @@ bool TopicWatch::on_prepared(const std::string& topic) {
 
 bool TopicWatch::on_refused(const std::string& topic) {
   const auto found = topics_.find(topic);
-  if (found == topics_.end()) return false;
-  found->second.is_preparing = false;
+  // A topic that was gone for a while may be prepared twice. The first outcome counts.
+  if (found == topics_.end() || !std::exchange(found->second.is_preparing, false)) return false;
   found->second.is_refused = true;
   return !std::exchange(found->second.was_told_refused, true);
 }

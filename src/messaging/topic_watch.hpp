@@ -55,8 +55,8 @@ class TopicWatch {
   [[nodiscard]] Change on_list(std::span<const TopicListing> all, TimePoint asked_at);
   /// The topic is read from now on. False if it is gone, or was not being prepared.
   [[nodiscard]] bool on_prepared(const std::string& topic);
-  /// The topic is not read; the next list adds it again. False if it is gone, or was refused
-  /// before, which need not be reported again.
+  /// The topic is not read; the next list adds it again. False if it is gone, was not being
+  /// prepared, or was refused before, which need not be reported again.
   [[nodiscard]] bool on_refused(const std::string& topic);
   void on_gone(const std::string& topic);
   void on_still_there(const std::string& topic);

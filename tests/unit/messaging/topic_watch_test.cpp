@@ -223,6 +223,18 @@ TEST_F(TopicWatchTest, reads_a_topic_that_has_to_be_prepared_once_it_is) {
   EXPECT_TRUE(watch().reads("s.b"));
 }
 
+TEST_F(TopicWatchTest, reads_on_a_topic_that_is_refused_after_it_was_prepared) {
+  prepares = true;
+  (void)see({"s.a"});
+  (void)see({});
+  (void)see({});
+  EXPECT_THAT(see({"s.a"}).added, ElementsAre("s.a")) << "while it is still being prepared";
+  EXPECT_TRUE(watch().on_prepared("s.a"));
+  EXPECT_FALSE(watch().on_refused("s.a")) << "the second outcome";
+  EXPECT_TRUE(watch().reads("s.a"));
+  EXPECT_THAT(see({"s.a"}).added, IsEmpty());
+}
+
 TEST_F(TopicWatchTest, forgets_a_topic_that_is_gone_before_it_is_prepared) {
   prepares = true;
   (void)see({"s.a"});
