@@ -118,7 +118,7 @@ std::optional<Report> SubscriptionState::refuse(Partitions::value_type& entry, O
     partition.refusal.emplace();
     if (partition.is_due) ++refused_;
   }
-  Refusal& refusal = *partition.refusal;
+  CommitRefusal& refusal = *partition.refusal;
   refusal.backoff = longer_wait(refusal.backoff, settings_.min_backoff, settings_.max_backoff);
   refusal.not_before = now + refusal.backoff;
   if (now < refusal.next_told) {

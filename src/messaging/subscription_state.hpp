@@ -99,6 +99,14 @@ struct Redirect {
   Error why;
 };
 
+/// Of a partition whose offset the coordinator refused when it was last committed.
+struct CommitRefusal {
+  TimePoint not_before = {};
+  std::chrono::milliseconds backoff{0};
+  TimePoint next_told = TimePoint::min();
+  std::uint64_t untold = 0;
+};
+
 /// The decisions of one subscription: which event a worker gets and when, the effect of an ack or a
 /// failure, the offsets to commit, the partitions to pause. It reads no clock and starts no thread;
 /// the Subscription holds its lock around each call.
@@ -286,13 +294,6 @@ class SubscriptionState {
   void check_invariants() const;
 
  private:
-  /// Of a partition whose offset the coordinator refused when it was last committed.
-  struct Refusal {
-    TimePoint not_before = {};
-    std::chrono::milliseconds backoff{0};
-    TimePoint next_told = TimePoint::min();
-    std::uint64_t untold = 0;
-  };
   struct Partition {
     std::uint64_t assignment = 0;
     /// Of its name.
@@ -316,7 +317,7 @@ class SubscriptionState {
     /// Whether ledger.due() has a value, as counted in due_.
     bool is_due = false;
     /// If it is due as well, it is counted in refused_.
-    std::optional<Refusal> refusal = {};
+    std::optional<CommitRefusal> refusal = {};
     /// Redirections whose outcome is awaited, and those whose last attempt failed.
     std::size_t redirecting = 0;
     std::size_t failing_redirects = 0;
