@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
+#include <cstdint>
+#include <map>
+#include <string_view>
 #include <utility>
 
 #include "base/assert.hpp"
@@ -87,6 +89,25 @@ wire::OffsetFetchRequest fetch_request(const std::string& group_id,
   }
   request.groups.push_back(std::move(group));
   return request;
+}
+
+/// The code of each partition in the answer, which must outlive the result. If a partition is
+/// there twice, an error takes precedence.
+std::map<std::pair<std::string_view, PartitionId>, std::int16_t> codes_of(
+    const wire::OffsetCommitResponse& answer) {
+  std::map<std::pair<std::string_view, PartitionId>, std::int16_t> codes;
+  for (const auto& topic : answer.topics) {
+    for (const auto& each : topic.partitions) {
+      std::int16_t& code = codes[{topic.name, each.partition_index}];
+      if (code == broker_error::none) code = each.error_code;
+    }
+  }
+  return codes;
+}
+
+/// Nothing says that the offset is committed.
+Error not_answered() {
+  return Error::client(Errc::malformed, "the answer has no entry for the partition");
 }
 
 template <class Topics>
@@ -208,25 +229,27 @@ CommitOutcome GroupOffsets::outcome_of(Commit& commit, const Result<void>& rest)
 }
 
 Result<void> GroupOffsets::take_answer(Commit& commit, const wire::OffsetCommitResponse& answer) {
+  const auto codes = codes_of(answer);
   std::optional<Error> first;
-  std::set<TopicPartition> rest;
-  for (const auto& topic : answer.topics) {
-    for (const auto& partition : topic.partitions) {
-      if (partition.error_code == broker_error::none) continue;
-      TopicPartition where{topic.name, partition.partition_index};
-      const Error why = Error::broker(partition.error_code,
-                                      "commit " + partition_name(where.topic, where.partition));
-      if (!concerns_all(why)) {
-        commit.refused.push_back({std::move(where), why});
-        continue;
-      }
-      rest.insert(std::move(where));
-      // An error that a retry cannot cure takes precedence.
-      if (!first || (is_worth_retrying(*first) && !is_worth_retrying(why))) first = why;
+  std::vector<PartitionOffset> rest;
+  for (PartitionOffset& each : commit.offsets) {
+    const auto code = codes.find({each.partition.topic, each.partition.partition});
+    if (code == codes.end()) {
+      commit.refused.push_back({std::move(each.partition), not_answered()});
+      continue;
     }
+    if (code->second == broker_error::none) continue;
+    const Error why = Error::broker(
+        code->second, "commit " + partition_name(each.partition.topic, each.partition.partition));
+    if (!concerns_all(why)) {
+      commit.refused.push_back({std::move(each.partition), why});
+      continue;
+    }
+    // An error that a retry cannot cure takes precedence.
+    if (!first || (is_worth_retrying(*first) && !is_worth_retrying(why))) first = why;
+    rest.push_back(std::move(each));
   }
-  std::erase_if(commit.offsets,
-                [&](const PartitionOffset& each) { return !rest.contains(each.partition); });
+  commit.offsets = std::move(rest);
   if (first) return fail(*first);
   return {};
 }

@@ -81,7 +81,8 @@ class GroupOffsets : public std::enable_shared_from_this<GroupOffsets> {
   /// `rest`: the outcome of the offsets that are neither committed nor refused.
   void end_commit(const Result<void>& rest);
   static CommitOutcome outcome_of(Commit& commit, const Result<void>& rest);
-  /// Takes committed and refused partitions out of the commit. Errors: that of the rest.
+  /// Takes committed and refused partitions out of the commit. One that the answer leaves out is
+  /// refused. Errors: that of the rest.
   static Result<void> take_answer(Commit& commit, const wire::OffsetCommitResponse& answer);
   void retry_commit(const Error& why);
   /// Ends calls at their deadline, since a frozen server keeps a request much longer.

@@ -26,20 +26,13 @@ class OffsetsOnCluster : public testing::Test, public ScriptedWorld, public Offs
   OffsetsOnCluster() {
     script.on<wire::OffsetCommitRequest>([this](NodeId at, const wire::OffsetCommitRequest& asked) {
       commits_.emplace_back(at, asked);
-      if (!codes_.empty()) {
-        const auto codes = codes_.front();
-        codes_.pop_front();
-        return answer_each(asked, [&](const auto& wanted) {
-          const auto found = codes.find(wanted.partition_index.value);
-          return found == codes.end() ? std::int16_t{0} : found->second;
+      auto answer = answer_to(asked);
+      for (auto& topic : answer.topics) {
+        std::erase_if(topic.partitions, [this](const auto& each) {
+          return each.partition_index.value == unanswered_partition_;
         });
       }
-      const std::int16_t error = next_error();
-      return answer_each(asked, [&](const auto& wanted) {
-        const bool is_refused =
-            refused_partition_ < 0 || wanted.partition_index.value == refused_partition_;
-        return is_refused ? error : std::int16_t{0};
-      });
+      return answer;
     });
     script.on<wire::OffsetFetchRequest>([this](NodeId at, const wire::OffsetFetchRequest& asked) {
       fetched_at_.push_back(at);
@@ -55,6 +48,22 @@ class OffsetsOnCluster : public testing::Test, public ScriptedWorld, public Offs
       made->cluster().when_connected(world.now() + 1s, [](Result<void>) {});
       offsets_ = std::make_shared<GroupOffsets>(made->cluster(), ConnectionLane::general, *this);
       return offsets_;
+    });
+  }
+  wire::OffsetCommitResponse answer_to(const wire::OffsetCommitRequest& asked) {
+    if (!codes_.empty()) {
+      const auto codes = codes_.front();
+      codes_.pop_front();
+      return answer_each(asked, [&](const auto& wanted) {
+        const auto found = codes.find(wanted.partition_index.value);
+        return found == codes.end() ? std::int16_t{0} : found->second;
+      });
+    }
+    const std::int16_t error = next_error();
+    return answer_each(asked, [&](const auto& wanted) {
+      const bool is_refused =
+          refused_partition_ < 0 || wanted.partition_index.value == refused_partition_;
+      return is_refused ? error : std::int16_t{0};
     });
   }
   std::int16_t next_error() {
@@ -108,6 +117,8 @@ class OffsetsOnCluster : public testing::Test, public ScriptedWorld, public Offs
   std::deque<std::map<std::int32_t, std::int16_t>> codes_;
   /// Default: -1, all partitions.
   std::int32_t refused_partition_ = -1;
+  /// Default: -1, none. Answers to commits leave it out.
+  std::int32_t unanswered_partition_ = -1;
   std::vector<std::pair<NodeId, wire::OffsetCommitRequest>> commits_;
   std::vector<NodeId> fetched_at_;
   std::vector<Heard> heard_;
@@ -275,6 +286,22 @@ TEST_F(OffsetsOnCluster, SaysOfEachPartitionWhetherItIsCommitted) {
       "commit orders-1 (the other offset is committed): "))
       << outcomes_[0].error().message();
   EXPECT_TRUE(heard_.empty()) << "the membership is not in doubt";
+}
+
+TEST_F(OffsetsOnCluster, CountsNoPartitionAsCommittedThatTheAnswerLeavesOut) {
+  unanswered_partition_ = 1;
+  commit(70, 10s, {0, 1});
+  world.run_for(1s);
+  ASSERT_EQ(outcomes_.size(), 1U);
+  EXPECT_EQ(commits_.size(), 1U);
+  EXPECT_TRUE(last_.others) << "orders-0 is committed";
+  ASSERT_EQ(last_.refused.size(), 1U);
+  EXPECT_EQ(last_.refused[0].partition, (TopicPartition{"orders", PartitionId{1}}));
+  EXPECT_TRUE(last_.refused[0].why.is(Errc::malformed));
+  ASSERT_FALSE(outcomes_[0]);
+  EXPECT_EQ(outcomes_[0].error().message(),
+            "commit orders-1 (the other offset is committed): the answer has no entry for the "
+            "partition");
 }
 
 TEST_F(OffsetsOnCluster, NamesAllRefusedPartitionsInOneError) {
