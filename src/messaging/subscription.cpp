@@ -254,8 +254,11 @@ std::vector<HeldMessage> Subscription::held() const {
 
 void Subscription::nudge(Lock& lock, TimePoint now) {
   DOHLE_ASSERT(lock.owns_lock(), "a subscription's state is read without its lock");
+  if (is_stopping_ || has_work(now)) interrupt_poll(lock);
+}
+
+void Subscription::interrupt_poll(Lock& lock) {
   if (!is_polling_ || is_nudged_) return;
-  if (!is_stopping_ && !has_work(now)) return;
   is_nudged_ = true;
   lock.unlock();
   source_.wakeup();
@@ -751,11 +754,18 @@ void Subscription::start_commit() {
                          std::vector<Report> refused;
                          {
                            Lock inner(self->mutex_);
-                           refused = self->state_.on_commit_done(offsets, outcome, monotonic_now());
-                           if (outcome.others) self->nudge(inner);
+                           const TimePoint now = monotonic_now();
+                           refused = self->state_.on_commit_done(offsets, outcome, now);
+                           const bool are_all = outcome.others && outcome.refused.empty();
+                           are_all ? self->nudge(inner, now) : self->plan_retry(inner);
                          }
                          self->report_commit(refused, outcome.others);
                        });
+}
+
+void Subscription::plan_retry(Lock& lock) {
+  // The poll began before it was known that offsets are committed again, and when.
+  if (state_.next_commit_at() < poll_ends_) interrupt_poll(lock);
 }
 
 void Subscription::report_lag() {
@@ -790,6 +800,7 @@ void Subscription::poll() {
     // the poll: nudge wakes a poll only once it is under way.
     timeout = has_work(now) ? std::chrono::milliseconds(0) : until(wake_at(now), now, max_poll);
     is_polling_ = true;
+    poll_ends_ = now + Duration(timeout);
     is_nudged_ = false;
   }
   auto fetched = source_.poll(timeout);

@@ -331,6 +331,10 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   /// Wakes the polling thread if it has work: a due commit, a resume, or the end.
   void nudge(Lock& lock) { nudge(lock, monotonic_now()); }
   void nudge(Lock& lock, TimePoint now);
+  /// Wakes the polling thread. The lock is free meanwhile.
+  void interrupt_poll(Lock& lock);
+  /// After a commit that left offsets out: they must not wait for the end of a longer poll.
+  void plan_retry(Lock& lock);
   /// Whether the polling thread has anything to do but to poll.
   [[nodiscard]] bool has_work(TimePoint now) const;
   [[nodiscard]] TimePoint wake_at(TimePoint now) const;
@@ -346,6 +350,8 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   std::vector<Thread> threads_;
   std::size_t alive_ = 0;
   bool is_polling_ = false;
+  /// Of the poll under way: when it ends if nothing wakes it.
+  TimePoint poll_ends_ = {};
   bool is_nudged_ = false;
   ReaderWait reader_wait_ = ReaderWait::nothing;
   HandlerPace pace_;

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <deque>
+#include <functional>
 #include <future>
 #include <map>
 #include <set>
@@ -35,6 +36,11 @@ class ScriptedSource final : public Source {
     std::optional<Error> commit_error;
     /// Partitions that a commit refuses, beside the others.
     std::map<TopicPartition, Error> refused;
+    /// Default: commits are answered at once. Otherwise by the next poll that may last, which
+    /// waits after a failed one until it is woken.
+    bool answers_commits_in_polls = false;
+    std::move_only_function<void()> unanswered;
+    bool was_woken_after_failed_commit = false;
     std::deque<Error> poll_errors;
     /// What it has to say of its topics when it starts.
     std::optional<RedirectTopics> redirects;
@@ -83,6 +89,7 @@ class ScriptedSource final : public Source {
     script_.reads_on = std::this_thread::get_id();
     ++script_.polls;
     script_.changed.notify_all();
+    if (script_.unanswered && timeout > 100ms) answer_commit(lock);
     script_.is_waiting = true;
     script_.changed.wait_for(lock, timeout, [&] {
       return script_.is_woken || script_.revoke || script_.lose || !script_.poll_errors.empty() ||
@@ -123,7 +130,18 @@ class ScriptedSource final : public Source {
     script_.changed.notify_all();
   }
   void commit_async(std::vector<PartitionOffset> offsets, client::CommitDone callback) override {
-    callback(commit_sync(std::move(offsets), patience));
+    auto outcome = commit_sync(std::move(offsets), patience);
+    {
+      const std::lock_guard lock(script_.mutex);
+      if (script_.answers_commits_in_polls) {
+        script_.unanswered = [callback = std::move(callback),
+                              outcome = std::move(outcome)]() mutable {
+          callback(std::move(outcome));
+        };
+        return;
+      }
+    }
+    callback(std::move(outcome));
   }
   client::CommitOutcome commit_sync(std::vector<PartitionOffset> offsets,
                                     std::chrono::milliseconds) override {
@@ -174,10 +192,21 @@ class ScriptedSource final : public Source {
   Result<void> close(std::chrono::milliseconds) override {
     const std::lock_guard lock(script_.mutex);
     script_.is_closed = true;
+    script_.unanswered = nullptr;
     return {};
   }
 
  private:
+  void answer_commit(std::unique_lock<std::mutex>& lock) {
+    auto answer = std::exchange(script_.unanswered, nullptr);
+    lock.unlock();
+    answer();
+    lock.lock();
+    if (!std::exchange(script_.commit_error, std::nullopt)) return;
+    script_.was_woken_after_failed_commit =
+        script_.changed.wait_for(lock, patience, [&] { return script_.is_woken; });
+  }
+
   Script& script_;
   RebalanceListener listener_;
   TopicListener topics_;
@@ -652,6 +681,17 @@ TEST_F(SubscriptionEngine, commits_beside_a_refused_partition_and_reports_that_o
   EXPECT_EQ(reported[0].first, PartitionId{1});
   EXPECT_TRUE(reported[0].second.starts_with("TOPIC_AUTHORIZATION_FAILED (29): "))
       << reported[0].second;
+}
+
+TEST_F(SubscriptionEngine, ends_its_poll_to_try_a_failed_commit_again) {
+  setup.settings.min_backoff = setup.settings.max_backoff = 1ms;
+  script.commit_error = Error::broker(14, "commit");
+  script.answers_commits_in_polls = true;
+  script.positions = {{both[0], 5}, {both[1], 5}};
+  const auto running = start([](RawEvent&) -> Result<void> { return {}; });
+  EXPECT_TRUE(script.wait_for_commit(0, 5));
+  const std::lock_guard lock(script.mutex);
+  EXPECT_TRUE(script.was_woken_after_failed_commit);
 }
 
 TEST_F(SubscriptionEngine, reports_a_failed_last_commit_once) {
