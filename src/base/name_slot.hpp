@@ -7,8 +7,9 @@
 
 namespace dohle {
 
-/// The slot of a name in a table of at most 256 names that were used last. Faster than a hash of all
-/// of it: names of topics differ in their length or near their end. Several names may share a slot.
+/// The slot of a name in a table of at most 256 names that were used last. Faster than a hash of
+/// all of it: names of topics differ in their length or near their end. Several names may share a
+/// slot.
 [[nodiscard]] inline std::size_t name_slot(std::string_view name, std::size_t slots) {
   constexpr std::uint64_t odd = 0x9E3779B97F4A7C15;
   std::uint64_t end = 0;

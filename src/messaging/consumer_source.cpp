@@ -123,6 +123,10 @@ Result<void> ConsumerSource::place_unless_committed() {
   return {};
 }
 
+std::vector<TopicPartition> ConsumerSource::take_replaced() {
+  return client::take_replaced(consumer_);
+}
+
 bool ConsumerSource::needs_place(const TopicPartition& partition) const {
   // Others are placed by the consumer's own reset policy.
   const StartOffset::Kind kind = start_of(partition).kind();

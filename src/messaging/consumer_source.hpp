@@ -59,6 +59,7 @@ class ConsumerSource final : public Source {
 
   Result<void> start(RebalanceListener listener) override;
   Result<PolledRecords> poll(std::chrono::milliseconds timeout) override;
+  std::vector<TopicPartition> take_replaced() override;
   void wakeup() override;
   void listen_to_topics(TopicListener listener) override { topic_listener_ = std::move(listener); }
   void commit_async(std::vector<PartitionOffset> offsets, client::CommitDone callback) override;

@@ -51,6 +51,9 @@ class Source {
   virtual Result<void> start(RebalanceListener listener) = 0;
   /// Errors as Consumer::poll.
   virtual Result<PolledRecords> poll(std::chrono::milliseconds timeout) = 0;
+  /// The assigned partitions whose topic was deleted and created again since the last call. What a
+  /// later poll returns of them is of the new topic, from its first record on.
+  virtual std::vector<TopicPartition> take_replaced() = 0;
   /// Makes the running or the next poll return Errc::cancelled. Any thread.
   virtual void wakeup() = 0;
   virtual void commit_async(std::vector<PartitionOffset> offsets, client::CommitDone callback) = 0;

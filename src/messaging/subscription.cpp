@@ -656,6 +656,7 @@ void Subscription::on_assigned(std::span<const TopicPartition> partitions) {
 }
 
 void Subscription::on_revoked(std::span<const TopicPartition> partitions) {
+  drop_old_offsets();
   std::vector<PartitionOffset> offsets;
   {
     Lock lock(mutex_);
@@ -742,7 +743,21 @@ void Subscription::apply_pauses() {
   if (!pauses.resume.empty()) source_.resume(pauses.resume);
 }
 
+void Subscription::drop_old_offsets(std::vector<ConsumerRecord>& fetched) {
+  const std::vector<TopicPartition> replaced = source_.take_replaced();
+  if (replaced.empty()) return;
+  const std::lock_guard lock(mutex_);
+  state_.on_replaced(replaced, fetched);
+  wake_workers();
+}
+
+void Subscription::drop_old_offsets() {
+  std::vector<ConsumerRecord> none;
+  drop_old_offsets(none);
+}
+
 void Subscription::start_commit() {
+  drop_old_offsets();
   std::vector<PartitionOffset> offsets;
   {
     const std::lock_guard lock(mutex_);
@@ -811,6 +826,7 @@ void Subscription::poll() {
   if (fetched) {
     const bool is_empty = fetched->records.empty();
     std::optional<Error> error = fetched->error;
+    drop_old_offsets(fetched->records);
     take(std::move(*fetched));
     learn_positions(is_empty);
     if (error) return on_failed_read(*error);
@@ -948,6 +964,10 @@ void Subscription::finish() {
     wait_until(lock, stop_by_, ReaderWait::handlers,
                [&] { return state_.running() == 0 && state_.redirecting() == 0; });
     (void)tell_waiting(lock, monotonic_now());
+  }
+  drop_old_offsets();
+  {
+    const std::lock_guard lock(mutex_);
     owned = state_.assignment();
   }
   tell_revoked(owned);

@@ -202,6 +202,10 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   void rewind(std::span<const std::pair<TopicPartition, Offset>> rewinds);
   void report_subscription(const Error& why);
   void start_commit();
+  /// Those of topics that were created again: before every commit, and before what a poll returned
+  /// is taken.
+  void drop_old_offsets(std::vector<ConsumerRecord>& fetched);
+  void drop_old_offsets();
   /// Reports the lag if it is time.
   void report_lag();
   void poll();

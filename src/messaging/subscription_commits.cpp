@@ -44,6 +44,26 @@ TimePoint SubscriptionState::next_commit_at() const {
   return are_all_refused ? std::max(at, next_refused()) : at;
 }
 
+void SubscriptionState::on_replaced(std::span<const TopicPartition> partitions,
+                                    std::vector<ConsumerRecord>& fetched) {
+  for (const TopicPartition& partition : partitions) {
+    const auto found = partitions_.find(partition);
+    if (found == partitions_.end() || found->second.is_closing) continue;
+    const auto is_its = [&](const ConsumerRecord& record) {
+      return record.partition == partition.partition && record.topic == partition.topic;
+    };
+    // They were taken at one time, and those of the new topic begin at its first record.
+    const auto first = std::ranges::find_if(fetched, is_its);
+    const Offset position = found->second.ledger.position();
+    const bool continues =
+        position > Offset{0} && first != fetched.end() && first->offset >= position;
+    if (continues) std::erase_if(fetched, is_its);
+    begin_again(*found);
+    found->second.ledger.on_position(Offset{0});
+    count_due(found->second);
+  }
+}
+
 std::vector<PartitionOffset> SubscriptionState::start_commit(TimePoint now) {
   if (!is_commit_due(now)) return {};
   DOHLE_ASSERT(!is_committing_, "a commit starts while another is under way");

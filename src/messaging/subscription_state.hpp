@@ -170,6 +170,12 @@ class SubscriptionState {
   /// of retry topics of which a record was read whose delay has not passed. They are paused.
   [[nodiscard]] std::vector<std::pair<TopicPartition, Offset>> take_rewinds();
   void on_position(const TopicPartition& partition, Offset position);
+  /// The topics of these partitions were deleted and created again: offsets of the former ones are
+  /// committed no more. The new ones are read from their first record, which is due at once, since
+  /// a commit of a former one may have come to the new one by its name.
+  /// `fetched` is what the last poll returned: a former topic's records are removed.
+  void on_replaced(std::span<const TopicPartition> partitions,
+                   std::vector<ConsumerRecord>& fetched);
   /// The next event to handle; it is running until on_handled. Not with batches.
   [[nodiscard]] EventPointer take_work(TimePoint now);
   /// True if take_work may return an event now. Not with batches.

@@ -589,6 +589,16 @@ bool was_made_again(const Consumer& consumer, const std::string& topic) {
       [&](const PollTable& table) { return table.fetch.is_made_again(topic); });
 }
 
+std::vector<TopicPartition> take_replaced(Consumer& consumer) {
+  const auto& calls = HandleAccess::insides(consumer);
+  if (!is_usable(calls.get())) return {};
+  PollDesk& desk = calls->consume().desk();
+  const bool has_any =
+      std::as_const(desk).with([](const PollTable& table) { return table.fetch.has_replaced(); });
+  if (!has_any) return {};
+  return desk.with([](PollTable& table) { return table.fetch.take_replaced(); });
+}
+
 CommitOutcome commit_each_sync(Consumer& consumer, std::vector<PartitionOffset> offsets,
                                std::chrono::milliseconds timeout) {
   const auto& calls = HandleAccess::insides(consumer);

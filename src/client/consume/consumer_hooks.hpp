@@ -15,6 +15,11 @@ namespace dohle::client {
 /// partitions of it by hand. False for a consumer that was moved from. Any thread.
 [[nodiscard]] bool was_made_again(const Consumer& consumer, const std::string& topic);
 
+/// The assigned partitions whose topic was deleted and created again since the last call, each
+/// once: offsets of the former topic may not be committed any more. Empty for a consumer that was
+/// moved from. Any thread.
+[[nodiscard]] std::vector<TopicPartition> take_replaced(Consumer& consumer);
+
 /// As Consumer::commit_sync, with the outcome of each partition. Threads as there.
 [[nodiscard]] CommitOutcome commit_each_sync(Consumer& consumer,
                                              std::vector<PartitionOffset> offsets,

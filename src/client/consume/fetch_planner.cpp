@@ -169,6 +169,7 @@ void FetchPlanner::remove(const std::vector<TopicPartition>& partitions) {
     // A fetch of it may be in flight.
     found->second->serial = ++last_serial_;
     partitions_.erase(found);
+    untaken_replaced_.erase(where);
   }
 }
 
@@ -350,6 +351,12 @@ bool FetchPlanner::is_made_again(std::string_view topic) const {
   return found != remembered_.end() && found->second.is_made_again;
 }
 
+std::vector<TopicPartition> FetchPlanner::take_replaced() {
+  std::vector<TopicPartition> taken(untaken_replaced_.begin(), untaken_replaced_.end());
+  untaken_replaced_.clear();
+  return taken;
+}
+
 void FetchPlanner::note_id(RememberedTopic& known, const TopicView* topic) {
   if (topic == nullptr || topic->id.is_none()) return;
   // The view never returns to a replaced id, so another one is newer.
@@ -372,6 +379,7 @@ void FetchPlanner::note_topics(const ClusterView& view, News& out) {
     const Offset position = partition->consumed;
     reset(*partition, "its topic was deleted and created again");
     out.replaced.push_back(where);
+    untaken_replaced_.insert(where);
     if (last_told != nullptr && *last_told == where.topic) continue;
     last_told = &where.topic;
     out.lines.push_back(fmt::format(

@@ -123,6 +123,9 @@ class FetchPlanner {
   void remember_topics(const std::set<std::string>& topics);
   /// Whether the topic replaced another one of its name since it is remembered or assigned.
   [[nodiscard]] bool is_made_again(std::string_view topic) const;
+  /// The assigned partitions whose topic was replaced since the last take_replaced, each once.
+  [[nodiscard]] bool has_replaced() const { return !untaken_replaced_.empty(); }
+  [[nodiscard]] std::vector<TopicPartition> take_replaced();
   /// Call after new metadata or an assignment. A position belongs to a topic id: if another topic
   /// with the name replaced it, reading starts at its first record if is_read_from_first says so,
   /// otherwise by the reset policy. A partition with a new leader
@@ -303,6 +306,7 @@ class FetchPlanner {
   Random& random_;
   std::uint64_t last_serial_ = 0;
   Partitions partitions_;
+  std::set<TopicPartition> untaken_replaced_;
   /// Those of remember_topics and those of partitions_.
   std::map<std::string, RememberedTopic, std::less<>> remembered_;
   /// Names of the topics with positions.

@@ -21,6 +21,7 @@ class TracedSource final : public Source {
   }
   Result<void> start(RebalanceListener listener) override;
   Result<PolledRecords> poll(std::chrono::milliseconds timeout) override;
+  std::vector<TopicPartition> take_replaced() override { return source_->take_replaced(); }
   void wakeup() override;
   void commit_async(std::vector<PartitionOffset> offsets, client::CommitDone callback) override;
   client::CommitOutcome commit_sync(std::vector<PartitionOffset> offsets,

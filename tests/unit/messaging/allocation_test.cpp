@@ -64,6 +64,7 @@ class EndlessSource final : public Source {
     }
     return fetched;
   }
+  std::vector<TopicPartition> take_replaced() override { return {}; }
   void wakeup() override {
     const std::lock_guard lock(script_.mutex);
     script_.is_woken = true;

@@ -441,6 +441,43 @@ TEST_F(SubscriptionStateTest, begins_again_although_all_messages_of_the_earlier_
   EXPECT_EQ(due(), 1);
 }
 
+TEST_F(SubscriptionStateTest, commits_nothing_of_a_deleted_topic_once_another_one_has_its_name) {
+  for (const std::int64_t offset : {0, 1}) deliver(offset);
+  handled();
+  const EventPointer running = state().take_work(start);
+  EXPECT_EQ(due(), 1);
+  // What a poll returned before the topic was created again.
+  std::vector<ConsumerRecord> fetched(2);
+  for (std::int64_t i = 0; i < 2; ++i) {
+    fetched[static_cast<std::size_t>(i)].topic = "strikes";
+    fetched[static_cast<std::size_t>(i)].partition = PartitionId{0};
+    fetched[static_cast<std::size_t>(i)].offset = Offset{2 + i};
+  }
+  state().on_replaced(only_zero, fetched);
+  state().check_invariants();
+  EXPECT_TRUE(fetched.empty());
+  EXPECT_EQ(due(), 0) << "a commit of the former topic may have come to the new one";
+  (void)state().on_handled(running, {}, start);
+  EXPECT_EQ(due(), 0);
+  deliver(0);
+  handled();
+  EXPECT_EQ(due(), 1);
+}
+
+TEST_F(SubscriptionStateTest, takes_what_was_fetched_of_a_topic_that_was_created_again) {
+  for (const std::int64_t offset : {0, 1}) deliver(offset);
+  std::vector<ConsumerRecord> fetched(1);
+  fetched[0].topic = "strikes";
+  fetched[0].partition = PartitionId{0};
+  fetched[0].offset = Offset{0};
+  state().on_replaced(only_zero, fetched);
+  ASSERT_EQ(fetched.size(), 1u);
+  state().on_records(fetched, nullptr, {start, wall});
+  handled();
+  EXPECT_EQ(due(), 1);
+  EXPECT_EQ(handled(), nullptr) << "messages of the former topic are not handed out";
+}
+
 // Retry topics and dead letters.
 
 const TopicPartition retry_zero{"strikes.g.retry.10s", PartitionId{0}};
@@ -962,7 +999,8 @@ TEST_F(RefusedCommit, is_forgotten_with_its_partition) {
   EXPECT_FALSE(state().is_commit_due(start + 1h));
   assign("b");
   handle("b", 7);
-  EXPECT_TRUE(state().is_commit_due(start + 1ms)) << "a new assignment does not wait for its backoff";
+  EXPECT_TRUE(state().is_commit_due(start + 1ms))
+      << "a new assignment does not wait for its backoff";
 }
 
 TEST_F(RefusedCommit, is_part_of_the_last_commit) {

@@ -33,6 +33,7 @@ class ScriptedSource final : public Source {
     std::map<TopicPartition, std::int64_t> positions, committed, lags, sought;
     std::set<TopicPartition> paused;
     std::optional<std::vector<TopicPartition>> revoke, lose;
+    std::vector<TopicPartition> replaced;
     std::optional<Error> commit_error;
     /// Partitions that a commit refuses, beside the others.
     std::map<TopicPartition, Error> refused;
@@ -123,6 +124,10 @@ class ScriptedSource final : public Source {
       script_.positions[{std::string(record.topic), record.partition}] = record.offset.value + 1;
     }
     return fetched;
+  }
+  std::vector<TopicPartition> take_replaced() override {
+    const std::lock_guard lock(script_.mutex);
+    return std::exchange(script_.replaced, {});
   }
   void wakeup() override {
     const std::lock_guard lock(script_.mutex);
@@ -1260,6 +1265,50 @@ TEST_F(SubscriptionEngine, handles_messages_that_came_with_an_error_before_it_re
   ASSERT_TRUE(subscription->wait_ready(patience).has_value());
   script.put(0, 1, 0, Error::client(Errc::malformed, "damaged"));
   EXPECT_TRUE(wait_until([&] { return handled == 1; }));
+}
+
+TEST_F(SubscriptionEngine, commits_the_first_offset_of_a_topic_that_was_created_again) {
+  setup.group_id = "g";
+  std::atomic<int> handled{0};
+  const auto running = start([&](RawEvent&) -> Result<void> {
+    ++handled;
+    return {};
+  });
+  script.put(0, 3);
+  ASSERT_TRUE(script.wait_for_commit(0, 3));
+  {
+    const std::lock_guard lock(script.mutex);
+    script.replaced = {both[0]};
+    script.positions[both[0]] = 0;
+    script.is_woken = true;
+    script.changed.notify_all();
+  }
+  EXPECT_TRUE(script.wait_for_commit(0, 0)) << "a commit of the former topic may have come to it";
+  script.put(0, 2);
+  EXPECT_TRUE(script.wait_for_commit(0, 2));
+  EXPECT_EQ(handled, 5);
+}
+
+TEST_F(SubscriptionEngine, gives_a_partition_up_without_an_offset_of_a_topic_that_was_deleted) {
+  setup.group_id = "g";
+  script.commit_error = Error::broker(std::int16_t{3}, "commit");
+  setup.min_backoff = setup.max_backoff = 10s;
+  const auto running = start([&](RawEvent&) -> Result<void> { return {}; });
+  script.put(0, 3);
+  ASSERT_TRUE(wait_until([&] { return failures >= 1; }));
+  {
+    const std::lock_guard lock(script.mutex);
+    script.commit_error.reset();
+    script.replaced = {both[0]};
+    script.revoke = {both[0]};
+    script.changed.notify_all();
+  }
+  EXPECT_TRUE(wait_until([&] {
+    const std::lock_guard lock(script.mutex);
+    return script.committed.contains(both[0]);
+  }));
+  const std::lock_guard lock(script.mutex);
+  EXPECT_EQ(script.committed[both[0]], 0);
 }
 
 TEST_F(SubscriptionEngine, of_several_topics_requires_the_topic_with_the_partition) {

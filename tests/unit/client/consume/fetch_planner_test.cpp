@@ -700,8 +700,12 @@ TEST_F(Fetching, ReadsATopicThatReplacedAnotherFromItsFirstRecordIfAsked) {
     planner_->on_found(first, Offset{10}, LeaderEpoch{0}, now_);
     EXPECT_TRUE(note(TopicId{{last_id}}).lines.empty());
     EXPECT_FALSE(planner_->is_made_again("t"));
+    EXPECT_FALSE(planner_->has_replaced());
     const auto news = note(next_id());
     EXPECT_TRUE(planner_->is_made_again("t"));
+    ASSERT_TRUE(planner_->has_replaced());
+    EXPECT_EQ(planner_->take_replaced(), std::vector{t(0)});
+    EXPECT_FALSE(planner_->has_replaced()) << "each is told once";
     EXPECT_EQ(lookups().at(0).from.kind, after);
     ASSERT_EQ(news.lines.size(), 1U);
     const bool says_first = news.lines[0].find("from their first record") != std::string::npos;
