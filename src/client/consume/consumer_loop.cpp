@@ -237,6 +237,13 @@ void ConsumerLoop::pump() {
   is_pumping_ = false;
 }
 
+void ConsumerLoop::note_topics() {
+  FetchPlanner::News news;
+  desk_.with([&](PollTable& table) { table.fetch.note_topics(cluster().view(), news); });
+  topics_changed_ = false;
+  take_news(news);
+}
+
 void ConsumerLoop::pump_once() {
   Lookups lookups;
   std::vector<FetchPlanner::Ask> asks;
@@ -848,7 +855,8 @@ void ConsumerLoop::make_assignments(client::GroupTicket ticket,
 
 void ConsumerLoop::on_cluster() {
   report_topic_errors();
-  topics_changed_ = true;
+  // Before the group gives partitions up, for which offsets of deleted topics may not be committed.
+  note_topics();
   const bool coordinator_in_doubt =
       group_ && !group_->coordinator().is_none() && cluster().is_in_doubt(group_->coordinator());
   if (group_) tell_group(&GroupMember::doubt_coordinator, coordinator_in_doubt);

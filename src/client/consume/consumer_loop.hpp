@@ -117,6 +117,8 @@ class ConsumerLoop final : public Client::Shared::Part,
 
   void pump();
   void pump_once();
+  /// After news of topics.
+  void note_topics();
   void send(client::FetchPlanner::Ask ask);
   void on_fetched(NodeId node, Result<wire::FetchResponse> answer);
   void take_news(const client::FetchPlanner::News& news);

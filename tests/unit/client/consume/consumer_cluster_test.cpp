@@ -645,6 +645,21 @@ TEST_F(GroupMemberOnCluster, ReadsATopicThatWasCreatedAgainBeforeItsFirstAssignm
   }
 }
 
+TEST_F(GroupMemberOnCluster, CommitsNoOffsetOfADeletedTopicWhenTheNewOneHasMorePartitions) {
+  script.versions_up_to = 16;
+  join_and_read(6);
+  consumer_->desk().with([](PollTable& table) { table.fetch.settle(); });
+  const int joins = joins_;
+  script.topic_id = TopicId{{2}};
+  script.leaders.push_back(script.leaders.front());
+  on_loop([this] { client->cluster().doubt(); });
+  world.run_for(1s);
+  EXPECT_TRUE(
+      consumer_->desk().with([](const PollTable& table) { return table.fetch.has_replaced(); }));
+  EXPECT_GE(joins_, joins);
+  EXPECT_TRUE(commits_.empty()) << "the group gives its partitions up after the news of the topic";
+}
+
 TEST_F(GroupMemberOnCluster, CommitsAutomaticallyOnlyHandledRecords) {
   join_and_read(6);
   EXPECT_TRUE(commits_.empty());
