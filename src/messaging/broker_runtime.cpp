@@ -86,6 +86,15 @@ DeliveryCallback telling(const std::shared_ptr<DeliveryCallback>& observer) {
   return [observer](Result<Receipt> outcome) { (*observer)(std::move(outcome)); };
 }
 
+/// A start at the end must not pass over messages that wait in retry topics, nor over the first
+/// ones of a topic that was made again while it was read.
+client::IsReadFromFirst reads_from_first(const std::vector<std::string>& retry_topics) {
+  return [retries = std::set<std::string, std::less<>>(retry_topics.begin(), retry_topics.end())](
+             std::string_view topic, bool is_made_again) {
+    return is_made_again || retries.contains(topic);
+  };
+}
+
 Error not_connected() {
   return Error::client(Errc::not_connected, "the broker is not connected; call connect() first");
 }
@@ -601,15 +610,8 @@ Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe(
   const std::lock_guard lock(mutex_);
   if (is_closing_) return fail(disconnected());
   DOHLE_ASSERT(client_.has_value(), "a broker subscribes that is not connected");
-  // A start at the end must not pass over messages that wait in retry topics, nor over the first
-  // ones of a topic that was made again while it was read.
-  auto consumer =
-      client::make_consumer(client::HandleAccess::insides(*client_), read->consumer,
-                            [retries = std::set<std::string, std::less<>>(
-                                 read->plan.retry_topics.begin(), read->plan.retry_topics.end())](
-                                std::string_view topic, bool is_made_again) {
-                              return is_made_again || retries.contains(topic);
-                            });
+  auto consumer = client::make_consumer(client::HandleAccess::insides(*client_), read->consumer,
+                                        reads_from_first(read->plan.retry_topics));
   if (!consumer) return fail(consumer.error());
   std::unique_ptr<Source> source = std::make_unique<messaging::ConsumerSource>(
       read->plan, std::move(*consumer), std::move(*cluster), topic_look_);

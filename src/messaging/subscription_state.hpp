@@ -182,7 +182,7 @@ class SubscriptionState {
   [[nodiscard]] bool has_ready_work() const { return lanes_.has_ready(); }
   /// `result` is the handler's result; a decode failure has the code codec_failed. `asked` is the
   /// program's decision about a failed one.
-  std::optional<Report> on_handled(EventState& event, Result<void> result, TimePoint now,
+  std::optional<Report> on_handled(EventState& handled, Result<void> result, TimePoint now,
                                    FailureAction asked = FailureAction::retry);
   std::optional<Report> on_handled(const EventPointer& event, Result<void> result, TimePoint now,
                                    FailureAction asked = FailureAction::retry) {

@@ -21,7 +21,7 @@ struct CodecName {
   std::string_view content_type;
 };
 
-[[nodiscard]] constexpr const CodecName& name_in(const CodecName& codec) {
+[[nodiscard]] constexpr CodecName name_in(CodecName codec) {
   return codec;
 }
 
