@@ -95,6 +95,11 @@ client::IsReadFromFirst reads_from_first(const std::vector<std::string>& retry_t
   };
 }
 
+const PublishOptions& no_options() {
+  static const PublishOptions none;
+  return none;
+}
+
 Error not_connected() {
   return Error::client(Errc::not_connected, "the broker is not connected; call connect() first");
 }
@@ -288,8 +293,8 @@ Result<Delivery> BrokerRuntime::publish(std::string_view topic, std::string_view
 }
 
 Result<Delivery> BrokerRuntime::publish_plainly(std::string_view topic, std::string_view body) {
-  static const PublishOptions none;
-  return counted([&] { return pass_on(topic, Record{.value = as_bytes(body)}, none, nullptr); });
+  return counted(
+      [&] { return pass_on(topic, Record{.value = as_bytes(body)}, no_options(), nullptr); });
 }
 
 Result<Delivery> BrokerRuntime::publish_message(std::string_view topic, Message message,
@@ -297,7 +302,7 @@ Result<Delivery> BrokerRuntime::publish_message(std::string_view topic, Message 
   if (auto checked = messaging::check(options, is_async(options)); !checked) {
     return fail(checked.error());
   }
-  if (is_bare(options)) return send_message(topic, message, options);
+  if (is_bare(options)) return send_message(topic, message, options, options);
   messaging::merge(options, message);
   return tracing_.tracer ? traced_publish(topic, message, options)
                          : through_middlewares(topic, message, options);
@@ -336,10 +341,10 @@ Result<Delivery> BrokerRuntime::traced_publish(std::string_view topic, Message& 
 Result<Delivery> BrokerRuntime::through_middlewares(std::string_view topic, Message& message,
                                                     const PublishOptions& options) {
   if (options_.publish_middlewares.empty() && options.middlewares.empty()) {
-    return send_merged(topic, message, options);
+    return send_message(topic, message, no_options(), options);
   }
   PublishHandler innermost = [this, &options](std::string_view to, Message& sent) {
-    return send_merged(to, sent, options);
+    return send_message(to, sent, no_options(), options);
   };
   try {
     auto chain =
@@ -352,29 +357,17 @@ Result<Delivery> BrokerRuntime::through_middlewares(std::string_view topic, Mess
 }
 
 Result<Delivery> BrokerRuntime::send_message(std::string_view topic, const Message& message,
+                                             const PublishOptions& rest,
                                              const PublishOptions& options) {
-  messaging::HeaderViews headers(message.headers(), options.headers);
-  const auto& key = message.key() ? message.key() : options.key;
+  messaging::HeaderViews headers(message.headers(), rest.headers);
+  const auto& key = message.key() ? message.key() : rest.key;
   return send(
       topic,
       Record{.key = key ? std::optional(as_bytes(*key)) : std::nullopt,
              .value = message.body() ? std::optional(as_bytes(*message.body())) : std::nullopt,
              .headers = headers.views(),
-             .timestamp = message.timestamp().is_none() ? options.timestamp : message.timestamp(),
-             .partition = message.partition().is_none() ? options.partition : message.partition()},
-      options);
-}
-
-Result<Delivery> BrokerRuntime::send_merged(std::string_view topic, const Message& message,
-                                            const PublishOptions& options) {
-  messaging::HeaderViews headers(message.headers(), {});
-  return send(
-      topic,
-      Record{.key = message.key() ? std::optional(as_bytes(*message.key())) : std::nullopt,
-             .value = message.body() ? std::optional(as_bytes(*message.body())) : std::nullopt,
-             .headers = headers.views(),
-             .timestamp = message.timestamp(),
-             .partition = message.partition()},
+             .timestamp = message.timestamp().is_none() ? rest.timestamp : message.timestamp(),
+             .partition = message.partition().is_none() ? rest.partition : message.partition()},
       options);
 }
 

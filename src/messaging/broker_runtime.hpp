@@ -132,11 +132,9 @@ class BrokerRuntime : public std::enable_shared_from_this<BrokerRuntime> {
                                   const PublishOptions& options);
   Result<Delivery> through_middlewares(std::string_view topic, Message& message,
                                        const PublishOptions& options);
+  /// `rest` has what the message itself lacks: key, headers, time, partition.
   Result<Delivery> send_message(std::string_view topic, const Message& message,
-                                const PublishOptions& options);
-  /// A message that the options are merged into.
-  Result<Delivery> send_merged(std::string_view topic, const Message& message,
-                               const PublishOptions& options);
+                                const PublishOptions& rest, const PublishOptions& options);
   Result<Delivery> send(std::string_view topic, const Record& record,
                         const PublishOptions& options);
   /// Errors: those of Delivery::wait, and the message's own.
