@@ -247,15 +247,12 @@ void ConsumerLoop::note_topics() {
 void ConsumerLoop::pump_once() {
   Lookups lookups;
   std::vector<FetchPlanner::Ask> asks;
-  FetchPlanner::News news;
-  const bool topics_changed = std::exchange(topics_changed_, false);
+  if (topics_changed_) note_topics();
   const TimePoint next = desk_.with([&](PollTable& table) {
-    if (topics_changed) table.fetch.note_topics(cluster().view(), news);
     table.fetch.lookups(now(), lookups);
     table.fetch.plan(now(), cluster().view(), asks);
     return table.fetch.next_at();
   });
-  take_news(news);
   for (auto& each : asks) send(std::move(each));
   if (!lookups.empty()) look_up(std::move(lookups));
   client_->loop().cancel(std::exchange(fetch_timer_, 0));
