@@ -90,6 +90,17 @@ class OffsetsOnCluster : public testing::Test, public ScriptedWorld, public Offs
       });
     });
   }
+  /// The server's answer is prepared. Its error is that of outcomes_[0] and of last_.refused[0].
+  void commit_both_of_which_orders_1_is_refused() {
+    commit(70, 10s, {0, 1});
+    world.run_for(1s);
+    ASSERT_EQ(outcomes_.size(), 1U);
+    EXPECT_EQ(commits_.size(), 1U);
+    EXPECT_TRUE(last_.others) << "orders-0 is committed";
+    ASSERT_EQ(last_.refused.size(), 1U);
+    EXPECT_EQ(last_.refused[0].partition, (TopicPartition{"orders", PartitionId{1}}));
+    ASSERT_FALSE(outcomes_[0]);
+  }
   std::optional<Result<std::vector<PartitionOffset>>> fetch(std::vector<std::int32_t> partitions,
                                                             Duration time = 10s) {
     std::optional<Result<std::vector<PartitionOffset>>> found;
@@ -272,15 +283,8 @@ TEST_F(OffsetsOnCluster, ReportsThePartitionThatWasRefused) {
 
 TEST_F(OffsetsOnCluster, SaysOfEachPartitionWhetherItIsCommitted) {
   codes_ = {{{1, code::topic_authorization_failed}}};
-  commit(70, 10s, {0, 1});
-  world.run_for(1s);
-  ASSERT_EQ(outcomes_.size(), 1U);
-  EXPECT_EQ(commits_.size(), 1U);
-  EXPECT_TRUE(last_.others) << "orders-0 is committed";
-  ASSERT_EQ(last_.refused.size(), 1U);
-  EXPECT_EQ(last_.refused[0].partition, (TopicPartition{"orders", PartitionId{1}}));
+  ASSERT_NO_FATAL_FAILURE(commit_both_of_which_orders_1_is_refused());
   EXPECT_TRUE(last_.refused[0].why.is_broker(code::topic_authorization_failed));
-  ASSERT_FALSE(outcomes_[0]);
   EXPECT_TRUE(outcomes_[0].error().is_broker(code::topic_authorization_failed));
   EXPECT_TRUE(outcomes_[0].error().message().starts_with(
       "commit orders-1 (the other offset is committed): "))
@@ -290,15 +294,8 @@ TEST_F(OffsetsOnCluster, SaysOfEachPartitionWhetherItIsCommitted) {
 
 TEST_F(OffsetsOnCluster, CountsNoPartitionAsCommittedThatTheAnswerLeavesOut) {
   unanswered_partition_ = 1;
-  commit(70, 10s, {0, 1});
-  world.run_for(1s);
-  ASSERT_EQ(outcomes_.size(), 1U);
-  EXPECT_EQ(commits_.size(), 1U);
-  EXPECT_TRUE(last_.others) << "orders-0 is committed";
-  ASSERT_EQ(last_.refused.size(), 1U);
-  EXPECT_EQ(last_.refused[0].partition, (TopicPartition{"orders", PartitionId{1}}));
+  ASSERT_NO_FATAL_FAILURE(commit_both_of_which_orders_1_is_refused());
   EXPECT_TRUE(last_.refused[0].why.is(Errc::malformed));
-  ASSERT_FALSE(outcomes_[0]);
   EXPECT_EQ(outcomes_[0].error().message(),
             "commit orders-1 (the other offset is committed): the answer has no entry for the "
             "partition");
