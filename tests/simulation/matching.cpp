@@ -31,12 +31,7 @@ Matching::Matching(Stage& stage, const std::string& name, MatchingHabits habits,
     : application_(stage, name), habits_(habits), matched_(matched) {}
 
 void Matching::run() {
-  kafka::BrokerOptions options;
-  options.group_id = "sensors";
-  options.session_timeout = 6s;
-  options.heartbeat_interval = 1'500ms;
-  options.rebalance_timeout = 5s;
-  options.max_poll_interval = 20s;
+  kafka::BrokerOptions options = options_of_member("sensors");
   // Longer than faults keep a commit under way, so that none arrives after a later one.
   options.read_timeout = 30s;
   options.commit_interval = application_.one_in(2) ? 0ms : 500ms;

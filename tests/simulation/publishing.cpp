@@ -1,5 +1,6 @@
 #include "simulation/publishing.hpp"
 
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -10,6 +11,17 @@
 namespace dohle::simulation {
 
 using namespace std::chrono_literals;
+
+kafka::BrokerOptions options_of_member(std::string group_id) {
+  kafka::BrokerOptions options;
+  options.group_id = std::move(group_id);
+  options.session_timeout = 6s;
+  options.heartbeat_interval = 1'500ms;
+  options.rebalance_timeout = 5s;
+  // At a node without power a JoinGroup waits for this time and 5 s more.
+  options.max_poll_interval = 20s;
+  return options;
+}
 
 Broker make_broker(Application& application, kafka::BrokerOptions options) {
   options.addresses = {"node:9092"};

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 
 #include "dohle/broker.hpp"
 #include "simulation/application.hpp"
@@ -8,6 +9,8 @@
 
 namespace dohle::simulation {
 
+/// Those of a Broker whose subscriptions are members of the group, with times that fit the faults.
+[[nodiscard]] kafka::BrokerOptions options_of_member(std::string group_id);
 /// A Broker whose client runs in the application's process. Not connected yet.
 [[nodiscard]] Broker make_broker(Application& application, kafka::BrokerOptions options);
 

@@ -41,13 +41,7 @@ Subscribing::Subscribing(Stage& stage, const std::string& name, Workers& workers
       has_filter_(application_.one_in(2)) {}
 
 void Subscribing::run() {
-  kafka::BrokerOptions options;
-  options.group_id = "workers";
-  options.session_timeout = 6s;
-  options.heartbeat_interval = 1'500ms;
-  options.rebalance_timeout = 5s;
-  // At a node without power a JoinGroup waits for this time and 5 s more.
-  options.max_poll_interval = 20s;
+  kafka::BrokerOptions options = options_of_member("workers");
   options.start_offset = StartOffset::first();
   options.failure_policy = policy_;
   options.commit_interval = application_.one_in(2) ? 0ms : 500ms;
