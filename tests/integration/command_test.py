@@ -1301,7 +1301,7 @@ class Readers(unittest.TestCase):
         self.env = environment(DOHLE_BROKERS=self.node.address)
         self.produce("before")
         self.reader = subprocess.Popen(
-            [DOHLE, "consume", "-g", "patient", "-o", "start", "read", "--timeout", "1s", "-X", "session.timeout.ms=6000",
+            [DOHLE, "consume", "-g", "patient", "-o", "start", "read", "--timeout", "2s", "-X", "session.timeout.ms=6000",
              "-X", "heartbeat.interval.ms=500"],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.env)
         self.assertEqual(self.reader.stdout.readline(), b"before\n")
@@ -1326,7 +1326,8 @@ class Readers(unittest.TestCase):
         while (line := self.reader.stdout.readline()) != b"after\n":
             self.assertEqual(line, b"before\n", "read again, since it was not committed")
         self.reader.send_signal(signal.SIGINT)
-        self.assertEqual(self.reader.wait(TIME_MAX), INTERRUPTED)
+        said = self.reader.stderr.read().decode()
+        self.assertEqual(self.reader.wait(TIME_MAX), INTERRUPTED, said)
         again = subprocess.run([DOHLE, "consume", "-g", "patient", "-o", "start", "read", "-e"], capture_output=True,
                                timeout=TIME_MAX, env=self.env)
         self.assertEqual((again.returncode, again.stdout), (OK, b""), again.stderr)

@@ -51,7 +51,10 @@ class AdminCall : public std::enable_shared_from_this<AdminCall<T>> {
       self->on_deadline();
     });
     observer_ = cluster_.observe([weak = this->weak_from_this()] {
-      if (const auto self = weak.lock()) self->on_change();
+      const auto self = weak.lock();
+      if (!self) return;
+      self->on_reached();
+      self->on_change();
     });
     attempt();
   }
@@ -81,11 +84,9 @@ class AdminCall : public std::enable_shared_from_this<AdminCall<T>> {
   void attempt_later() {
     if (is_over()) return;
     DOHLE_ASSERT(retry_timer_ == 0, "two attempts of one call wait at a time");
-    const TimePoint at = cluster_.now() + backoff_.next(cluster_.environment().random);
-    retry_timer_ = loop().arm(at, [self = this->shared_from_this()] {
-      self->retry_timer_ = 0;
-      self->attempt();
-    });
+    failed_at_ = cluster_.now();
+    times_reached_ = cluster_.times_reached();
+    retry_at(failed_at_ + backoff_.next(cluster_.environment().random));
   }
   void cancel_retry() { loop().cancel(std::exchange(retry_timer_, 0)); }
   [[nodiscard]] Error overdue(std::string_view what, const std::optional<Error>& last) const {
@@ -99,12 +100,32 @@ class AdminCall : public std::enable_shared_from_this<AdminCall<T>> {
  private:
   [[nodiscard]] Executor& loop() { return cluster_.environment().loop; }
 
+  void retry_at(TimePoint at) {
+    retry_at_ = at;
+    retry_timer_ = loop().arm(at, [self = this->shared_from_this()] {
+      self->retry_timer_ = 0;
+      self->attempt();
+    });
+  }
+  /// A server was reached since the last attempt failed: the next one comes soon.
+  void on_reached() {
+    if (retry_timer_ == 0 || times_reached_ == cluster_.times_reached()) return;
+    times_reached_ = cluster_.times_reached();
+    const TimePoint soon = failed_at_ + cluster_.options().retry_backoff;
+    if (soon >= retry_at_) return;
+    cancel_retry();
+    retry_at(soon);
+  }
+
   Cluster& cluster_;
   Duration timeout_;
   TimePoint deadline_;
   std::string what_;
   Then then_;
   Backoff backoff_;
+  TimePoint failed_at_{};
+  TimePoint retry_at_{};
+  std::uint64_t times_reached_ = 0;
   Cluster::ObserverId observer_ = 0;
   TimerId deadline_timer_ = 0;
   TimerId retry_timer_ = 0;

@@ -303,6 +303,7 @@ void Cluster::on_link_ready(Link& link) {
   heard.last_failure.clear();
   heard.is_unknown_host = false;
   heard.was_reached = true;
+  ++times_reached_;
   if (const auto found = unreached_.find(link.endpoint().to_string()); found != unreached_.end()) {
     const std::uint64_t attempts = found->second.attempts;
     if (attempts != found->second.told && environment_.logger.level() <= LogLevel::warning) {

@@ -122,6 +122,9 @@ class Cluster final : public LinkOwner {
   /// notified when that changes.
   bool prepare(NodeId node, ConnectionLane lane);
   [[nodiscard]] bool is_ready(NodeId node, ConnectionLane lane) const;
+  /// The number of connections that became ready so far. Once it grows, a wait after requests that
+  /// reached no server is cut to the shortest one (Options::retry_backoff).
+  [[nodiscard]] std::uint64_t times_reached() const { return times_reached_; }
 
   // For messages about timeouts.
 
@@ -292,6 +295,7 @@ class Cluster final : public LinkOwner {
   std::map<NodeId, Reach> reach_;
   std::map<Endpoint, Refused> refused_;
   std::map<std::string, Unreached> unreached_;
+  std::uint64_t times_reached_ = 0;
   /// Addresses whose bytes after the last field were logged, at most max_told_of.
   std::set<std::string> told_of_trailing_bytes_;
   std::list<Waiter> waiters_;

@@ -857,6 +857,9 @@ void ConsumerLoop::on_cluster() {
   const bool coordinator_in_doubt =
       group_ && !group_->coordinator().is_none() && cluster().is_in_doubt(group_->coordinator());
   if (group_) tell_group(&GroupMember::doubt_coordinator, coordinator_in_doubt);
+  if (std::exchange(times_reached_, cluster().times_reached()) != times_reached_ && group_) {
+    tell_group(&GroupMember::on_reached);
+  }
   if (is_closed_) return;
   const bool leads = options.follow_new_partitions && group_ && group_->is_leader() &&
                      group_->state() == GroupMember::State::stable;

@@ -185,6 +185,8 @@ class ConsumerLoop final : public Client::Shared::Part,
   std::optional<client::GroupMember> group_;
   std::shared_ptr<client::GroupOffsets> offsets_;
   client::Cluster::ObserverId observer_ = 0;
+  /// Cluster::times_reached when the group was last told.
+  std::uint64_t times_reached_ = 0;
   TimerId fetch_timer_ = 0;
   TimerId group_timer_ = 0;
   TimerId commit_timer_ = 0;

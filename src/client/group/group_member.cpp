@@ -280,6 +280,11 @@ void GroupMember::doubt_coordinator(bool is_in_doubt, TimePoint now, GroupAction
   advance(now, out);
 }
 
+void GroupMember::on_reached(TimePoint now, GroupActions& out) {
+  find_not_before_ = std::min(find_not_before_, TimePoint(named_at_ + options_.retry_backoff));
+  advance(now, out);
+}
+
 void GroupMember::send_probe(TimePoint now, GroupActions& out) {
   probe_ticket_ = ++last_ticket_;
   probe_at_ = now + options_.heartbeat_interval;

@@ -209,6 +209,9 @@ class GroupMember {
   /// other servers are asked for the coordinator every max_retry_backoff, until they name another
   /// one; then the unanswered requests to the earlier one are cancelled.
   void doubt_coordinator(bool is_in_doubt, TimePoint now, GroupActions& out);
+  /// A server was reached. If none was known to be the coordinator, the next search comes at most
+  /// retry_backoff after the last one failed.
+  void on_reached(TimePoint now, GroupActions& out);
   /// `coordinator` or its connection failed a commit or fetch of offsets by a member of
   /// `generation`. Errors that concern neither the membership nor the coordinator are ignored.
   void on_offsets_error(NodeId coordinator, Generation generation, const Error& error,

@@ -134,6 +134,7 @@ void RecordSender::start() {
   observer_ = cluster().observe([this] {
     refresh_leaders();
     pump_all();
+    ask_identity_sooner();
     ask_another_for_identity();
   });
   client_->environment().metrics->registry.attach(weak_from_this());
@@ -160,6 +161,27 @@ void RecordSender::ask_another_for_identity() {
   if (!cluster().owes_answer(identity_asked_of_)) return;
   const NodeId another = cluster().any_node();
   if (!cluster().owes_answer(another)) ask_identity_of(another);
+}
+
+void RecordSender::ask_identity_at(TimePoint at) {
+  identity_again_at_ = at;
+  identity_timer_ = client_->loop().arm(at, [weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (!self) return;
+    self->identity_timer_ = 0;
+    self->identity_state_ = Identity::none;
+    self->ask_identity();
+  });
+}
+
+// A server was reached since the last attempt failed.
+void RecordSender::ask_identity_sooner() {
+  if (identity_timer_ == 0 || identity_times_reached_ == cluster().times_reached()) return;
+  identity_times_reached_ = cluster().times_reached();
+  const TimePoint soon = identity_failed_at_ + cluster().options().retry_backoff;
+  if (soon >= identity_again_at_) return;
+  client_->loop().cancel(identity_timer_);
+  ask_identity_at(soon);
 }
 
 void RecordSender::ask_identity_of(NodeId node) {
@@ -205,13 +227,9 @@ void RecordSender::on_identity(std::string_view server,
       deactivate_idle();
     }
     identity_state_ = Identity::waiting;
-    const TimePoint again = now() + identity_backoff_.next(client_->environment().random);
-    client_->loop().arm(again, [weak = weak_from_this()] {
-      const auto self = weak.lock();
-      if (!self) return;
-      self->identity_state_ = Identity::none;
-      self->ask_identity();
-    });
+    identity_failed_at_ = now();
+    identity_times_reached_ = cluster().times_reached();
+    ask_identity_at(now() + identity_backoff_.next(client_->environment().random));
     return;
   }
   identity_backoff_.reset();
@@ -1009,6 +1027,7 @@ void RecordSender::stop(const Error& why) {
   client_->loop().cancel(std::exchange(timer_, 0));
   client_->loop().cancel(std::exchange(sweep_timer_, 0));
   client_->loop().cancel(std::exchange(stall_timer_, 0));
+  client_->loop().cancel(std::exchange(identity_timer_, 0));
   for (const auto& [name, topic] : topics_) {
     for (const auto& partition : topic->partitions_) {
       partition->sender.fail_all(why);

@@ -149,6 +149,8 @@ class RecordSender final : public OutcomeOwner,
 
   void ask_identity();
   void ask_identity_of(NodeId node);
+  void ask_identity_at(TimePoint at);
+  void ask_identity_sooner();
   /// Asks another server if the first one has an overdue answer.
   void ask_another_for_identity();
   void on_identity(std::string_view server, Result<wire::InitProducerIdResponse> answer);
@@ -225,6 +227,11 @@ class RecordSender final : public OutcomeOwner,
   /// The failure of the last attempt.
   std::optional<Error> identity_failure_;
   client::Backoff identity_backoff_;
+  /// While `waiting`: the last failure, the servers reached until then, and the next attempt.
+  TimePoint identity_failed_at_{};
+  std::uint64_t identity_times_reached_ = 0;
+  TimePoint identity_again_at_{};
+  TimerId identity_timer_ = 0;
   client::Cluster::ObserverId observer_ = 0;
   TimerId timer_ = 0;
   TimePoint timer_at_ = never;

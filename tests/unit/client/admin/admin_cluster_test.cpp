@@ -119,6 +119,29 @@ TEST_F(AdminOnCluster, NamesTheLastFailureAtItsDeadline) {
                 Error::broker(code::not_controller, "create topic a").to_string());
 }
 
+TEST_F(AdminOnCluster, GoesOnSoonAfterItsServerCameBack) {
+  engine_options.max_reconnect_backoff = 100ms;
+  engine_options.max_retry_backoff = 1min;
+  script.on<wire::CreateTopicsRequest>(
+      [](NodeId, const wire::CreateTopicsRequest& request) { return created(request); });
+  script.brokers = {one};
+  start();
+  on_loop([this] { client->cluster().when_connected(world.now() + 5s, [](Result<void>) {}); });
+  world.run_for(1s);
+  sim::Process& broker = *world.machine("broker-1").process("broker-1");
+  broker.kill();
+  world.after(30s, [&broker] { broker.restart(); });
+  const TimePoint began = world.now();
+  const auto results = items<CreatedTopic>(
+      [](Cluster& cluster, auto then) {
+        create_topics(cluster, {{.name = "a"}}, false, 2min, std::move(then));
+      },
+      2min);
+  ASSERT_EQ(results.size(), 1U);
+  EXPECT_TRUE(results[0]) << results[0].error().to_string();
+  EXPECT_LE(world.now() - began, Duration(31s));
+}
+
 TEST_F(AdminOnCluster, NamesTheSilentServerAtItsDeadline) {
   script.on<wire::CreateTopicsRequest>(
       [](NodeId, const wire::CreateTopicsRequest&) { return std::nullopt; });

@@ -272,6 +272,31 @@ TEST_F(GroupMemberTest, LooksAgainAfterAWaitWhileThereIsNoCoordinator) {
   take<Join>();
 }
 
+TEST_F(GroupMemberTest, LooksForItsCoordinatorSoonAfterAServerIsReached) {
+  const auto lost = [this] {
+    member_.on_coordinator(take<FindCoordinator>().ticket,
+                           fail(Error::client(Errc::connection_lost, "it is down")), now_,
+                           actions_);
+  };
+  member_.subscribe({"t"}, now_, actions_);
+  poll();
+  for (int i = 0; i < 6; ++i) {
+    lost();
+    pass(member_.deadline() - now_);
+  }
+  lost();
+  EXPECT_GT(member_.deadline() - now_, 700ms);
+  pass(50ms);
+  member_.on_reached(now_, actions_);
+  expect_nothing();
+  pass(50ms);
+  lost();
+  pass(200ms);
+  member_.on_reached(now_, actions_);
+  find();
+  take<Join>();
+}
+
 // A frozen server does not answer, and nothing shows that it is frozen.
 TEST_F(GroupMemberTest, AsksAnotherServerForTheCoordinatorWhenOneIsSlow) {
   member_.subscribe({"t"}, now_, actions_);

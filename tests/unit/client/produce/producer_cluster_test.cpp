@@ -90,6 +90,7 @@ class ProducerOnCluster : public testing::Test, public ScriptedWorld {
   std::shared_ptr<client::IntakeTopic> topic_;
   std::vector<Result<Receipt>> told_;
   bool asked_once_ = false;
+  bool has_no_ids_ = false;
 };
 
 TEST_F(ProducerOnCluster, SendsEachPartitionToItsLeader) {
@@ -522,6 +523,29 @@ TEST_F(ProducerOnCluster, ContinuesWhenTheServerComesBack) {
   EXPECT_TRUE(told_.empty());
   broker.power_on();
   world.run_for(10s);
+  EXPECT_EQ(stored(), 1u);
+}
+
+TEST_F(ProducerOnCluster, AsksForItsIdSoonAfterItsServerCameBack) {
+  script.brokers = {NodeId{1}};
+  script.leaders = {{NodeId{1}, LeaderEpoch{0}}};
+  engine_options.max_reconnect_backoff = 100ms;
+  engine_options.max_retry_backoff = 1min;
+  script.on<wire::InitProducerIdRequest>([this](NodeId, const wire::InitProducerIdRequest&) {
+    wire::InitProducerIdResponse given;
+    given.producer_id = ProducerId{1};
+    if (has_no_ids_) given.error_code = broker_error::kafka_storage_error;
+    return given;
+  });
+  has_no_ids_ = true;
+  start();
+  send(0);
+  sim::Process& broker = *world.machine("broker-1").process("broker-1");
+  broker.kill();
+  world.run_for(50s);
+  has_no_ids_ = false;
+  broker.restart();
+  world.run_for(1s);
   EXPECT_EQ(stored(), 1u);
 }
 
