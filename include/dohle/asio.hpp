@@ -252,6 +252,20 @@ struct AwaitedOutcome<boost::asio::awaitable<Result<Value>>> {
 template <class Awaitable>
 using OutcomeOf = typename AwaitedOutcome<Awaitable>::type;
 
+/// The exception as a handler_failed error. Called on the executor's thread, so that the exception
+/// never leaves it.
+[[nodiscard]] inline Error thrown_by_coroutine(const std::exception_ptr& thrown) {
+  try {
+    std::rethrow_exception(thrown);
+  } catch (const std::exception& fault) {
+    return Error::client(Errc::handler_failed,
+                         std::string("the coroutine of a handler threw: ") + fault.what());
+  } catch (...) {
+    return Error::client(Errc::handler_failed,
+                         "the coroutine of a handler threw an object that is no std::exception");
+  }
+}
+
 }  // namespace dohle::messaging
 
 namespace dohle {
@@ -287,13 +301,13 @@ class CoroutineHandler {
   template <class Outcome>
   struct End {
     std::shared_ptr<std::promise<Outcome>> promise;
-    void operator()(std::exception_ptr thrown) {
-      if (thrown) return promise->set_exception(std::move(thrown));
+    void operator()(const std::exception_ptr& thrown) {
+      if (thrown) return promise->set_value(fail(messaging::thrown_by_coroutine(thrown)));
       if constexpr (std::same_as<Outcome, Result<void>>) promise->set_value({});
     }
     template <class Value>
-    void operator()(std::exception_ptr thrown, Value value) {
-      if (thrown) return promise->set_exception(std::move(thrown));
+    void operator()(const std::exception_ptr& thrown, Value value) {
+      if (thrown) return promise->set_value(fail(messaging::thrown_by_coroutine(thrown)));
       promise->set_value(std::move(value));
     }
   };
