@@ -21,8 +21,9 @@ namespace dohle {
 inline namespace v0 {
 namespace kafka {
 
-/// Makes producers from a WriterConfig, without a Broker. Producers with equal addresses, login and
-/// TLS options share one Client: its connections and its thread.
+/// Makes producers from a WriterConfig, without a Broker. Producers with the same servers, login
+/// and TLS options share one Client: its connections and its thread. Servers are the same if their
+/// hosts and ports are, in whatever order and form the addresses name them.
 ///
 /// Lifetime: move-only; its producers return Errc::closed after it has ended. Thread safety: any
 /// thread, but not while it is being moved. In a forked child its calls return Errc::forked.
@@ -44,8 +45,9 @@ class DOHLE_API Writer {
   /// Makes a producer for the servers of `config` (default: 127.0.0.1:9092; `embedded:` as for a
   /// Broker), and connects in the background. The producer may send to any topic. Errors:
   /// configuration, with the field of BrokerOptions, its value and the allowed values; also
-  /// configuration if `async` is false, or if the Client for these servers already has another
-  /// logger; limit_reached; closed; forked; the errors of Node::start for an embedded node.
+  /// configuration if `async` is false, or if the Client for these servers, login and TLS options
+  /// already has another logger or another `read_timeout`; limit_reached; closed; forked; the
+  /// errors of Node::start for an embedded node.
   Result<Producer> create_producer(WriterConfig config, std::optional<SaslOptions> sasl = {},
                                    std::optional<TlsOptions> tls = {});
 

@@ -1,12 +1,11 @@
 #include "messaging/whole_configs.hpp"
 
-#include <algorithm>
 #include <tuple>
 #include <utility>
 
-#include "base/addresses.hpp"
 #include "base/option_checks.hpp"
 #include "dohle/options.hpp"
+#include "messaging/distinct_servers.hpp"
 
 namespace dohle::messaging {
 
@@ -122,19 +121,6 @@ std::string joined(const std::vector<std::string>& texts) {
   return all;
 }
 
-bool are_same_servers(const std::vector<std::string>& one, const std::vector<std::string>& other) {
-  const auto sorted = [](const std::vector<std::string>& texts) {
-    std::vector<std::string> all = texts;
-    if (const auto endpoints = parse_addresses(texts)) {
-      all.clear();
-      for (const Endpoint& each : *endpoints) all.push_back(each.to_string());
-    }
-    std::ranges::sort(all);
-    return all;
-  };
-  return sorted(one) == sorted(other);
-}
-
 Result<void> refuse(std::string_view config, std::string_view field, const std::string& why) {
   return fail(Error::configuration(std::string(config) + "." + std::string(field) + " is " + why));
 }
@@ -142,7 +128,7 @@ Result<void> refuse(std::string_view config, std::string_view field, const std::
 Result<void> check_brokers(std::string_view config,
                            const std::optional<std::vector<std::string>>& brokers,
                            const std::vector<std::string>& addresses) {
-  if (!brokers || are_same_servers(*brokers, addresses)) return {};
+  if (!brokers || distinct_servers(*brokers) == distinct_servers(addresses)) return {};
   return refuse(config, "brokers",
                 joined(*brokers) + "; a broker has one set of addresses, which is " +
                     joined(addresses) + ": set that, and leave brokers out");

@@ -1,12 +1,12 @@
 #include "messaging/writer_runtime.hpp"
 
-#include <algorithm>
 #include <utility>
 
 #include "client/cluster/handle_access.hpp"
 #include "client/produce/make_producer.hpp"
 #include "messaging/balancers.hpp"
 #include "messaging/broker_properties.hpp"
+#include "messaging/distinct_servers.hpp"
 #include "messaging/publish_chain.hpp"
 #include "messaging/reach.hpp"
 #include "messaging/reports.hpp"
@@ -92,31 +92,40 @@ Result<Producer> WriterRuntime::make(const kafka::BrokerOptions& options, Link& 
 }
 
 Result<WriterRuntime::Link*> WriterRuntime::find_or_open(const kafka::BrokerOptions& options) {
-  std::vector<std::string> addresses = options.addresses;
-  std::ranges::sort(addresses);
+  std::vector<std::string> servers = distinct_servers(options.addresses);
   for (const auto& link : links_) {
-    if (link->addresses != addresses || link->sasl != options.sasl || link->tls != options.tls) {
+    if (link->servers != servers || link->sasl != options.sasl || link->tls != options.tls) {
       continue;
     }
-    if (link->given_logger == options.logger && link->given_error_logger == options.error_logger) {
-      return link.get();
-    }
-    return fail(Error::configuration(
-        "logger is another one than that of the producers with the same brokers, login and TLS, "
-        "which share one client; give all of them the same"));
+    if (auto shared = check_shared(*link, options); !shared) return fail(shared.error());
+    return link.get();
   }
-  return open(options, std::move(addresses));
+  return open(options, std::move(servers));
+}
+
+Result<void> WriterRuntime::check_shared(const Link& link, const kafka::BrokerOptions& options) {
+  constexpr std::string_view sharers =
+      " the producers with the same brokers, login and TLS, which share one client; give all of "
+      "them the same";
+  if (link.given_logger != options.logger || link.given_error_logger != options.error_logger) {
+    return fail(Error::configuration("logger is another one than that of" + std::string(sharers)));
+  }
+  if (link.read_timeout == options.read_timeout) return {};
+  return fail(Error::configuration(
+      "read_timeout is " + std::to_string(options.read_timeout.count()) + " ms, but " +
+      std::to_string(link.read_timeout.count()) + " ms for" + std::string(sharers)));
 }
 
 Result<WriterRuntime::Link*> WriterRuntime::open(const kafka::BrokerOptions& options,
-                                                 std::vector<std::string> addresses) {
+                                                 std::vector<std::string> servers) {
   if (links_.size() == kafka::Writer::max_clients) return fail(too_many("clients", links_.size()));
   auto link = std::make_unique<Link>();
-  link->addresses = std::move(addresses);
+  link->servers = std::move(servers);
   link->sasl = options.sasl;
   link->tls = options.tls;
   link->given_logger = options.logger;
   link->given_error_logger = options.error_logger;
+  link->read_timeout = options.read_timeout;
   link->logger = split_logger(options);
   auto reached = reach(options, link->logger, link->node);
   if (!reached) return fail(reached.error());

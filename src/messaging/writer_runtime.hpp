@@ -37,12 +37,14 @@ class WriterRuntime {
  private:
   /// A client with its producers.
   struct Link {
-    /// Sorted.
-    std::vector<std::string> addresses;
+    /// As of distinct_servers.
+    std::vector<std::string> servers;
     std::optional<SaslOptions> sasl;
     std::optional<TlsOptions> tls;
     std::shared_ptr<Logger> given_logger;
     std::shared_ptr<Logger> given_error_logger;
+    /// The client has it for all requests that are no producer's own.
+    std::chrono::milliseconds read_timeout{0};
     std::shared_ptr<Logger> logger;
     /// Null unless the address is an embedded one. Outlives the client.
     std::unique_ptr<EmbeddedNode> node;
@@ -60,7 +62,9 @@ class WriterRuntime {
   };
 
   Result<Link*> find_or_open(const kafka::BrokerOptions& options);
-  Result<Link*> open(const kafka::BrokerOptions& options, std::vector<std::string> addresses);
+  Result<Link*> open(const kafka::BrokerOptions& options, std::vector<std::string> servers);
+  /// Whether a producer with these options can send by the client of `link`.
+  static Result<void> check_shared(const Link& link, const kafka::BrokerOptions& options);
   Result<Producer> make(const kafka::BrokerOptions& options, Link& link,
                         const std::shared_ptr<client::ProducerGroup>& group);
   static Result<FlushReport> close_link(Link& link, TimePoint deadline);

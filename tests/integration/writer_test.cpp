@@ -2,7 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -13,7 +15,9 @@
 #include "client_on_node.hpp"
 #include "dohle/admin.hpp"
 #include "dohle/kafka.hpp"
+#include "recorded_node.hpp"
 #include "scratch_directory.hpp"
+#include "wire/messages/sasl_handshake.hpp"
 
 namespace dohle {
 namespace {
@@ -110,6 +114,21 @@ TEST_F(WriterOnNode, HasOneClientForEqualServersLoginAndTls) {
   EXPECT_EQ((std::set<const void*>{first, over_tls, logged_in, elsewhere}.size()), 4u);
 }
 
+TEST_F(WriterOnNode, HasOneClientForTheSameServersHoweverTheyAreWritten) {
+  kafka::Writer writer(false);
+  const auto client_for = [&](Texts brokers) {
+    return client_of(writer.create_producer({.brokers = std::move(brokers)}));
+  };
+  const std::string node = node_->address();
+  const void* both = client_for({node, "127.0.0.1:1"});
+  EXPECT_EQ(client_for({"127.0.0.1:1, " + node}), both);
+  EXPECT_EQ(client_for({"kafka://" + node, node, "PLAINTEXT://127.0.0.1:1"}), both);
+  EXPECT_NE(client_for({node}), both);
+  const void* at_kafkas_port = client_for({"127.0.0.2"});
+  EXPECT_EQ(client_for({"127.0.0.2:9092"}), at_kafkas_port);
+  EXPECT_NE(at_kafkas_port, both);
+}
+
 TEST_F(WriterOnNode, GivesTheTopicsOwnProducerOrTheOneForAll) {
   for (const bool own : {true, false}) {
     std::atomic<int> batches{0};
@@ -142,6 +161,49 @@ TEST_F(WriterOnNode, IsRefusedWithAConfigThatNoProducerCanHave) {
   EXPECT_EQ(refusal(config_), "");
   config_.logger = silent_logger();
   EXPECT_THAT(refusal(config_), HasSubstr("logger is another one than that of the producers"));
+}
+
+TEST_F(WriterOnNode, IsRefusedWithTwoReadTimeoutsForOneClient) {
+  kafka::Writer writer(true);
+  ASSERT_TRUE(writer.create_producer(config_));
+  config_.read_timeout = kafka::BrokerOptions().read_timeout;
+  EXPECT_TRUE(writer.create_producer(config_)) << "it is the default";
+  config_.read_timeout = 3s;
+  const auto refused = writer.create_producer(config_);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message(),
+            "read_timeout is 3000 ms, but 10000 ms for the producers with the same brokers, login "
+            "and TLS, which share one client; give all of them the same");
+  EXPECT_TRUE(writer.create_producer(config_, {}, TlsOptions{})) << "by a client of its own";
+}
+
+TEST(Writer, AsksItsServersForTheMechanismOfItsLogin) {
+  RecordedNode node;
+  kafka::Writer writer(false);
+  const SaslOptions login{
+      .mechanism = SaslMechanism::plain, .username = "bird", .password = Secret("secret")};
+  const auto made = writer.create_producer({.brokers = Texts{node.address()}}, login);
+  ASSERT_TRUE(made) << made.error().to_string();
+  ASSERT_TRUE(node.wait_for<wire::SaslHandshakeRequest>(1, patience));
+  EXPECT_EQ(node.all<wire::SaslHandshakeRequest>().front().mechanism, "PLAIN");
+}
+
+TEST(Writer, BeginsItsConnectionsWithTlsOnlyWithTlsOptions) {
+  const auto is_client_hello = [](const Relay::Seen& connection) {
+    return connection.to_server.starts_with("\x16\x03");
+  };
+  for (const bool has_tls : {true, false}) {
+    RecordedNode node;
+    kafka::Writer writer(false);
+    const auto made = writer.create_producer({.brokers = Texts{node.address()}}, {},
+                                             has_tls ? std::optional(TlsOptions{}) : std::nullopt);
+    ASSERT_TRUE(made) << made.error().to_string();
+    const auto has_greeted = [](const auto& seen) {
+      return std::ranges::any_of(seen, [](const auto& each) { return each.to_server.size() > 2; });
+    };
+    ASSERT_TRUE(node.relay().wait_until(has_greeted, patience));
+    EXPECT_EQ(std::ranges::any_of(node.relay().seen(), is_client_hello), has_tls);
+  }
 }
 
 TEST(Writer, GivesEachTopicAProducerIdOfItsOwn) {
