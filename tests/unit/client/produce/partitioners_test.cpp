@@ -1,8 +1,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
+#include <atomic>
+#include <latch>
 #include <limits>
-#include <set>
+#include <thread>
+#include <vector>
 
 #include "client/produce/partitioners/key_hash.hpp"
 #include "dohle/partitioner.hpp"
@@ -115,6 +119,55 @@ TEST(Partitioners, LeastBytesFillsTheEmptiestAndStartsAgainWithNewPartitions) {
   EXPECT_EQ(chosen("k", "short", 3), 0);
   EXPECT_EQ(chosen("k", "short", 3), 1);
   EXPECT_EQ(chosen("k", "short", 3), 2);
+}
+
+/// How often each of four partitions is chosen by four threads at the same time, each for 4,000
+/// equal records.
+std::vector<int> choices_of_four_threads(const Partitioner& partitioner, const Record& record) {
+  const auto memory = partitioner.begin_topic("t", 7);
+  std::array<std::atomic<int>, 4> counts{};
+  std::latch begin(4);
+  {
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < 4; ++i) {
+      threads.emplace_back([&] {
+        begin.arrive_and_wait();
+        for (int each = 0; each < 4'000; ++each) {
+          const PartitionId chosen = partitioner.choose("t", record, 4, memory.get());
+          ++counts.at(static_cast<std::size_t>(chosen.value));
+        }
+      });
+    }
+  }
+  return std::vector<int>(counts.begin(), counts.end());
+}
+
+TEST(Partitioners, SeveralThreadsTogetherFillAllPartitionsEqually) {
+  const Record record{.value = as_bytes("text")};
+  for (const auto& partitioner : {least_bytes_partitioner(), round_robin_partitioner(),
+                                  round_robin_partitioner(5), hash_partitioner()}) {
+    EXPECT_THAT(choices_of_four_threads(*partitioner, record), testing::Each(4'000));
+  }
+}
+
+// Two threads may draw the same number.
+TEST(Partitioners, SeveralThreadsTogetherDrawAllPartitions) {
+  for (const auto& partitioner :
+       {murmur2_partitioner(), crc32_partitioner(), reference_hash_partitioner()}) {
+    EXPECT_THAT(choices_of_four_threads(*partitioner, {}), testing::Each(testing::Gt(2'000)));
+  }
+}
+
+TEST(Partitioners, SeveralThreadsTogetherHashAKeyAsOneDoes) {
+  const Record record{.key = as_bytes("jackdaw")};
+  const KeyHasher length = [](Bytes key) { return static_cast<std::uint32_t>(key.size()); };
+  for (const auto& partitioner : {murmur2_partitioner(), crc32_partitioner(), hash_partitioner(),
+                                  reference_hash_partitioner(), hash_partitioner(length),
+                                  reference_hash_partitioner(length)}) {
+    std::vector<int> of_one_thread = choices(*partitioner, record);
+    for (int& count : of_one_thread) count *= 4;
+    EXPECT_EQ(choices_of_four_threads(*partitioner, record), of_one_thread);
+  }
 }
 
 TEST(Partitioners, AFunctionSeesTopicRecordAndPartitions) {
