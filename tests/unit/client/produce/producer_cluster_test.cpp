@@ -245,6 +245,32 @@ TEST_F(ProducerOnCluster, RetriesABatchThatTheServerCouldNotStore) {
   EXPECT_EQ(script.produced.size(), 3u);
 }
 
+// As a server whose replicas do not follow: it waits for the time that the request names.
+TEST_F(ProducerOnCluster, FailsWithTheServersTimeoutOnceAckTimeoutHasPassedOnEachAttempt) {
+  std::vector<TimePoint> asked;
+  script.on<wire::ProduceRequest>([&](NodeId, const wire::ProduceRequest& request) {
+    asked.push_back(world.now());
+    script.answer_after = std::chrono::milliseconds(request.timeout_ms);
+    wire::ProduceResponse answer;
+    answer.responses.emplace_back().name = request.topic_data.at(0).name;
+    Told& told = answer.responses.back().partition_responses.emplace_back();
+    told.index = request.topic_data.at(0).partition_data.at(0).index;
+    told.error_code = broker_error::request_timed_out;
+    return answer;
+  });
+  start({.request_timeout = 900ms, .ack_timeout = 400ms, .retries = 1});
+  send(0);
+  ASSERT_TRUE(world.run_until([&] { return told_.size() == 1; }, 10s));
+  ASSERT_EQ(asked.size(), 2u);
+  EXPECT_GE(asked[1] - asked[0], 400ms);
+  EXPECT_GE(world.now() - asked[1], 400ms);
+  const Error& why = told_[0].error();
+  EXPECT_TRUE(why.is_broker(broker_error::request_timed_out)) << why.to_string();
+  EXPECT_TRUE(why.message().starts_with("produce to orders-0")) << why.message();
+  EXPECT_TRUE(why.is_retriable());
+  EXPECT_EQ(why.stored(), Stored::possibly);
+}
+
 TEST_F(ProducerOnCluster, ReportsErrorsThatAreNotRetriable) {
   script.produce_errors = {broker_error::topic_authorization_failed};
   start();
@@ -878,6 +904,36 @@ TEST_F(ProducerOnCluster, ReportsEachPartOfABatchThatWasTooLarge) {
   for (const char* value : {"a", "b", "c"}) send(0, value);
   world.run_for(5s);
   EXPECT_THAT(heard.lines, testing::ElementsAre("orders-0 0:a", "orders-0 1:b", "orders-0 2:c"));
+}
+
+/// A producer whose records take eight slabs, and much less once they are compressed.
+class ProducerOfCompressedRecords : public ProducerOnCluster {
+ protected:
+  static constexpr std::size_t record_bytes = 8 * slab_bytes - 1'024;
+
+  /// Its memory while a batch of such records is under way and its server has not answered.
+  std::size_t memory_under_way(ProducerOptions options) {
+    script.is_silent = true;
+    options.compression = CompressionCodec::lz4;
+    start(std::move(options));
+    send(0, std::string(record_bytes, 'x'));
+    EXPECT_GE(producer_->budget.used(), record_bytes) << "it is not compressed yet";
+    world.run_for(1s);
+    EXPECT_EQ(script.produced.size(), 1u);
+    return producer_->budget.used();
+  }
+};
+
+TEST_F(ProducerOfCompressedRecords, KeepsThemUntilItHasReportedTheirBatch) {
+  BatchesHeard heard;
+  EXPECT_GE(memory_under_way({.delivery_timeout = 31s, .on_batch = std::ref(heard)}), record_bytes);
+  world.run_for(40s);
+  ASSERT_EQ(heard.lines.size(), 1u);
+  EXPECT_LT(producer_->budget.used(), slab_bytes);
+}
+
+TEST_F(ProducerOfCompressedRecords, FreesThemAtOnceIfItReportsNoBatches) {
+  EXPECT_LT(memory_under_way({.delivery_timeout = 31s}), slab_bytes);
 }
 
 TEST_F(ProducerOnCluster, CompressesTheHalvesOfABatchThatIsTooLarge) {
