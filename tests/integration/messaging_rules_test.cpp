@@ -213,5 +213,43 @@ TEST(Commits, name_the_leader_epoch_of_their_last_message) {
   EXPECT_TRUE(is_found);
 }
 
+// Without a group the reader itself sends nothing but fetches once it has begun.
+TEST(Lag, is_known_without_a_request) {
+  RecordedNode node;
+  Lines texts;
+  auto broker =
+      connected_within(patience, node.address(), kafka::with_watch_partition_changes(false));
+  auto other = connected_within(patience, node.direct_address());
+  ASSERT_TRUE(broker && other);
+  auto reader =
+      broker->subscribe("t", [&](RawEvent event) { texts.add(std::string(*event.body())); },
+                        {.start_offset = StartOffset::first()});
+  ASSERT_TRUE(reader) << reader.error().to_string();
+  const auto store_and_read = [&](const std::string& text) {
+    return other->publish("t", text, PublishOptions{.partition = PartitionId{0}, .async = false}) &&
+           texts.wait_for(text);
+  };
+  ASSERT_TRUE(store_and_read("before"));
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  while (reader->lag().partitions.size() < 3) {
+    ASSERT_LT(std::chrono::steady_clock::now(), deadline) << "each partition is fetched";
+  }
+
+  const auto others_than_fetches = [&] {
+    std::size_t count = 0;
+    for (const wire::RequestFrame& each : node.requests()) {
+      if (each.header.api_key != wire::ApiKey::fetch) ++count;
+    }
+    return count;
+  };
+  constexpr std::size_t calls = 200;
+  const std::size_t others = others_than_fetches(), all = node.requests().size();
+  for (std::size_t i = 0; i < calls; ++i) EXPECT_EQ(reader->lag().total(), 0);
+  // What was sent by then has passed the relay once the second message has come.
+  ASSERT_TRUE(store_and_read("meanwhile") && store_and_read("after"));
+  EXPECT_EQ(others_than_fetches(), others);
+  EXPECT_LT(node.requests().size() - all, calls);
+}
+
 }  // namespace
 }  // namespace dohle
