@@ -402,6 +402,26 @@ class Refusals(Command):
                 self.assertIn(sentence, said)
                 self.assertTrue(said.startswith("dohle"), said)
 
+    # The properties that property_values.cpp keeps for later.
+    LATER = {
+        "client.rack": "reading from the nearest replica is missing",
+        "group.protocol": "consumer groups by KIP-848 are missing; groups are classic",
+        "isolation.level": "transactions are missing; consumers read all records (read_uncommitted)",
+        "partition.assignment.strategy": "assignors other than range are missing; groups use range",
+        "transactional.id": "transactions are missing",
+    }
+
+    def test_of_later_properties_say_what_is_missing(self):
+        with tempfile.TemporaryDirectory() as directory:
+            config = Path(directory) / "c.toml"
+            for name, missing in self.LATER.items():
+                config.write_text(f'[profiles.p]\n{name} = "x"\n')
+                in_profile = ("--config", str(config), "--profile", "p")
+                for given in (("-X", f"{name}=x"), in_profile):
+                    with self.subTest((name, given[0])):
+                        self.assertIn(f"{name} is not supported yet: {missing}",
+                                      self.refused(USAGE, "topic", "list", *given))
+
     def test_of_an_empty_directory_name(self):
         self.assertIn("data_dir is empty; a directory or :memory: is needed", self.refused(USAGE, "node", "--data", ""))
 
