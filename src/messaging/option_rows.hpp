@@ -1,6 +1,9 @@
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <tuple>
+#include <utility>
 
 #include "dohle/broker.hpp"
 #include "dohle/broker_options.hpp"
@@ -176,5 +179,17 @@ struct OptionTable<SubscribeOptions> {
           option("partition", &O::partition).from(-1, INT32_MAX)),
       reading_rows<O>);
 };
+
+/// `own` with the Broker's values in place of absent options of reading. Other options of the two
+/// tables have equal names and another meaning: batch_size of a Broker is that of its producers.
+[[nodiscard]] inline SubscribeOptions merged(SubscribeOptions own,
+                                             const kafka::BrokerOptions& broker) {
+  constexpr std::size_t count = std::tuple_size_v<decltype(reading_rows<SubscribeOptions>)>;
+  [&]<std::size_t... i>(std::index_sequence<i...> /*rows*/) {
+    (..., fill_absent(std::get<i>(reading_rows<SubscribeOptions>).of(own),
+                      std::get<i>(reading_rows<kafka::BrokerOptions>).of(broker)));
+  }(std::make_index_sequence<count>());
+  return own;
+}
 
 }  // namespace dohle::messaging

@@ -123,10 +123,8 @@ template <class Options>
   return first;
 }
 
-// Sets an absent value. Values of other types stay.
+// Sets an absent value.
 
-template <class Value, class Usual>
-void fill_absent(Value& /*value*/, const Usual& /*usual*/) {}
 template <class Signature>
 void fill_absent(std::function<Signature>& value, const std::function<Signature>& usual) {
   if (!value) value = usual;
@@ -138,18 +136,6 @@ void fill_absent(std::optional<Value>& value, const Value& usual) {
 template <class Value>
 void fill_absent(std::optional<Value>& value, const std::optional<Value>& usual) {
   if (!value) value = usual;
-}
-
-/// `own` with the values of `defaults` in place of absent members, where both have a row of that
-/// name.
-template <class Own, class Defaults>
-[[nodiscard]] Own merged(Own own, const Defaults& defaults) {
-  for_each_option<Own>([&](const auto& row) {
-    for_each_option<Defaults>([&](const auto& usual) {
-      if (row.name == usual.name) fill_absent(row.of(own), usual.of(defaults));
-    });
-  });
-  return own;
 }
 
 }  // namespace dohle::messaging

@@ -104,6 +104,25 @@ TEST(OptionTable, MergesTheBrokersValuesIntoThoseThatASubscriptionLacks) {
   EXPECT_EQ(merged(SubscribeOptions{}, kafka::BrokerOptions{}).start_offset, std::nullopt);
 }
 
+TEST(OptionTable, MergesNoOptionOfPublishing) {
+  const SubscribeOptions both = merged(SubscribeOptions{}, kafka::BrokerOptions{.batch_size = 7});
+  EXPECT_EQ(both.batch_size, std::nullopt);
+  EXPECT_EQ(merged(SubscribeOptions{.batch_size = 9}, {.batch_size = 7}).batch_size, 9u);
+}
+
+// A name that gets into both tables has to become an option of reading, or is named here.
+TEST(OptionTable, OfABrokerAndOfASubscriptionShareTheOptionsOfReadingAndTwoOtherNames) {
+  std::set<std::string> reading;
+  std::apply([&](const auto&... row) { (..., reading.insert(std::string(row.name))); },
+             reading_rows<SubscribeOptions>);
+  std::set<std::string> others;
+  const auto of_broker = names<kafka::BrokerOptions>();
+  for (const std::string& name : names<SubscribeOptions>()) {
+    if (of_broker.contains(name) && !reading.contains(name)) others.insert(name);
+  }
+  EXPECT_THAT(others, testing::ElementsAre("batch_size", "reader_config"));
+}
+
 TEST(OptionTable, NamesChangesOfEveryKindOfMember) {
   const kafka::BrokerOptions options;
   EXPECT_EQ(changed_options(options, {[](kafka::BrokerOptions& o) { o.batch_size = 100; }}), "");

@@ -240,6 +240,18 @@ TEST(SubscribeOptions, win_over_the_brokers) {
   EXPECT_FALSE(read->consumer.auto_commit);
 }
 
+TEST(SubscribeOptions, do_not_take_the_batch_size_of_a_broker_which_is_that_of_its_producers) {
+  const kafka::BrokerOptions broker{.batch_size = 1'000'000};
+  EXPECT_EQ(refusal(broker), "");
+  for (const Handing handing : {Handing::events, Handing::batches, Handing::pulls}) {
+    const auto read = read_settings("t", {}, broker, handing);
+    EXPECT_TRUE(read) << read.error().to_string();
+  }
+  EXPECT_EQ(read_settings("t", {}, broker, Handing::batches)->state.batches->size, 100u);
+  EXPECT_EQ(read_settings("t", {.batch_size = 7}, broker, Handing::batches)->state.batches->size,
+            7u);
+}
+
 TEST(SubscribeOptions, start_at_the_first_record_in_a_group_and_at_the_end_without) {
   EXPECT_EQ(read_settings("t", {.group_id = "g"}, {})->consumer.offset_reset,
             OffsetReset::earliest);
