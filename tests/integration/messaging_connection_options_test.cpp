@@ -112,7 +112,7 @@ TEST_F(ConnectionOption, enable_logger_switches_information_off) {
       });
   connect(kafka::with_logger(logger), kafka::with_enable_logger(false));
   node_.close();
-  EXPECT_TRUE(warnings.wait_for(1));
+  EXPECT_TRUE(warnings.wait_for(1, 20s));
   broker_.reset();
   EXPECT_THAT(lines_.all(), testing::IsEmpty());
 }

@@ -2,9 +2,9 @@
 """Shows that the test of each option of the messaging API sees the option's effect.
 
 Runs the test that option_tests.txt names for a row of the option tables in a program that skips
-this row, and expects it to fail. Before that, all these tests have to pass in the same program
-without a skip. Also checks that each row has a test, and that docs/messaging.md names the same
-tests.
+this row, and expects it to fail. Before that, all these tests have to pass in the same way with a
+row that does not exist. Also checks that each row has a test, and that docs/messaging.md names the
+same tests.
 
 option_tests.py PROGRAM ROOT [ROW…]
 """
@@ -16,6 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 SECONDS = 60
+# With it nothing is skipped, and all else is as with a row that exists: the tests wait less, too.
+NO_ROW = "no.such"
 
 
 def run(program, test, skipped):
@@ -49,8 +51,8 @@ def breaches_of_the_map(tests, rows, page):
 
 
 def breach_without_a_skip(program, test):
-    code, printed = run(program, test, None)
-    return f"{test} fails without a skip:\n{printed}" if code != 0 else None
+    code, printed = run(program, test, NO_ROW)
+    return f"{test} fails though no row is skipped:\n{printed}" if code != 0 else None
 
 
 def breach_of_a_row(program, row, test):
