@@ -12,7 +12,14 @@
 
 // The options of the messaging API. From these rows come the checks of ranges, a subscription's
 // values with the Broker's in place of absent ones, the members that properties of Kafka's clients
-// set, and the names of options that were changed after connect.
+// set, the names of options that were changed after connect, and the comparison of docs/messaging.md
+// with defaults and ranges (tests/integration/option_page.py).
+//
+// Two facts about options have no column:
+// - "Before connect only" is true of every row of BrokerOptions and of no other row: `init` refuses
+//   all changes of a connected Broker, and each call takes its own options.
+// - "Secret" is a fact of the type. Passwords and keys are a `Secret` inside of `sasl`, `tls` and
+//   `properties`, and nothing formats it. Errors that come from the rows hold names and numbers.
 
 namespace dohle::messaging {
 

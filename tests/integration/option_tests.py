@@ -4,7 +4,7 @@
 Runs the test that option_tests.txt names for a row of the option tables in a program that skips
 this row, and expects it to fail. Before that, all these tests have to pass in the same way with a
 row that does not exist. Also checks that each row has a test, and that docs/messaging.md names the
-same tests.
+same tests, defaults and ranges.
 
 option_tests.py PROGRAM ROOT [ROW…]
 """
@@ -14,6 +14,8 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+import option_page
 
 SECONDS = 60
 # With it nothing is skipped, and all else is as with a row that exists: the tests wait less, too.
@@ -36,13 +38,13 @@ def read_map(path):
 def listed(program):
     code, printed = run(program, "OptionRows.AreListed", None)
     assert code == 0, printed
-    return set(re.findall(r"^row (\S+)$", printed, re.M))
+    return option_page.listed_rows(printed)
 
 
 def breaches_of_the_map(tests, rows, page):
-    for row in sorted(rows - tests.keys()):
+    for row in sorted(rows.keys() - tests.keys()):
         yield f"{row} has no test in option_tests.txt"
-    for row in sorted(tests.keys() - rows):
+    for row in sorted(tests.keys() - rows.keys()):
         yield f"{row} of option_tests.txt is no row of the tables"
     bare = {test.removeprefix("Of/").rsplit("/", 1)[0] if test.startswith("Of/") else test
             for test in tests.values()}
@@ -70,7 +72,9 @@ def main():
     program, root, only = sys.argv[1], Path(sys.argv[2]), sys.argv[3:]
     tests = read_map(root / "tests/integration/option_tests.txt")
     page = (root / "docs/messaging.md").read_text("utf-8")
-    breaches = list(breaches_of_the_map(tests, listed(program), page))
+    header = (root / "include/dohle/options.hpp").read_text("utf-8")
+    rows = listed(program)
+    breaches = [*breaches_of_the_map(tests, rows, page), *option_page.breaches(rows, header, page)]
     wanted = {row: test for row, test in tests.items() if not only or row in only}
     with ThreadPoolExecutor(2) as workers:
         found = workers.map(lambda test: breach_without_a_skip(program, test), set(wanted.values()))
