@@ -260,10 +260,10 @@ using PublishOption = std::function<void(PublishOptions&)>;
 
 /// How a missing reply topic is created.
 struct ReplyTopicCreation {
-  /// Default: 1. -1 means the cluster's own default. Each requester chooses one partition at
-  /// random.
+  /// Default: 1. 1 to 100,000; -1 means the cluster's own default. Each requester chooses one
+  /// partition at random.
   std::int32_t partitions = 1;
-  /// Default: -1, the cluster's own default.
+  /// Default: -1, the cluster's own default. 1 to 32,767 otherwise.
   std::int16_t replication_factor = -1;
   friend bool operator==(const ReplyTopicCreation&, const ReplyTopicCreation&) = default;
 };
@@ -315,21 +315,21 @@ struct RequestCounts {
 struct AutoCreateTopic {
   /// The topic's name, as in NewTopic.
   std::string topic;
-  /// Default: 1. -1: the cluster's own default.
+  /// Default: 1. 1 to 100,000; -1: the cluster's own default.
   std::int32_t partitions = 1;
-  /// Default: 1. -1: the cluster's own default.
+  /// Default: 1. 1 to 32,767; -1: the cluster's own default.
   std::int16_t replication_factor = 1;
 };
 
 /// The options of one call of subscribe. If an optional field is absent, the broker's value
 /// applies.
 struct SubscribeOptions {
-  /// The group that shares the topic's partitions and stores the committed offsets. If absent, the
-  /// broker's value applies. If that is empty too, there is no group: every partition is read and
-  /// nothing is committed.
+  /// The group that shares the topic's partitions and stores the committed offsets. At most 32,767
+  /// bytes. If absent, the broker's value applies. If that is empty too, there is no group: every
+  /// partition is read and nothing is committed.
   std::optional<std::string> group_id = {};
-  /// Default: empty, dynamic membership. An id makes the membership static: a restart within the
-  /// session timeout moves no partition.
+  /// Default: empty, dynamic membership. At most 32,767 bytes. An id makes the membership static: a
+  /// restart within the session timeout moves no partition.
   std::string group_instance_id = {};
   /// Default: true, the library acknowledges a message when its handler succeeds. If false, the
   /// handler acknowledges it, or the code to which the handler moved the event. Without a group an

@@ -150,7 +150,8 @@ struct BrokerOptions {
   /// agree.
   std::chrono::milliseconds request_timeout{10'000};
   /// Default: empty, `client_id` + ".replies". The topic for the replies. It has to exist unless
-  /// create_reply_topic is set.
+  /// create_reply_topic is set. In the default name, "_" stands in place of each byte of the client
+  /// id that a topic's name may not have, and the client id is cut to 241 bytes.
   std::string reply_topic = {};
   /// Default: none. If set, the first request creates the reply topic if it does not exist.
   std::optional<ReplyTopicCreation> create_reply_topic = {};
@@ -162,7 +163,7 @@ struct BrokerOptions {
 
   // Defaults of every subscription, which SubscribeOptions may override.
 
-  /// Default: empty, no group.
+  /// Default: empty, no group. At most 32,767 bytes.
   std::string group_id = {};
   /// Default: hold. The treatment of messages that fail.
   FailurePolicy failure_policy = FailurePolicy::hold;

@@ -8,7 +8,6 @@
 
 #include "base/assert.hpp"
 #include "base/broker_errors.hpp"
-#include "base/topic_name.hpp"
 #include "client/cluster/handle_access.hpp"
 #include "client/cluster/shared_client.hpp"
 #include "client/cluster/waiter.hpp"
@@ -691,7 +690,6 @@ Timestamp BrokerRuntime::wall_now() const {
 Result<PartitionId> BrokerRuntime::reply_partition(
     const std::string& topic, const std::optional<ReplyTopicCreation>& creation,
     TimePoint deadline) {
-  if (auto named = check_topic_name(topic); !named) return fail(named.error());
   auto cluster = admin();
   if (!cluster) return fail(cluster.error());
   std::int32_t partitions = 0;
@@ -741,8 +739,7 @@ Result<void> BrokerRuntime::request(std::string_view topic, Message message,
   const TimePoint deadline = monotonic_now() + timeout;
   RequestHeaders headers;
   headers.deadline = Timestamp{wall_now().value + timeout.count()};
-  headers.reply_topic = options.reply_topic.value_or(options_.reply_topic);
-  if (headers.reply_topic.empty()) headers.reply_topic = options_.client_id + ".replies";
+  headers.reply_topic = messaging::reply_topic(options, options_);
   const auto& creation =
       options.create_reply_topic ? options.create_reply_topic : options_.create_reply_topic;
   const auto partition =

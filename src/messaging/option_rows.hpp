@@ -12,8 +12,8 @@
 
 // The options of the messaging API. From these rows come the checks of ranges, a subscription's
 // values with the Broker's in place of absent ones, the members that properties of Kafka's clients
-// set, the names of options that were changed after connect, and the comparison of docs/messaging.md
-// with defaults and ranges (tests/integration/option_page.py).
+// set, the names of options that were changed after connect, and the comparison of
+// docs/messaging.md with defaults and ranges (tests/integration/option_page.py).
 //
 // Two facts about options have no column:
 // - "Before connect only" is true of every row of BrokerOptions and of no other row: `init` refuses
@@ -25,12 +25,15 @@ namespace dohle::messaging {
 
 inline constexpr std::int64_t minute_ms = 60'000;
 inline constexpr std::int64_t day_ms = 24 * 60 * minute_ms;
+/// The longest string that requests about groups hold in all of their versions.
+inline constexpr std::int64_t max_group_id_bytes = 32'767;
 
 /// The options of reading, which the Broker has for all of its subscriptions, and each subscription
 /// for itself.
 template <class O, class C = ConsumerOptions>
 inline constexpr auto reading_rows = std::make_tuple(
     option("group_id", &O::group_id)
+        .from(0, max_group_id_bytes, "bytes")
         .meant_by("group.id", copy<&O::group_id, of_consumer, &C::group_id>),
     option("codec", &O::codec), option("content_type", &O::content_type),
     option("failure_policy", &O::failure_policy),
@@ -164,6 +167,7 @@ struct OptionTable<SubscribeOptions> {
   static constexpr auto rows = std::tuple_cat(
       std::make_tuple(
           option("group_instance_id", &O::group_instance_id)
+              .from(0, max_group_id_bytes, "bytes")
               .meant_by("group.instance.id", refuse_group_instance_id),
           option("auto_ack", &O::auto_ack), option("concurrency", &O::concurrency).from(1, 1'000),
           option("unordered", &O::unordered), option("batch_size", &O::batch_size).from(1, 100'000),

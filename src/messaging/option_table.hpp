@@ -116,7 +116,9 @@ template <class Options>
     const auto number = number_of(row.of(options));
     if (!number || (row.lowest <= *number && *number <= row.highest)) return;
     using Member = typename std::decay_t<decltype(row)>::Value;
-    const std::string_view of = std::is_same_v<Member, std::string> ? " (its length)" : "";
+    constexpr bool is_text =
+        std::is_same_v<Member, std::string> || std::is_same_v<Member, std::optional<std::string>>;
+    const std::string_view of = is_text ? " (its length)" : "";
     const std::string name = std::string(row.name) + std::string(of);
     first = check_options({{name, *number, row.lowest, row.highest, row.unit}});
   });

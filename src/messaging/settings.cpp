@@ -146,18 +146,47 @@ Result<void> check_start(const std::optional<StartOffset>& start, bool has_parti
   return check_options({{"start_offset", start->value(), 0, INT64_MAX}});
 }
 
+Result<void> check_topic(std::string_view option, std::string_view topic) {
+  auto named = check_topic_name(topic);
+  if (named) return {};
+  return fail(
+      Error::configuration(std::string(option) + ": " + std::string(named.error().message())));
+}
+
+/// `most`: the highest number that is allowed.
+Result<void> check_number_or_default(const std::string& name, std::int64_t number,
+                                     std::int64_t most) {
+  if (number == -1 || (number >= 1 && number <= most)) return {};
+  return fail(Error::configuration(name + " is " + std::to_string(number) + "; allowed are 1 to " +
+                                   std::to_string(most) +
+                                   ", and -1 for the cluster's own default"));
+}
+
+/// Checks the numbers of a topic that an option creates.
+Result<void> check_creation(const std::string& option, std::int32_t partitions,
+                            std::int16_t replication_factor) {
+  auto count = check_number_or_default(option + " (partitions)", partitions, 100'000);
+  if (!count) return count;
+  return check_number_or_default(option + " (replication_factor)", replication_factor, INT16_MAX);
+}
+
+/// An empty topic stands for another one, which is legal.
+Result<void> check_reply(const std::string& topic,
+                         const std::optional<ReplyTopicCreation>& creation) {
+  if (creation) {
+    auto made =
+        check_creation("create_reply_topic", creation->partitions, creation->replication_factor);
+    if (!made) return made;
+  }
+  return topic.empty() ? Result<void>() : check_topic("reply_topic", topic);
+}
+
 Result<void> check_handling(const SubscribeOptions& own) {
   if (own.auto_create_topic) {
     const AutoCreateTopic& topic = *own.auto_create_topic;
-    auto made = check_options({
-        {"auto_create_topic (partitions)", topic.partitions, -1, 100'000},
-        {"auto_create_topic (replication_factor)", topic.replication_factor, -1, INT16_MAX},
-    });
+    auto made = check_creation("auto_create_topic", topic.partitions, topic.replication_factor);
     if (!made) return made;
-    if (auto named = check_topic_name(topic.topic); !named) {
-      return fail(
-          Error::configuration("auto_create_topic: " + std::string(named.error().message())));
-    }
+    if (auto named = check_topic("auto_create_topic", topic.topic); !named) return named;
   }
   if (own.idle_after && !own.on_idle) {
     return fail(Error::configuration("idle_after is " + std::to_string(own.idle_after->count()) +
@@ -293,6 +322,9 @@ Result<void> check_members(const kafka::BrokerOptions& options) {
   if (auto level = check_compression(options.compression, options.compression_level); !level) {
     return level;
   }
+  if (auto reply = check_reply(options.reply_topic, options.create_reply_topic); !reply) {
+    return reply;
+  }
   if (auto reading = check_reading(merged(SubscribeOptions{}, options)); !reading) return reading;
   if (auto start = check_start(options.start_offset, false); !start) return start;
   if (auto all = check_middlewares(options.publish_middlewares, "publish_middlewares"); !all) {
@@ -383,6 +415,8 @@ Result<void> check(const PublishOptions& options, bool async) {
 
 Result<void> check(const RequestOptions& options) {
   if (auto ranges = check_ranges(options); !ranges) return ranges;
+  auto reply = check_reply(options.reply_topic.value_or(""), options.create_reply_topic);
+  if (!reply) return reply;
   const PublishOptions& publish = options.publish;
   const std::pair<bool, std::string_view> given[] = {{publish.callback != nullptr, "callback"},
                                                      {publish.async.has_value(), "async"},
@@ -393,6 +427,20 @@ Result<void> check(const RequestOptions& options) {
                                      " is set; a request has its own way to wait and to encode"));
   }
   return {};
+}
+
+std::string reply_topic(const RequestOptions& own, const kafka::BrokerOptions& broker) {
+  const std::string& given = own.reply_topic ? *own.reply_topic : broker.reply_topic;
+  if (!given.empty()) return given;
+  constexpr std::string_view ending = ".replies";
+  std::string name = broker.client_id.substr(0, max_topic_name_bytes - ending.size());
+  // Clients that get the same topic this way may share it: each knows the replies to its requests.
+  for (char& each : name) {
+    const bool is_legal =
+        fault_of_topic_name(std::string_view(&each, 1)) != TopicNameFault::other_characters;
+    if (!is_legal) each = '_';
+  }
+  return name.append(ending);
 }
 
 namespace {

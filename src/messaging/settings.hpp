@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "dohle/client.hpp"
 #include "dohle/kafka.hpp"
@@ -23,7 +24,12 @@ namespace dohle::messaging {
 /// Errors: configuration, also for options that exclude each other.
 [[nodiscard]] Result<void> check(const PublishOptions& options, bool async);
 
+/// Errors: configuration, also for a reply topic whose name is not legal.
 [[nodiscard]] Result<void> check(const RequestOptions& options);
+/// The topic of a request's replies. Of options that name none, it is that of the client id, with
+/// '_' in place of characters that no topic's name has, and cut to the length of a name.
+[[nodiscard]] std::string reply_topic(const RequestOptions& own,
+                                      const kafka::BrokerOptions& broker);
 
 /// What the handler of a subscription takes; `pulls`: the program asks for each event.
 enum class Handing : std::uint8_t { events, batches, pulls };

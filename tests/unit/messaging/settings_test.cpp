@@ -20,6 +20,10 @@ std::string refusal(const kafka::BrokerOptions& options) {
   const auto checked = check(options);
   return checked ? std::string() : std::string(checked.error().message());
 }
+std::string refusal(const RequestOptions& options) {
+  const auto checked = check(options);
+  return checked ? std::string() : std::string(checked.error().message());
+}
 std::string refusal(const SubscribeOptions& options) {
   const auto read = read_settings("t", options, {});
   return read ? std::string() : std::string(read.error().message());
@@ -206,12 +210,64 @@ TEST(BalancerNames, AreThoseOfTheDocs) {
             "CRC32Balancer, Murmur2Balancer");
 }
 
+TEST(ReplyTopic, IsRefusedWithAnIllegalName) {
+  const std::string why = "reply_topic: the topic name \"bad topic!\" has other characters";
+  EXPECT_THAT(refusal(kafka::BrokerOptions{.reply_topic = "bad topic!"}), HasSubstr(why));
+  EXPECT_THAT(refusal(RequestOptions{.reply_topic = "bad topic!"}), HasSubstr(why));
+  EXPECT_EQ(refusal(kafka::BrokerOptions{.reply_topic = "replies"}), "");
+  EXPECT_EQ(refusal(RequestOptions{.reply_topic = "replies"}), "");
+  EXPECT_EQ(refusal(RequestOptions{.reply_topic = ""}), "");
+}
+
+TEST(ReplyTopic, IsRefusedWithNumbersThatNoTopicHas) {
+  const std::string allowed = "; allowed are 1 to 100000, and -1 for the cluster's own default";
+  for (const std::int32_t partitions : {-5, 0, 100'001}) {
+    const ReplyTopicCreation creation{.partitions = partitions};
+    const std::string why =
+        "create_reply_topic (partitions) is " + std::to_string(partitions) + allowed;
+    EXPECT_EQ(refusal(kafka::BrokerOptions{.create_reply_topic = creation}), why);
+    EXPECT_EQ(refusal(RequestOptions{.create_reply_topic = creation}), why);
+  }
+  for (const std::int32_t partitions : {-1, 1, 100'000}) {
+    const ReplyTopicCreation creation{.partitions = partitions};
+    EXPECT_EQ(refusal(RequestOptions{.create_reply_topic = creation}), "");
+  }
+  EXPECT_THAT(
+      refusal(RequestOptions{.create_reply_topic = ReplyTopicCreation{.replication_factor = 0}}),
+      HasSubstr("create_reply_topic (replication_factor) is 0; allowed are 1 to 32767"));
+}
+
+TEST(ReplyTopic, IsTheRequestsOrTheBrokersOrMadeOfTheClientId) {
+  EXPECT_EQ(reply_topic({.reply_topic = "own"}, {.reply_topic = "wide"}), "own");
+  EXPECT_EQ(reply_topic({}, {.reply_topic = "wide"}), "wide");
+  EXPECT_EQ(reply_topic({}, {}), "dohle.replies");
+  EXPECT_EQ(reply_topic({.reply_topic = ""}, {.reply_topic = "wide"}), "dohle.replies");
+  EXPECT_EQ(reply_topic({}, {.client_id = "nest 1:v2.0/a-b_c"}), "nest_1_v2.0_a-b_c.replies");
+  EXPECT_EQ(reply_topic({}, {.client_id = ""}), ".replies");
+  const kafka::BrokerOptions longest{.client_id = std::string(249, 'x')};
+  EXPECT_EQ(refusal(longest), "");
+  EXPECT_EQ(reply_topic({}, longest), std::string(241, 'x') + ".replies");
+}
+
+TEST(GroupIds, AreRefusedIfNoRequestCanHoldThem) {
+  const std::string most(32'767, 'g');
+  const std::string why = " (its length) is 32768 bytes; allowed are 0 to 32767 bytes";
+  EXPECT_EQ(refusal(kafka::BrokerOptions{.group_id = most}), "");
+  EXPECT_EQ(refusal(SubscribeOptions{.group_id = most, .group_instance_id = most}), "");
+  EXPECT_EQ(refusal(kafka::BrokerOptions{.group_id = most + "g"}), "group_id" + why);
+  EXPECT_EQ(refusal(SubscribeOptions{.group_id = most + "g"}), "group_id" + why);
+  EXPECT_EQ(refusal(SubscribeOptions{.group_id = "g", .group_instance_id = most + "g"}),
+            "group_instance_id" + why);
+}
+
 TEST(SubscribeOptions, are_refused_with_name_value_and_range) {
   EXPECT_EQ(refusal(SubscribeOptions{.concurrency = 0}), "concurrency is 0; allowed are 1 to 1000");
   EXPECT_THAT(refusal(SubscribeOptions{.max_retries = -1}), HasSubstr("max_retries is -1"));
   EXPECT_THAT(refusal(SubscribeOptions{.group_id = "g", .partition = PartitionId{1}}),
               HasSubstr("without a group only"));
   EXPECT_THAT(refusal(SubscribeOptions{.group_instance_id = "i"}), HasSubstr("group_id only"));
+  EXPECT_THAT(refusal(SubscribeOptions{.auto_create_topic = AutoCreateTopic{"t", 0, 1}}),
+              HasSubstr("auto_create_topic (partitions) is 0; allowed are 1 to 100000"));
   EXPECT_EQ(refusal(SubscribeOptions{.commit_interval = 5ms}),
             "commit_interval is 5 ms; it is allowed with a group_id only");
   EXPECT_EQ(refusal(SubscribeOptions{.group_id = "g", .commit_interval = 5ms}), "");
