@@ -293,7 +293,7 @@ TEST_F(NodeTlsTest, a_handshake_that_is_not_done_within_10_s_ends) {
   EXPECT_NE(log->await({"127.0.0.1:", "TLS handshake", "within 10"}), "");
 }
 
-// How long others wait is printed; a limit on it would depend on the machine.
+// Sanitizers slow handshakes down, so that the limit on the others' waits counts without them.
 TEST_F(NodeTlsTest, a_thousand_clients_at_once_are_all_let_in_while_others_are_served) {
   raise_descriptor_limit();
   constexpr std::size_t threads = 4, clients = fault::is_measured ? 1'000 : 100;
@@ -327,9 +327,12 @@ TEST_F(NodeTlsTest, a_thousand_clients_at_once_are_all_let_in_while_others_are_s
   running.clear();
   EXPECT_EQ(let_in, clients);
   std::ranges::sort(waits_ms);
+  const double p99_ms = waits_ms[waits_ms.size() * 99 / 100];
   std::printf("%zu handshakes; others: %zu requests, p50 %.2f ms, p99 %.2f ms, longest %.2f ms\n",
-              clients, waits_ms.size(), waits_ms[waits_ms.size() / 2],
-              waits_ms[waits_ms.size() * 99 / 100], waits_ms.back());
+              clients, waits_ms.size(), waits_ms[waits_ms.size() / 2], p99_ms, waits_ms.back());
+  if (fault::is_measured) {
+    EXPECT_LT(p99_ms, 50);
+  }
 }
 
 TEST_F(NodeTlsTest, a_stop_ends_handshakes_under_way) {
