@@ -1,5 +1,6 @@
 #include "security_matrix.hpp"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -19,6 +20,7 @@
 #include "fault/wire_connection.hpp"
 #include "relay.hpp"
 #include "unit/node/tls_wire.hpp"
+#include "wire/messages/api_versions.hpp"
 #include "wire/messages/metadata.hpp"
 #include "wire/messages/sasl_authenticate.hpp"
 #include "wire/messages/sasl_handshake.hpp"
@@ -495,8 +497,11 @@ INSTANTIATE_TEST_SUITE_P(By, TamperedLogin,
 /// A connection of a raw client, with or without TLS, and the messages of a login.
 class RawLogin {
  public:
-  RawLogin(SaslMechanism mechanism, bool is_over_tls) : mechanism_(mechanism) {
-    const std::uint16_t port = Server::get().port(is_over_tls ? "tlslogin" : "login");
+  RawLogin(SaslMechanism mechanism, bool is_over_tls)
+      : RawLogin(mechanism, is_over_tls ? "tlslogin" : "login", is_over_tls) {}
+  RawLogin(SaslMechanism mechanism, std::string_view listener, bool is_over_tls)
+      : mechanism_(mechanism) {
+    const std::uint16_t port = Server::get().port(listener);
     if (!is_over_tls) {
       plain_.emplace(port);
       return;
@@ -510,19 +515,25 @@ class RawLogin {
   Result<typename Request::Response> ask(const Request& request, std::int16_t version) {
     return plain_ ? plain_->ask(request, version) : tls_->ask(request, version);
   }
-  void choose() {
+  Result<wire::SaslHandshakeResponse> shake_hands() {
     wire::SaslHandshakeRequest request;
     request.mechanism = to_string(mechanism_);
-    const auto answer = ask(request, 1);
+    return ask(request, 1);
+  }
+  void choose() {
+    const auto answer = shake_hands();
     ASSERT_TRUE(answer) << answer.error().to_string();
     EXPECT_EQ(answer->error_code, 0);
+  }
+  Result<wire::SaslAuthenticateResponse> authenticate(std::string_view message) {
+    wire::SaslAuthenticateRequest request;
+    request.auth_bytes = Slice::copy_of(message);
+    return ask(request, 2);
   }
   /// The server's message; absent if it refuses this one, by an answer or by the end of the
   /// connection.
   std::optional<std::string> say(std::string_view message) {
-    wire::SaslAuthenticateRequest request;
-    request.auth_bytes = Slice::copy_of(message);
-    const auto answer = ask(request, 2);
+    const auto answer = authenticate(message);
     if (!answer || answer->error_code != 0) return std::nullopt;
     return std::string(answer->auth_bytes.text());
   }
@@ -691,6 +702,147 @@ INSTANTIATE_TEST_SUITE_P(By, AttackedLogin,
                                   (std::get<1>(of.param) ? "_over_tls_" : "_") +
                                   std::string(std::get<2>(of.param)->name);
                          });
+
+// --- a raw client with a right or a wrong login
+
+struct Credentials {
+  std::string_view name, user, password;
+  std::int16_t code = 0;
+};
+
+constexpr std::array all_credentials = {
+    Credentials{"right", matrix_user, matrix_password},
+    Credentials{"wrong_password", matrix_user, "another", 58},
+    Credentials{"unknown_user", "mallory", matrix_password, 58},
+};
+void PrintTo(const Credentials& credentials, std::ostream* to) {
+  *to << credentials.name;
+}
+
+/// The server's last answer: an unknown user may be refused at its first message or at its last.
+Result<wire::SaslAuthenticateResponse> log_in(SaslMechanism mechanism, RawLogin& login,
+                                              const Credentials& as) {
+  login.choose();
+  if (mechanism == SaslMechanism::plain) {
+    return login.authenticate(auth::plain_message(as.user, as.password).value().reveal());
+  }
+  const auth::Digest digest = auth::digest_of(mechanism);
+  auth::ScramClient scram(digest, as.user, "clientnonce");
+  auto first = login.authenticate(scram.first_message());
+  if (!first || first->error_code != 0) return first;
+  const auto challenge = scram.on_server_first(first->auth_bytes.text());
+  if (!challenge) return fail(challenge.error());
+  return login.authenticate(scram.final_message(
+      auth::derive_keys(digest, as.password, challenge->salt, challenge->iterations)));
+}
+
+class RawLogins : public testing::TestWithParam<std::tuple<SaslMechanism, bool, Credentials>> {};
+
+TEST_P(RawLogins, AreTakenOrRefusedWithTheCodeOfALogin) {
+  const auto [mechanism, is_over_tls, as] = GetParam();
+  const Held before = held_by("login");
+  RawLogin login(mechanism, is_over_tls);
+  const auto begin = std::chrono::steady_clock::now();
+  const auto last = log_in(mechanism, login, as);
+  ASSERT_TRUE(last) << last.error().to_string();
+  EXPECT_EQ(last->error_code, as.code);
+  const std::string words = last->error_message.value_or("");
+  EXPECT_THAT(words, HasSubstr(as.code == 0 ? "" : "Authentication failed"));
+  EXPECT_THAT(words, Not(HasSubstr(as.password)));
+  EXPECT_EQ(login.is_served(), as.code == 0);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, limit);
+  EXPECT_EQ(held_by("login"), before);
+}
+
+INSTANTIATE_TEST_SUITE_P(By, RawLogins,
+                         testing::Combine(testing::Values(SaslMechanism::plain,
+                                                          SaslMechanism::scram_sha_256,
+                                                          SaslMechanism::scram_sha_512),
+                                          testing::Bool(), testing::ValuesIn(all_credentials)),
+                         [](const auto& of) {
+                           return matrix_title_of(std::get<0>(of.param)) +
+                                  (std::get<1>(of.param) ? "_over_tls_" : "_") +
+                                  std::string(std::get<2>(of.param).name);
+                         });
+
+class RawHandshake : public testing::TestWithParam<bool> {};
+
+TEST_P(RawHandshake, ForAMechanismThatIsNotOfferedGetsTheOfferedOnes) {
+  const bool is_over_tls = GetParam();
+  const std::string tls = is_over_tls ? "tls" : "";
+  const auto refused = [&](SaslMechanism mechanism, const std::string& listener) {
+    const auto begin = std::chrono::steady_clock::now();
+    RawLogin login(mechanism, listener, is_over_tls);
+    const auto answer = login.shake_hands();
+    EXPECT_TRUE(answer) << answer.error().to_string();
+    if (!answer) return std::vector<std::string>();
+    EXPECT_EQ(answer->error_code, 33);
+    EXPECT_FALSE(login.is_served());
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, limit);
+    return answer->mechanisms;
+  };
+  const Held before = held_by("weak");
+  using enum SaslMechanism;
+  EXPECT_THAT(refused(scram_sha_512, tls + "weak"),
+              testing::UnorderedElementsAre("PLAIN", "SCRAM-SHA-256"));
+  for (const SaslMechanism each : {plain, scram_sha_256}) {
+    EXPECT_THAT(refused(each, tls + "strong"), testing::ElementsAre("SCRAM-SHA-512"));
+  }
+  EXPECT_EQ(held_by("weak"), before);
+}
+
+INSTANTIATE_TEST_SUITE_P(Of, RawHandshake, testing::Bool(), [](const auto& is_over_tls) {
+  return std::string(is_over_tls.param ? "over_tls" : "plain");
+});
+
+// --- a raw client that is asked for a certificate
+
+class RawCertificates
+    : public testing::TestWithParam<std::tuple<Fault, std::string_view, TlsVersion>> {};
+
+TEST_P(RawCertificates, AreTakenOrRefusedBeforeTheFirstRequest) {
+  const auto [fault, listener, version] = GetParam();
+  const Held before = held_by(listener);
+  TlsOptions options = tls_options(fault);
+  options.parameters.max_version = version;
+  const auto begin = std::chrono::steady_clock::now();
+  TlsWire wire(Server::get().port(listener));
+  const auto done = wire.shake_hands(*net::TlsContext::client(options));
+  if (fault == Fault::client_certificate_shown) {
+    ASSERT_TRUE(done) << done.error().to_string();
+    wire::ApiVersionsRequest request;
+    request.client_software_name = "raw";
+    request.client_software_version = "1";
+    EXPECT_TRUE(wire.ask(request, 3));
+    return;
+  }
+  // In TLS 1.3 the refusal comes after the client is done (RFC 8446, 2).
+  EXPECT_EQ(done.has_value(), version == TlsVersion::tls_1_3);
+  const auto more = done ? wire.read(1) : Result<std::string>(fail(done.error()));
+  ASSERT_FALSE(more);
+  EXPECT_THAT(std::string(more.error().message()), HasSubstr("TLS handshake failed: "));
+  if (version == TlsVersion::tls_1_3) {
+    const auto expected = std::ranges::find(expectations, fault, &Expected::fault);
+    EXPECT_THAT(std::string(more.error().message()), HasSubstr(expected->words));
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, limit);
+  EXPECT_EQ(held_by(listener), before);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Of, RawCertificates,
+    testing::Combine(testing::Values(Fault::client_certificate_shown,
+                                     Fault::client_certificate_missing,
+                                     Fault::client_certificate_expired,
+                                     Fault::client_certificate_of_a_stranger),
+                     testing::Values("mutual", "mutuallogin"),
+                     testing::Values(TlsVersion::tls_1_2, TlsVersion::tls_1_3)),
+    [](const auto& of) {
+      const auto expected =
+          std::ranges::find(expectations, std::get<0>(of.param), &Expected::fault);
+      return std::string(expected->name) + "_at_" + std::string(std::get<1>(of.param)) +
+             (std::get<2>(of.param) == TlsVersion::tls_1_2 ? "_by_tls_1_2" : "_by_tls_1_3");
+    });
 
 // --- a raw client with an old TLS
 

@@ -87,6 +87,19 @@ class TlsWire {
     return wire::decode<typename Request::Response>(split->body, version);
   }
 
+  /// So many decrypted bytes. Errors: also the alert with which the node ends the connection.
+  Result<std::string> read(std::size_t size) {
+    std::string bytes(size, '\0');
+    for (std::size_t have = 0; have < size;) {
+      auto got = session_->read(std::as_writable_bytes(std::span(bytes).subspan(have)));
+      if (!got) return fail(got.error());
+      have += *got;
+      if (*got > 0) continue;
+      if (auto more = receive(); !more) return fail(session_->ended_early());
+    }
+    return bytes;
+  }
+
   void send_bytes(std::string_view bytes) const {
     (void)::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
   }
@@ -135,17 +148,6 @@ class TlsWire {
     session_->received().add(
         Slice::copy_of(std::string_view(bytes.data(), static_cast<std::size_t>(got))));
     return {};
-  }
-  Result<std::string> read(std::size_t size) {
-    std::string bytes(size, '\0');
-    for (std::size_t have = 0; have < size;) {
-      auto got = session_->read(std::as_writable_bytes(std::span(bytes).subspan(have)));
-      if (!got) return fail(got.error());
-      have += *got;
-      if (*got > 0) continue;
-      if (auto more = receive(); !more) return fail(session_->ended_early());
-    }
-    return bytes;
   }
 
   int socket_ = -1;
