@@ -19,6 +19,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "dohle/admin.hpp"
 #include "dohle/client.hpp"
 #include "dohle/node.hpp"
 #include "relay.hpp"
@@ -112,6 +113,110 @@ class Nodes final : public MatrixServer {
   std::vector<Node> nodes_;
   std::map<std::string, Ports> ports_;
 };
+
+// --- the host of each connection
+
+/// Bootstraps at 127.0.0.1, for which the certificate is, and creates a topic, for which it dials
+/// the advertised address.
+Result<void> create_topic_at_node_that_advertises(const std::string& host) {
+  const net::Made authority = net::make({.name = "authority", .is_authority = true});
+  const net::Made own = net::make({.alternatives = "IP:127.0.0.1", .issuer = &authority});
+  NodeOptions options;
+  options.logger = silent_logger();
+  options.listeners = {
+      {.name = "tls",
+       .address = "127.0.0.1:0",
+       .advertised = host + ":0",
+       .protocol = SecurityProtocol::ssl,
+       .tls = TlsServerOptions{.identity = {.certificate_pem = own.certificate_pem(),
+                                            .key_pem = Secret(own.key_pem())}}}};
+  const Node node = Node::start(std::move(options)).value();
+  ClientOptions client_options;
+  client_options.bootstrap_servers = {"127.0.0.1:" + std::to_string(port_in(node.address()))};
+  client_options.logger = silent_logger();
+  client_options.tls = TlsOptions{.trust = {.ca_pem = authority.certificate_pem()}};
+  auto client = Client::create(client_options).value();
+  const auto connected = client.connect(10s);
+  EXPECT_TRUE(connected) << connected.error().to_string();
+  const auto created = client.admin().create_topics({{.name = "orders", .partitions = 1}});
+  if (!created) return fail(created.error());
+  if (!created->at(0).result) return fail(created->at(0).result.error());
+  return {};
+}
+
+TEST(AdvertisedHosts, AreVerifiedAtTheConnectionsToThem) {
+  const auto begin = std::chrono::steady_clock::now();
+  const auto refused = create_topic_at_node_that_advertises("localhost");
+  ASSERT_FALSE(refused);
+  EXPECT_TRUE(refused.error().is(Errc::handshake_failed)) << refused.error().to_string();
+  EXPECT_FALSE(refused.error().is_retriable());
+  EXPECT_THAT(std::string(refused.error().message()),
+              testing::HasSubstr("the server's certificate is not for 'localhost'; it is for "
+                                 "127.0.0.1"));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 2s);
+  const auto created = create_topic_at_node_that_advertises("127.0.0.1");
+  EXPECT_TRUE(created) << created.error().to_string();
+}
+
+// --- users, and clients without a name
+
+/// What a client is answered that sees users, makes one and deletes one: 0, or the broker's code.
+std::vector<int> answers_about_users(Client client) {
+  const auto code_of = [](const auto& result) {
+    EXPECT_TRUE(result || result.error().category() == ErrorCategory::broker)
+        << result.error().to_string();
+    return result ? 0 : static_cast<int>(result.error().code());
+  };
+  Admin admin = client.admin();
+  const auto listed = admin.list_scram_users();
+  const auto set = admin.set_scram_users({{.name = "bob", .password = Secret("a password")}});
+  const auto deleted = admin.delete_scram_users({{.name = "bob"}});
+  EXPECT_TRUE(set) << set.error().to_string();
+  EXPECT_TRUE(deleted) << deleted.error().to_string();
+  if (!set || !deleted) return {};
+  return {code_of(listed), code_of(set->at(0).result), code_of(deleted->at(0).result)};
+}
+
+TEST(UsersOfANodeThatAsksForCertificates, AreKeptFromClientsWithoutOne) {
+  const net::Made authority = net::make({.name = "authority", .is_authority = true});
+  const auto identity_of = [&](const net::Made& made) {
+    return TlsIdentity{.certificate_pem = made.certificate_pem(),
+                       .key_pem = Secret(made.key_pem())};
+  };
+  const TlsIdentity own = identity_of(net::make({.issuer = &authority}));
+  const TlsIdentity of_alice = identity_of(net::make({.name = "alice", .issuer = &authority}));
+  constexpr int cluster_authorization_failed = 31;
+  for (const ClientCertificates asks :
+       {ClientCertificates::none, ClientCertificates::wanted, ClientCertificates::required}) {
+    NodeListener tls{.name = "tls",
+                     .address = "127.0.0.1:0",
+                     .protocol = SecurityProtocol::ssl,
+                     .tls = TlsServerOptions{.identity = own, .client_certificates = asks}};
+    const bool is_asked = asks != ClientCertificates::none;
+    if (is_asked) tls.tls->trust.ca_pem = authority.certificate_pem();
+    NodeOptions options;
+    options.logger = silent_logger();
+    options.listeners = {{.name = "open", .address = "127.0.0.1:0"}, std::move(tls)};
+    const Node node = Node::start(std::move(options)).value();
+    const auto client_at = [&](std::size_t listener, std::optional<TlsOptions> with) {
+      ClientOptions client;
+      client.bootstrap_servers = {node.listeners()[listener].address};
+      client.logger = silent_logger();
+      client.tls = std::move(with);
+      return Client::create(std::move(client)).value();
+    };
+    const TlsOptions trusting{.trust = {.ca_pem = authority.certificate_pem()}};
+    TlsOptions named = trusting;
+    named.identity = of_alice;
+    const int anonymous = is_asked ? cluster_authorization_failed : 0;
+    const std::vector<int> allowed(3, 0), without_name(3, anonymous);
+    EXPECT_EQ(answers_about_users(client_at(0, {})), without_name);
+    if (asks != ClientCertificates::required) {
+      EXPECT_EQ(answers_about_users(client_at(1, trusting)), without_name);
+    }
+    EXPECT_EQ(answers_about_users(client_at(1, named)), allowed);
+  }
+}
 
 // --- servers whose newest TLS is too old
 
