@@ -823,6 +823,21 @@ class Secrets(unittest.TestCase):
         self.assertEqual(self.node.stop(), OK)
         self.expect_hidden(self.node.said())
 
+    def test_on_the_command_line_cause_a_warning(self):
+        def said(*words):
+            done = subprocess.run([DOHLE, "topic", "list", *words], capture_output=True, timeout=TIME_MAX, text=True,
+                                  env=environment(DOHLE_BROKERS=self.node.address))
+            self.assertEqual(done.returncode, OK, done.stderr)
+            return done.stderr
+
+        warning = "dohle: warning: other users of this machine can see {} on the command line; use a profile\n"
+        for name, words in (("sasl.password", self.login(self.RIGHT)), ("sasl.jaas.config", self.jaas(self.RIGHT))):
+            self.assertEqual(said(*words[1:]), warning.format(name), "without -v")
+        config = self.file("config.toml", '[profiles.p]\nsecurity.protocol = "SASL_PLAINTEXT"\nsasl.mechanism = "PLAIN"\n'
+                                          f'sasl.username = "alice"\nsasl.password = "{self.RIGHT}"\n')
+        self.assertEqual(said("--config", config, "--profile", "p"), "")
+        self.assertEqual(self.node.stop(), OK)
+
     def test_are_hidden_in_profiles(self):
         entries = {
             "right": f'security.protocol = "SASL_PLAINTEXT"\nsasl.mechanism = "PLAIN"\nsasl.username = "alice"\nsasl.password = "{self.WRONG}"',
@@ -934,6 +949,27 @@ class TlsListeners(unittest.TestCase):
                                 env=environment())
         self.assertEqual((listed.returncode, listed.stderr), (OK, ""))
         self.assertEqual(node.stop(), OK)
+        node.log.close()
+
+    def test_absent_beyond_loopback_cause_a_warning_where_users_log_in(self):
+        certificate, key = self.make("node")
+        users = self.folder / "users"
+        users.write_bytes(subprocess.run([DOHLE, "user", "hash", "alice"], input=b"x", check=True, capture_output=True,
+                                         env=environment()).stdout)
+        users.chmod(0o600)
+        beyond = "2130706433:0"  # 127.0.0.1, and by its form not an address of loopback
+        node = Node("--data", ":memory:", "--plain-user-file", str(users), "--tls-certificate", certificate, "--tls-key", key,
+                    "--listen", f"far=SASL_PLAINTEXT://{beyond}", "--listen", f"safe=SASL_SSL://{beyond}",
+                    listen="near=SASL_PLAINTEXT://127.0.0.1:0")
+        self.assertEqual(node.stop(), OK)
+        said = node.said()
+        addresses = re.findall(r"listening on (\S+) with PLAIN", said)
+        self.assertEqual((len(addresses), addresses[0]), (2, node.address), said)
+        warned = [line for line in said.splitlines() if "without TLS" in line]
+        self.assertEqual(len(warned), 1, said)
+        self.assertTrue(warned[0].endswith(
+            f"warning node: listening on {addresses[1]} without TLS: passwords of PLAIN and all records can be read on the "
+            "way, and SCRAM passwords can be guessed from a login"), warned[0])
         node.log.close()
 
     def test_refuse_cas_of_clients_that_are_not_asked_for_certificates(self):
