@@ -1,6 +1,7 @@
 """kafka-python against a server: ADDRESS TOPIC COUNT. Exits with 0 if all checks pass. With SASL in the
 environment, as MECHANISM NAME PASSWORD, it logs in; with TLS_CA, a file, it does so over TLS."""
 
+import logging
 import os
 import sys
 import time
@@ -26,6 +27,8 @@ def expect(what, wanted, got):
 
 def main():
     address, topic, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    # Only its log says why a connection failed.
+    logging.basicConfig()
     # It repeats a refused login until this time is over.
     admin = KafkaAdminClient(bootstrap_servers=address, bootstrap_timeout_ms=5000, **LOGIN)
     admin.create_topics([NewTopic(topic, PARTITIONS - 2, 1)])

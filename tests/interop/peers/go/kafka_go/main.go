@@ -83,6 +83,10 @@ func main() {
 
 	transport := &kafka.Transport{SASL: login(), TLS: encryption(), MetadataTTL: 100 * time.Millisecond}
 	dialer := &kafka.Dialer{Timeout: 10 * time.Second, SASLMechanism: login(), TLS: encryption()}
+	// The transport does not pass on why a connection fails.
+	connection, err := dialer.DialContext(ctx, "tcp", address)
+	check("dial", err)
+	check("close the connection", connection.Close())
 	client := &kafka.Client{Addr: kafka.TCP(address), Timeout: 10 * time.Second, Transport: transport}
 	create := func() error {
 		answer, err := client.CreateTopics(ctx, &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{
