@@ -10,7 +10,8 @@ namespace dohle::node {
 
 /// How clients log in.
 struct SecuritySettings {
-  /// Whether any listener asks for a login. ANONYMOUS may then not see nor change users.
+  /// Whether any listener asks for a login or for certificates. ANONYMOUS may then neither see nor
+  /// change users.
   bool authenticates = false;
   std::vector<SaslMechanism> mechanisms = {SaslMechanism::plain, SaslMechanism::scram_sha_256,
                                            SaslMechanism::scram_sha_512};
