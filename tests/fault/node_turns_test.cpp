@@ -81,7 +81,8 @@ class TurnsTest : public testing::Test {
     std::atomic<bool> is_answered = false;
     const auto begin = SteadyClock::now();
     std::thread attacker([&] {
-      WireConnection connection(port());
+      // The slowest promise is 137 s.
+      WireConnection connection(port(), std::chrono::seconds(200));
       const auto answer = connection.ask(request, version);
       EXPECT_TRUE(answer.has_value()) << answer.error().to_string();
       is_answered = true;

@@ -18,8 +18,6 @@ namespace dohle::fault {
 
 namespace {
 
-constexpr time_t silence_max_s = 30;
-
 Error lost(std::string_view what) {
   return Error::client(errno == EAGAIN ? Errc::timed_out : Errc::connection_lost, what);
 }
@@ -30,13 +28,13 @@ std::chrono::system_clock::time_point wall() {
 
 }  // namespace
 
-WireConnection::WireConnection(std::uint16_t port)
+WireConnection::WireConnection(std::uint16_t port, std::chrono::seconds silence_max)
     : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
   sockaddr_in to{};
   to.sin_family = AF_INET;
   to.sin_port = htons(port);
   to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  const timeval patience{silence_max_s, 0};
+  const timeval patience{silence_max.count(), 0};
   const int on = 1;
   ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   ::setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);

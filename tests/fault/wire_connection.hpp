@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -14,10 +15,11 @@
 namespace dohle::fault {
 
 /// A blocking connection on which tests send requests of their own. Errors: connection_lost;
-/// timed_out after 30 s without a byte.
+/// timed_out after `silence_max` without a byte.
 class WireConnection {
  public:
-  explicit WireConnection(std::uint16_t port);
+  explicit WireConnection(std::uint16_t port,
+                          std::chrono::seconds silence_max = std::chrono::seconds(30));
   ~WireConnection();
   WireConnection(const WireConnection&) = delete;
   WireConnection& operator=(const WireConnection&) = delete;
