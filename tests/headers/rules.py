@@ -90,6 +90,8 @@ IMPURE = re.compile(
 )
 ASSERTED = re.compile(r"(?<![\w.:])assert\s*\(|\bcassert\b")
 GUESSABLE = re.compile(r"\b(?:Seeded|System)?Random\b")
+# The third argument is the callback for the passphrase.
+PROMPTING = re.compile(r"\bPEM_(?:bytes_)?read\w*\s*\([^;,]*,[^;,]*,\s*(?:nullptr|NULL|0)\s*,")
 SLEEP = re.compile(r"\b(?:sleep_for|sleep_until|usleep|nanosleep)\b|\b(?<!await_)sleep\s*\(\s*\d")
 UNFINISHED = re.compile(r"\b(?:" + "|".join(["TO" + "DO", "FIX" + "ME", "XX" + "X"]) + r")\b")
 SKIPPED = re.compile(r"\b(?:DISABLED_\w+|GTEST" + r"_SKIP)\b")
@@ -234,6 +236,16 @@ def check_randomness(tree):
     return check_lines(tree, [p for p in tree.code if room_of(p) == "node"], GUESSABLE, "random", why)
 
 
+def check_prompts(tree):
+    for path in tree.code:
+        if not path.startswith("src/"):
+            continue
+        text = "\n".join(tree.code[path])
+        for found in PROMPTING.finditer(text):
+            number = text.count("\n", 0, found.start()) + 1
+            yield Breach(path, number, "prompt", "without a callback OpenSSL asks for a passphrase on the terminal")
+
+
 def check_tests(tree):
     tests = [p for p in tree.code if p.startswith("tests/")]
     yield from check_lines(tree, tests, SLEEP, "sleep", "tests wait for events, not for time")
@@ -253,7 +265,7 @@ def check_names(tree):
     yield from check_lines(tree, tree.code, EMPTY_NAME, "name", "the type's name does not name its subject")
 
 
-CHECKS = [check_arrows, check_inner_arrows, check_public, check_libraries, check_purity, check_assertions, check_randomness, check_tests, check_names]
+CHECKS = [check_arrows, check_inner_arrows, check_public, check_libraries, check_purity, check_assertions, check_randomness, check_prompts, check_tests, check_names]
 
 
 def read_exceptions(file):

@@ -12,6 +12,7 @@ CLEAN = {
     "src/wire/batch.cpp": '#include "base/slice.hpp"\n// std::mutex in a comment, "steady_clock::now" in text\n',
     "src/client/produce/producer.cpp": '#include "wire/batch.hpp"\nconst char* text = "std::thread";\n',
     "src/net/loop.cpp": "#include <mutex>\nstd::mutex lock;\n",
+    "src/net/tls/keys.cpp": "auto key = PEM_read_bio_PrivateKey(bio, nullptr, give_passphrase, &passphrase);\n",
     "tests/unit/base/slice_test.cpp": '#include "base/slice.hpp"\n',
 }
 PLANTED = [
@@ -38,6 +39,8 @@ PLANTED = [
     ("pure", "src/node/node.cpp", "std::mutex lock;\n"),
     ("pure", "src/client/cluster/jitter.cpp", "std::random_device device;\n"),
     ("random", "src/node/group/ids.cpp", "std::string id_of(Random& random);\n"),
+    ("prompt", "src/net/tls/keys.cpp", "auto list = PEM_read_bio_X509_CRL(bio.get(), nullptr, nullptr, nullptr);\n"),
+    ("prompt", "src/net/tls/keys.cpp", "Key key(PEM_read_bio_PrivateKey(\n    bio, nullptr, NULL, nullptr));\n"),
     ("assert", "src/sim/world.cpp", "#include <cassert>\n"),
     ("assert", "src/log/log.cpp", "void f(int i) { assert(i > 0); }\n"),
     ("sleep", "tests/unit/base/wait_test.cpp", "std::this_thread::sleep_for(1s);\n"),

@@ -123,6 +123,11 @@ int give_passphrase(char* to, int max, int /*writes*/, void* data) {
   return static_cast<int>(text.size());
 }
 
+/// What is wrong with a block that is never encrypted, but cannot be read.
+std::string_view fault_of(const Passphrase& passphrase) {
+  return passphrase.was_asked ? "encrypted, and only keys may be" : "damaged";
+}
+
 Result<std::vector<Certificate>> certificates_in(const KeySource& source) {
   if (source.bytes.reveal().empty()) return refuse(source.name, "is empty");
   const Bio bio = bio_over(source.bytes);
@@ -136,7 +141,8 @@ Result<std::vector<Certificate>> certificates_in(const KeySource& source) {
   }
   const unsigned long last = ERR_peek_last_error();
   if (ERR_GET_LIB(last) != ERR_LIB_PEM || ERR_GET_REASON(last) != PEM_R_NO_START_LINE) {
-    return refuse(source.name, fmt::format("its certificate {} is damaged", all.size() + 1));
+    return refuse(source.name,
+                  fmt::format("its certificate {} is {}", all.size() + 1, fault_of(passphrase)));
   }
   if (all.empty()) {
     return refuse(source.name, found_instead(source.bytes.reveal(), "CERTIFICATE"));
@@ -280,14 +286,17 @@ Result<void> read_revoked(const std::string& path, std::vector<RevocationList>& 
   const auto source = read_file(path, "CRL file");
   if (!source) return fail(source.error());
   const Bio bio = bio_over(source->bytes);
+  const Secret none;
+  Passphrase passphrase{none};
   while (bio != nullptr) {
-    RevocationList next(PEM_read_bio_X509_CRL(bio.get(), nullptr, nullptr, nullptr));
+    RevocationList next(PEM_read_bio_X509_CRL(bio.get(), nullptr, give_passphrase, &passphrase));
     if (next == nullptr) break;
     into.push_back(std::move(next));
   }
   const unsigned long last = ERR_peek_last_error();
   if (ERR_GET_LIB(last) != ERR_LIB_PEM || ERR_GET_REASON(last) != PEM_R_NO_START_LINE) {
-    return refuse(source->name, "a revocation list is damaged");
+    return refuse(source->name, fmt::format("its revocation list {} is {}", into.size() + 1,
+                                            fault_of(passphrase)));
   }
   if (into.empty()) return refuse(source->name, found_instead(source->bytes.reveal(), "X509 CRL"));
   ERR_clear_error();

@@ -141,6 +141,36 @@ TEST_F(TlsContextTest, pem_of_another_kind_is_named) {
   EXPECT_THAT(refusal({.certificate_file = file("empty.pem", "")}), HasSubstr("is empty"));
 }
 
+/// PEM that asks for a passphrase by its header lines, as OpenSSL writes keys of the old form.
+std::string as_if_encrypted(std::string pem) {
+  pem.insert(pem.find('\n') + 1,
+             "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00112233445566778899AABBCCDDEEFF\n\n");
+  return pem;
+}
+
+// Without a callback for the passphrase, OpenSSL prompts for it on the terminal.
+TEST_F(TlsContextTest, pem_that_has_no_passphrase_is_refused_without_a_prompt_for_one) {
+  const Made root = make({.name = "Test CA", .is_authority = true});
+  const std::string path = file("crl.pem", as_if_encrypted(revocation_list(root, own)));
+  const std::string ca = root.certificate_pem();
+  EXPECT_EQ(
+      refusal(TlsOptions{.trust = {.ca_pem = ca, .crl_file = path}}),
+      "TLS: CRL file '" + path + "': its revocation list 1 is encrypted, and only keys may be");
+  EXPECT_EQ(refusal(TlsOptions{.trust = {.ca_pem = ca + as_if_encrypted(ca)}}),
+            "TLS: ca_pem: its certificate 2 is encrypted, and only keys may be");
+  EXPECT_THAT(refusal({.certificate_pem = as_if_encrypted(ca)}),
+              HasSubstr("certificate_pem: its certificate 1 is encrypted"));
+}
+
+TEST_F(TlsContextTest, a_damaged_revocation_list_is_named_by_its_number) {
+  const Made root = make({.name = "Test CA", .is_authority = true});
+  const std::string list = revocation_list(root, own);
+  const std::string path =
+      file("crl.pem", list + "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n");
+  EXPECT_EQ(refusal(TlsOptions{.trust = {.ca_pem = root.certificate_pem(), .crl_file = path}}),
+            "TLS: CRL file '" + path + "': its revocation list 2 is damaged");
+}
+
 TEST_F(TlsContextTest, a_key_of_another_certificate_is_refused) {
   EXPECT_EQ(refusal({.certificate_pem = own.certificate_pem(), .key_pem = Secret(other.key_pem())}),
             "TLS: key_pem: the key does not belong to the certificate in certificate_pem");
