@@ -27,7 +27,7 @@ struct TlsTrust {
   std::string ca_pem = {};
   /// Default: none. A PKCS#12 file whose certificates are trusted (a trust store of Java).
   std::string pkcs12_file = {};
-  /// Default: not set. The passphrase of `pkcs12_file`.
+  /// Default: not set. The passphrase of `pkcs12_file`. A configuration error without that file.
   Secret passphrase = {};
   /// Default: none. A PEM file with revocation lists. If set, the file has to have a list of the
   /// issuer of the other side's certificate, and the certificate must not be in that list.
@@ -55,8 +55,8 @@ struct TlsIdentity {
   std::string pkcs12_file = {};
   /// The content of such a file.
   Secret pkcs12_bytes = {};
-  /// Default: not set. The passphrase that decrypts the key or the PKCS#12 file. The library never
-  /// prompts for it.
+  /// Default: not set. The passphrase that decrypts the key or the PKCS#12 file. A configuration
+  /// error without one of them. The library never prompts for it.
   Secret passphrase = {};
 
   friend bool operator==(const TlsIdentity&, const TlsIdentity&) = default;

@@ -312,12 +312,17 @@ void move_to(std::vector<Certificate>& all, std::vector<Certificate> more) {
 bool is_given(const TlsIdentity& identity) {
   return !identity.certificate_file.empty() || !identity.certificate_pem.empty() ||
          !identity.key_file.empty() || identity.key_pem.is_set() || !identity.pkcs12_file.empty() ||
-         identity.pkcs12_bytes.is_set();
+         identity.pkcs12_bytes.is_set() || identity.passphrase.is_set();
 }
 
 bool has_authorities(const TlsTrust& trust) {
   return !trust.ca_file.empty() || !trust.ca_folder.empty() || !trust.ca_pem.empty() ||
          !trust.pkcs12_file.empty();
+}
+
+Result<void> check_passphrase(const TlsTrust& trust) {
+  if (!trust.passphrase.is_set() || !trust.pkcs12_file.empty()) return {};
+  return refuse("trust", "has a passphrase, but no pkcs12_file that it opens");
 }
 
 Result<KeyMaterial> read_identity(const TlsIdentity& identity) {
@@ -330,7 +335,10 @@ Result<KeyMaterial> read_identity(const TlsIdentity& identity) {
     return refuse("identity", "is given as PEM and as PKCS#12; only one of the two may be set");
   }
   if (!has_pkcs12) {
-    if (!has_certificate) return refuse("identity", "has a key and no certificate");
+    if (!has_certificate) {
+      return refuse("identity", has_key ? "has a key and no certificate"
+                                        : "has a passphrase, but neither a key nor a PKCS#12 file");
+    }
     return read_pem(identity);
   }
   const auto source =

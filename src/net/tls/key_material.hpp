@@ -21,6 +21,8 @@ struct KeyMaterial {
 /// Whether any field is set.
 [[nodiscard]] bool is_given(const TlsIdentity& identity);
 [[nodiscard]] bool has_authorities(const TlsTrust& trust);
+/// Errors: configuration (a passphrase without the file that it is for).
+[[nodiscard]] Result<void> check_passphrase(const TlsTrust& trust);
 
 /// Reads the identity's files. Errors: configuration, with the file or field and the reason.
 [[nodiscard]] Result<KeyMaterial> read_identity(const TlsIdentity& identity);

@@ -202,6 +202,7 @@ const std::string& TlsContext::warning() const {
 }
 
 Result<TlsContext> TlsContext::client(const TlsOptions& options) {
+  if (auto checked = check_passphrase(options.trust); !checked) return fail(checked.error());
   const bool has_trust = has_authorities(options.trust) || !options.trust.crl_file.empty();
   if (has_trust && !options.verify_certificate) {
     return refuse(
@@ -232,6 +233,7 @@ Result<TlsContext> TlsContext::client(const TlsOptions& options) {
 }
 
 Result<TlsContext> TlsContext::server(const TlsServerOptions& options) {
+  if (auto checked = check_passphrase(options.trust); !checked) return fail(checked.error());
   auto state = std::make_shared<State>();
   state->is_server = true;
   state->context = made_context(true);

@@ -184,6 +184,28 @@ TEST_F(TlsContextTest, contradicting_sources_are_refused) {
   EXPECT_THAT(refusal({.key_pem = Secret(own.key_pem())}), HasSubstr("a key and no certificate"));
 }
 
+TEST_F(TlsContextTest, a_passphrase_that_opens_nothing_is_refused) {
+  const std::string of_identity =
+      "TLS: identity: has a passphrase, but neither a key nor a PKCS#12 file";
+  const std::string of_trust = "TLS: trust: has a passphrase, but no pkcs12_file that it opens";
+  EXPECT_EQ(refusal({.passphrase = Secret("secret")}), of_identity);
+  const TlsTrust trust{.ca_pem = own.certificate_pem(), .passphrase = Secret("secret")};
+  EXPECT_EQ(refusal(TlsOptions{.trust = trust}), of_trust);
+  EXPECT_EQ(
+      refusal(TlsOptions{.trust = {.passphrase = Secret("secret")}, .verify_certificate = false}),
+      of_trust);
+  const TlsIdentity identity{.certificate_pem = own.certificate_pem() + own.key_pem()};
+  for (const auto certificates : {ClientCertificates::none, ClientCertificates::required}) {
+    const auto made = TlsContext::server(
+        {.identity = identity, .client_certificates = certificates, .trust = trust});
+    ASSERT_FALSE(made.has_value());
+    EXPECT_EQ(made.error().message(), of_trust);
+  }
+  const auto bare = TlsContext::server({.identity = {.passphrase = Secret("secret")}});
+  ASSERT_FALSE(bare.has_value());
+  EXPECT_EQ(bare.error().message(), of_identity);
+}
+
 TEST_F(TlsContextTest, trust_without_verification_is_refused) {
   for (const TlsTrust& trust : {TlsTrust{.ca_file = "/ca.pem"}, TlsTrust{.ca_pem = "x"},
                                 TlsTrust{.crl_file = "/crl.pem"}}) {
