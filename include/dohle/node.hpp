@@ -83,7 +83,8 @@ struct NodeUser {
 };
 
 /// The logins of a node's listeners with sasl_plaintext and sasl_ssl. A client that has logged in
-/// may do everything.
+/// may do everything. Without such a listener, options that differ from their defaults are
+/// configuration errors.
 struct NodeSaslOptions {
   /// Default: all. At least one. The mechanisms that the node offers, in the order of its answer to
   /// SaslHandshake.

@@ -288,6 +288,14 @@ Result<void> check_mechanisms(const std::vector<SaslMechanism>& mechanisms) {
   return {};
 }
 
+/// What is set for logins. Empty if nothing is.
+std::string set_for_logins(const NodeSaslOptions& sasl, bool has_users) {
+  if (has_users) return "sasl has users";
+  if (sasl.mechanisms != NodeSaslOptions().mechanisms) return "sasl.mechanisms is set";
+  if (sasl.max_reauth.count() != 0) return "sasl.max_reauth is set";
+  return {};
+}
+
 Result<node::SecuritySettings> security_of(const NodeOptions& options) {
   const NodeSaslOptions& sasl = options.sasl;
   node::SecuritySettings settings;
@@ -313,12 +321,11 @@ Result<node::SecuritySettings> security_of(const NodeOptions& options) {
     settings.first_scram_users = *std::move(scram);
   }
   const bool has_users = !settings.plain_users.empty() || !sasl.scram_user_file.empty();
-  if (has_users && !has_logins) {
-    return fail(Error::configuration(
-        "sasl has users, but no listener asks for a login: give one the protocol SASL_SSL or "
-        "SASL_PLAINTEXT"));
-  }
-  return settings;
+  const std::string unused = has_logins ? "" : set_for_logins(sasl, has_users);
+  if (unused.empty()) return settings;
+  return fail(Error::configuration(unused +
+                                   ", but no listener asks for a login: give one the protocol "
+                                   "SASL_SSL or SASL_PLAINTEXT"));
 }
 
 /// The descriptors of the process, and how a node divides them.

@@ -387,6 +387,8 @@ class Refusals(Command):
         ("node --data :memory: --sasl-mechanisms PLAIN,GSSAPI", '--sasl-mechanisms: "GSSAPI" is not one of PLAIN'),
         ("node --data :memory: --sasl-mechanisms PLAIN,PLAIN", "sasl.mechanisms has PLAIN twice"),
         ("node --data :memory: --max-reauth -1", '--max-reauth: "-1" is not a whole number'),
+        ("node --data :memory: --max-reauth 5000", "sasl.max_reauth is set, but no listener asks for a login"),
+        ("node --data :memory: --sasl-mechanisms PLAIN", "sasl.mechanisms is set, but no listener asks for a login"),
         ("user hash", "dohle user hash: NAME is missing: Name of the user"),
         ("user hash a --mechanism PLAIN", '--mechanism: "PLAIN" is not one of SCRAM-SHA-256, SCRAM-SHA-512'),
         ("user hash a --iterations 4095", '--iterations: "4095" is not a whole number from 4096 to 16384'),
