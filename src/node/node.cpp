@@ -299,9 +299,9 @@ std::string set_for_logins(const NodeSaslOptions& sasl, bool has_users) {
 Result<node::SecuritySettings> security_of(const NodeOptions& options) {
   const NodeSaslOptions& sasl = options.sasl;
   node::SecuritySettings settings;
-  const bool has_logins = std::ranges::any_of(options.listeners, has_sasl, &NodeListener::protocol);
   settings.authenticates =
-      has_logins || std::ranges::any_of(options.listeners, asks_for_certificates);
+      std::ranges::any_of(options.listeners, has_sasl, &NodeListener::protocol);
+  settings.asks_for_certificates = std::ranges::any_of(options.listeners, asks_for_certificates);
   if (auto checked = check_mechanisms(sasl.mechanisms); !checked) return fail(checked.error());
   const bool is_in_range = sasl.max_reauth >= shortest_reauth && sasl.max_reauth <= longest_reauth;
   if (sasl.max_reauth.count() != 0 && !is_in_range) {
@@ -321,7 +321,7 @@ Result<node::SecuritySettings> security_of(const NodeOptions& options) {
     settings.first_scram_users = *std::move(scram);
   }
   const bool has_users = !settings.plain_users.empty() || !sasl.scram_user_file.empty();
-  const std::string unused = has_logins ? "" : set_for_logins(sasl, has_users);
+  const std::string unused = settings.authenticates ? "" : set_for_logins(sasl, has_users);
   if (unused.empty()) return settings;
   return fail(Error::configuration(unused +
                                    ", but no listener asks for a login: give one the protocol "

@@ -10,9 +10,10 @@ namespace dohle::node {
 
 /// How clients log in.
 struct SecuritySettings {
-  /// Whether any listener asks for a login or for certificates. ANONYMOUS may then neither see nor
-  /// change users.
+  /// Whether any listener asks for a login.
   bool authenticates = false;
+  /// Whether any listener takes its clients' principals from certificates.
+  bool asks_for_certificates = false;
   std::vector<SaslMechanism> mechanisms = {SaslMechanism::plain, SaslMechanism::scram_sha_256,
                                            SaslMechanism::scram_sha_512};
   /// How long a login lasts (KIP-368). 0: as long as its connection.
@@ -20,6 +21,9 @@ struct SecuritySettings {
   /// As Users::Options.
   std::vector<UserEntry> plain_users = {};
   std::vector<UserEntry> first_scram_users = {};
+
+  /// Whether clients have names on some listener. ANONYMOUS may then neither see nor change users.
+  [[nodiscard]] bool knows_clients() const { return authenticates || asks_for_certificates; }
 };
 
 }  // namespace dohle::node

@@ -124,7 +124,10 @@ Result<void> Users::open(KnownSizes sizes) {
   const bool is_wanted = options_.are_needed || !options_.first_scram.empty();
   if (!is_wanted && !has_to_be_there && !disk_.exists(path())) return {};
   if (auto opened = open_journal(sizes); !opened) return opened;
-  if (options_.are_needed) warn_of_users_without_mechanism();
+  if (options_.are_needed) {
+    warn_of_users_without_mechanism();
+    warn_if_there_are_none();
+  }
   return {};
 }
 
@@ -157,6 +160,16 @@ void Users::warn_of_users_without_mechanism() const {
            return user.first.digest == digest;
          }));
   }
+}
+
+// Later starts do not take the file of SCRAM users: a rewrite of the journal drops deletions, so
+// deleted users would return.
+void Users::warn_if_there_are_none() const {
+  if (!plain_.empty() || !scram_.empty()) return;
+  lines_.warn(
+      "no client can log in: there is neither a user of PLAIN nor one of SCRAM; stop the "
+      "node, and start it with --plain-user-file, or move " +
+      path() + " away and start it with --scram-user-file");
 }
 
 std::optional<std::uint64_t> Users::file_bytes() const {
@@ -201,6 +214,11 @@ Result<void> Users::store_first() {
     Key key{std::move(user.name), user.digest};
     journal_->append(line_of(key, user.verifier), Reserve::is_kept, keep);
     put(std::move(key), std::move(user.verifier));
+  }
+  if (options_.are_needed && scram_.empty() && !plain_.empty()) {
+    lines_.inform(path() +
+                  " begins without SCRAM users; a later start does not take --scram-user-file, and "
+                  "`dohle user create` adds users");
   }
   options_.first_scram.clear();
   std::array<std::byte, decoy_key_bytes> bytes{};

@@ -98,6 +98,7 @@ class Users {
   Result<void> store_first();
   void say_that_first_users_are_not_taken();
   void warn_of_users_without_mechanism() const;
+  void warn_if_there_are_none() const;
   [[nodiscard]] Taken take(const JournalLine& line);
   [[nodiscard]] bool take_user(const std::vector<std::string_view>& words);
   void append(std::string body, FileJournal::Reserve reserve, Task change, Done done);

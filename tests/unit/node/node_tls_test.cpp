@@ -213,6 +213,17 @@ TEST_F(NodeTlsTest, a_client_certificate_that_is_missing_expired_or_foreign_is_r
   EXPECT_THAT(log->all(), testing::Not(HasSubstr("sends Metadata")));
 }
 
+TEST_F(NodeTlsTest, certificates_without_logins_leave_the_first_start_of_scram_users_to_come) {
+  const ScratchDirectory data;
+  NodeOptions options;
+  options.data_dir = data.path();
+  options.listeners = {listener(SecurityProtocol::ssl, server(ClientCertificates::required))};
+  options.logger = log;
+  const auto started = Node::start(std::move(options));
+  ASSERT_TRUE(started) << started.error().to_string();
+  EXPECT_FALSE(std::filesystem::exists(data / "dohle-users"));
+}
+
 TEST_F(NodeTlsTest, a_handshake_that_is_cut_anywhere_leaves_the_node_serving) {
   const auto port = start(listener(SecurityProtocol::ssl, server()));
   const std::string hello = TlsWire::first_bytes(client());

@@ -20,10 +20,11 @@ namespace dohle::node {
   return std::nullopt;
 }
 
-/// Where clients log in on some listener, the others may neither see nor change users, nor see
+/// Where clients have names on some listener, the others may neither see nor change users, nor see
 /// quotas.
 [[nodiscard]] inline bool may_manage_users(const Call& call) {
-  return !call.node.settings.security.authenticates || call.access.who() != Principal::anonymous();
+  return !call.node.settings.security.knows_clients() ||
+         call.access.who() != Principal::anonymous();
 }
 inline constexpr std::string_view users_need_login =
     "only a client that has logged in may see or change users, or see quotas: connect to a "

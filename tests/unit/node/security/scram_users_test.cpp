@@ -108,6 +108,46 @@ TEST_F(ScramUsers, OfMechanismsThatAreNotOfferedAreWarnedOfAtTheStart) {
   EXPECT_EQ(logger.count("SCRAM-SHA-512 cannot log in"), 0u);
 }
 
+TEST_F(ScramUsers, OfTheFileAreNotTakenAfterAStartWithoutUsersThatNamesTheWaysOut) {
+  const auto of_plain = std::exchange(settings.security.plain_users, {});
+  const auto of_the_file = std::exchange(settings.security.first_scram_users, {});
+  const std::string warning =
+      "warning node: no client can log in: there is neither a user of PLAIN nor one of SCRAM; stop "
+      "the node, and start it with --plain-user-file, or move /data/dohle-users away and start it "
+      "with --scram-user-file";
+  (void)node();
+  EXPECT_EQ(logger.count(warning), 1u);
+  settings.security.first_scram_users = of_the_file;
+  restart_after_kill();
+  EXPECT_EQ(logger.count("was not taken: /data/dohle-users has 0 already"), 1u);
+  EXPECT_EQ(logger.count(warning), 2u);
+  // Each way out.
+  settings.security.plain_users = of_plain;
+  restart_after_kill();
+  EXPECT_THAT(listed(), ElementsAre());
+  settings.security.plain_users.clear();
+  node().kill();
+  world.machine("node").start("editor", [](sim::Process& self) {
+    EXPECT_TRUE(self.disk().remove("/data/dohle-users"));
+    return std::make_shared<int>();
+  });
+  world.run_for(1ms);
+  restart_after_kill();
+  EXPECT_EQ(log_in_scram(sha256, "bob", bob_password).error_code, 0);
+  EXPECT_EQ(logger.count(warning), 2u);
+}
+
+TEST_F(ScramUsers, ThatAFirstStartDoesNotStoreBesideThoseOfPlainAreSaidToBeLeftOut) {
+  settings.security.first_scram_users.clear();
+  (void)node();
+  EXPECT_EQ(logger.count("info node: /data/dohle-users begins without SCRAM users; a later start "
+                         "does not take --scram-user-file, and `dohle user create` adds users"),
+            1u);
+  restart_after_kill();
+  EXPECT_EQ(logger.count("begins without SCRAM users"), 1u);
+  EXPECT_EQ(logger.count("warning"), 0u);
+}
+
 // Decoys of the names 0, 1, … and how many of them have each form.
 class Decoys : public LoginWorld {
  protected:
