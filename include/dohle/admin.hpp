@@ -293,7 +293,8 @@ struct ScramUser {
 struct NewScramUser {
   /// Not empty. Servers refuse names that are not ASCII.
   std::string name;
-  /// Not empty. The client sends only the result of PBKDF2, not the password.
+  /// At least one byte. UTF-8 without NUL, since no client of this library could log in by another
+  /// one. The client sends only the result of PBKDF2, not the password.
   Secret password;
   /// Default: scram_sha_512. scram_sha_256 or scram_sha_512.
   SaslMechanism mechanism = SaslMechanism::scram_sha_512;
@@ -405,8 +406,8 @@ class DOHLE_API Admin {
   /// Creates SCRAM users, or gives them other passwords (KIP-554). A user has one password for each
   /// mechanism. PBKDF2 takes milliseconds per user, on a worker thread. Errors of an item:
   /// UNACCEPTABLE_CREDENTIAL (93), CLUSTER_AUTHORIZATION_FAILED (31). Errors of the call:
-  /// invalid_argument for a mechanism that is not SCRAM, an empty password, or iterations outside
-  /// their range.
+  /// invalid_argument for a mechanism that is not SCRAM, a password that is empty, holds a NUL or
+  /// is not UTF-8, or iterations outside their range.
   Result<std::vector<Named<void>>> set_scram_users(std::vector<NewScramUser> users,
                                                    CallOptions options = {});
   /// Deletes SCRAM users, each for one mechanism. Their connections stay open until the next login.

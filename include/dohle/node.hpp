@@ -78,7 +78,7 @@ struct NodeListener {
 struct NodeUser {
   /// 1 to 1,024 characters of printable ASCII.
   std::string name;
-  /// At least one byte, without NUL. Used unchanged, without SASLprep.
+  /// 1 to 1,024 bytes of UTF-8 without NUL. Used unchanged, without SASLprep.
   Secret password;
 };
 

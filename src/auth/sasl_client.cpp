@@ -5,6 +5,7 @@
 #include "auth/plain.hpp"
 #include "base/assert.hpp"
 #include "base/option_checks.hpp"
+#include "base/utf8.hpp"
 
 namespace dohle::auth {
 
@@ -41,6 +42,7 @@ Result<void> SaslClient::check(const SaslOptions& login) {
     return fail(refused("password", "is longer than 1024 bytes"));
   }
   if (password.contains('\0')) return fail(refused("password", "holds a NUL"));
+  if (!is_utf8(password)) return fail(refused("password", "is not UTF-8"));
   if (auto name = ScramClient::check_name(login.username); !name) {
     return fail(name.error().within("sasl: username"));
   }

@@ -19,6 +19,7 @@
 #include "base/security_protocols.hpp"
 #include "base/system_secure_random.hpp"
 #include "base/time.hpp"
+#include "base/utf8.hpp"
 #include "disk/file_disk.hpp"
 #include "disk/memory_disk.hpp"
 #include "frames/framed_listening.hpp"
@@ -233,6 +234,7 @@ Result<void> check_user(const NodeUser& user) {
   const std::string_view password = user.password.reveal();
   if (password.empty()) return fail(Error::configuration("the password is empty"));
   if (password.contains('\0')) return fail(Error::configuration("the password holds a NUL"));
+  if (!is_utf8(password)) return fail(Error::configuration("the password is not UTF-8"));
   if (password.size() <= max_password_bytes) return {};
   return fail(Error::configuration("the password has more than " +
                                    std::to_string(max_password_bytes) + " bytes"));

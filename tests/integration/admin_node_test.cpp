@@ -62,6 +62,20 @@ TEST_F(AdminOnANode, WarnsOfPasswordsThatAreSentWithoutTls) {
   EXPECT_EQ(warnings("localhost"), "");
 }
 
+TEST_F(AdminOnANode, RefusesUsersWhosePasswordNoLoginOfOursCouldHave) {
+  const auto refusal = [&](std::string_view password) {
+    const auto set = admin_->set_scram_users({{.name = "bob", .password = Secret(password)}});
+    EXPECT_FALSE(set);
+    if (set) return std::string();
+    EXPECT_TRUE(set.error().is(Errc::invalid_argument)) << set.error().to_string();
+    return std::string(set.error().message());
+  };
+  EXPECT_EQ(refusal(""), "user bob: the password is empty");
+  EXPECT_EQ(refusal(std::string_view("p\0q", 3)), "user bob: the password holds a NUL");
+  EXPECT_EQ(refusal("p\xe4ss"), "user bob: the password is not UTF-8");
+  EXPECT_TRUE(admin_->list_scram_users().value().empty());
+}
+
 TEST_F(AdminOnANode, CreatesDescribesAndDeletesTopicsWithAnOutcomeForEach) {
   const auto made = admin_->create_topics(
       {{.name = "orders", .partitions = 3}, {.name = "no/slash", .partitions = 1}},

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <span>
+#include <string_view>
 #include <tuple>
 
 #include "auth/scram.hpp"
+#include "base/utf8.hpp"
 #include "wire/messages/alter_user_scram_credentials.hpp"
 #include "wire/messages/describe_user_scram_credentials.hpp"
 
@@ -146,7 +148,10 @@ Result<void> check_new_users(const std::vector<NewScramUser>& users) {
     const auto refused = [&](const std::string& why) {
       return fail(Error::client(Errc::invalid_argument, "user " + user.name + ": " + why));
     };
-    if (user.password.reveal().empty()) return refused("the password is empty");
+    const std::string_view password = user.password.reveal();
+    if (password.empty()) return refused("the password is empty");
+    if (password.contains('\0')) return refused("the password holds a NUL");
+    if (!is_utf8(password)) return refused("the password is not UTF-8");
     if (!is_scram(user.mechanism)) return fail(not_scram(user.name, user.mechanism));
     if (user.iterations < auth::min_scram_iterations ||
         user.iterations > auth::max_stored_iterations) {

@@ -112,5 +112,19 @@ TEST(SaslClient, NamesTheOptionThatItRefuses) {
   EXPECT_EQ(why.find("hidden"), std::string::npos);
 }
 
+TEST(SaslClient, RefusesAPasswordThatIsNotUtf8WithoutShowingIt) {
+  using enum SaslMechanism;
+  for (const SaslMechanism mechanism : {plain, scram_sha_256, scram_sha_512}) {
+    // ISO 8859-1, an overlong form, and a character that is cut off.
+    for (const std::string_view bytes : {"hidden\xe4", "hidden\xc0\x80", "hidden\xe2\x82"}) {
+      const auto checked = SaslClient::check({mechanism, "alice", Secret(bytes)});
+      ASSERT_FALSE(checked.has_value());
+      EXPECT_EQ(checked.error().message(), "sasl: password is not UTF-8");
+      EXPECT_EQ(checked.error().category(), ErrorCategory::configuration);
+    }
+    EXPECT_TRUE(SaslClient::check({mechanism, "alice", Secret("p\xc3\xa4ss \xf0\x9f\x94\x91")}));
+  }
+}
+
 }  // namespace
 }  // namespace dohle::auth

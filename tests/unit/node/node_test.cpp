@@ -353,6 +353,8 @@ TEST(UserHash, RefusesCredentialsThatNoLoginCanHave) {
   EXPECT_THAT(refused({"", password}), HasSubstr("name is empty"));
   EXPECT_THAT(refused({"a", Secret()}), HasSubstr("password is empty"));
   EXPECT_THAT(refused({"a", Secret(std::string_view("a\0b", 3))}), HasSubstr("holds a NUL"));
+  EXPECT_THAT(refused({"a", Secret("p\xe4ss")}), HasSubstr("password is not UTF-8"));
+  EXPECT_EQ(refused({"a", Secret("p\xc3\xa4ss")}), "accepted");
   EXPECT_THAT(refused({"a", Secret(std::string(1'025, 'x'))}), HasSubstr("more than 1024 bytes"));
   EXPECT_THAT(refused({"a", password}, {.mechanism = SaslMechanism::plain}),
               HasSubstr("mechanism is 0"));
