@@ -924,6 +924,21 @@ class TlsListeners(unittest.TestCase):
         self.assertNotIn(self.PASSPHRASE, node.said())
         node.log.close()
 
+    def test_name_the_flag_of_a_password_file_once(self):
+        certificate, key = self.make("node")
+        empty, shared = self.folder / "empty", self.folder / "shared"
+        empty.touch(0o600)
+        shared.write_text("x")
+        shared.chmod(0o644)
+        for path, why in ((self.folder / "absent", "cannot be read: No such file or directory"),
+                          (empty, "holds no password"), (shared, "holds a password, and its mode 0644 gives other users")):
+            done = subprocess.run([DOHLE, "node", "--data", ":memory:", "--listen", "SSL://127.0.0.1:0", "--tls-certificate",
+                                   certificate, "--tls-key", key, "--tls-password-file", path], capture_output=True,
+                                  timeout=TIME_MAX, text=True, env=environment())
+            self.assertEqual(done.returncode, USAGE)
+            self.assertIn(f"--tls-password-file: {path} {why}", done.stderr)
+            self.assertEqual(done.stderr.count("--tls-password-file"), 1, done.stderr)
+
     def test_do_not_show_a_wrong_passphrase(self):
         certificate, key = self.make("node", "-passout", "pass:right")
         done = subprocess.run([DOHLE, "node", "--data", ":memory:", "--listen", "SSL://127.0.0.1:0", "--tls-certificate",

@@ -41,7 +41,7 @@ Result<void> set_min_version(NodeListener& listener, const std::string& value) {
 }
 
 Result<void> set_passphrase(NodeListener& listener, const std::string& path) {
-  auto password = read_password_file("--tls-password-file", path);
+  auto password = read_password_file(path);
   if (!password) return fail(password.error());
   listener.tls->identity.passphrase = *std::move(password);
   return {};

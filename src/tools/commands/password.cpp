@@ -107,14 +107,12 @@ Result<Secret> of_terminal() {
 
 }  // namespace
 
-Result<Secret> read_password_file(const std::string& flag, const std::string& path) {
+Result<Secret> read_password_file(const std::string& path) {
   const auto file =
       SecretFile::read(path, {max_password_file_bytes, "max_password_file_bytes", true});
-  if (!file) return fail(file.error().within(flag));
-  if (auto checked = file->check_private("a password"); !checked) {
-    return fail(checked.error().within(flag));
-  }
-  return first_line_of(file->text().reveal(), flag + " " + path);
+  if (!file) return fail(file.error());
+  if (auto checked = file->check_private("a password"); !checked) return fail(checked.error());
+  return first_line_of(file->text().reveal(), path);
 }
 
 void add_password_flags(CLI::App& app, PasswordSource& source) {
@@ -135,7 +133,11 @@ Result<Secret> read_password(const std::string& command, const PasswordSource& s
         "--password-file, $DOHLE_PASSWORD or standard input");
     return Secret(*source.text);
   }
-  if (!source.file.empty()) return read_password_file("--password-file", source.file);
+  if (!source.file.empty()) {
+    auto password = read_password_file(source.file);
+    if (!password) return fail(password.error().within("--password-file"));
+    return password;
+  }
   // Read before any thread starts.
   if (const char* text = std::getenv("DOHLE_PASSWORD")) return Secret(text);
   return ::isatty(STDIN_FILENO) == 1 ? of_terminal() : first_line(STDIN_FILENO, "standard input");

@@ -27,8 +27,7 @@ void add_password_flags(CLI::App& app, PasswordSource& source);
 /// terminal it asks, without echo. A newline at the end does not count. Errors: configuration.
 Result<Secret> read_password(const std::string& command, const PasswordSource& source);
 
-/// The first line of a file that only its owner may read. `flag` names it in errors. Errors:
-/// configuration.
-Result<Secret> read_password_file(const std::string& flag, const std::string& path);
+/// The first line of a file that only its owner may read. Errors: configuration, with the path.
+Result<Secret> read_password_file(const std::string& path);
 
 }  // namespace dohle::tools
