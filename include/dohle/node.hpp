@@ -126,7 +126,8 @@ struct UserHashOptions {
 /// The options of a node.
 struct NodeOptions {
   /// Default: ":memory:", all data is kept in memory and is lost at the end. Otherwise the
-  /// directory for the data, which is created if it does not exist.
+  /// directory for the data, which is created with mode 0700 if it does not exist. If other users
+  /// have rights on an existing one, each start logs a warning.
   std::string data_dir = ":memory:";
   /// Default: 1 GiB. At least 1 MiB. With ":memory:", the most bytes of all files together. Above
   /// it producers are refused with KAFKA_STORAGE_ERROR; reading still works.

@@ -11,12 +11,15 @@
 #include <span>
 #include <system_error>
 
+#include <fmt/format.h>
+
 #include "auth/plain.hpp"
 #include "auth/scram.hpp"
 #include "base/fork_watch.hpp"
 #include "base/option_checks.hpp"
 #include "base/printable.hpp"
 #include "base/security_protocols.hpp"
+#include "base/shell_word.hpp"
 #include "base/system_secure_random.hpp"
 #include "base/time.hpp"
 #include "base/utf8.hpp"
@@ -565,6 +568,20 @@ struct Node::Parts {
     say(LogLevel::warning, "listener " + listener + ": " + context.warning());
   }
 
+  /// Records, and what checks passwords, lie in it. One that the node makes is for its owner alone.
+  void warn_of_directory(const std::string& path) {
+    constexpr auto of_others =
+        std::filesystem::perms::group_all | std::filesystem::perms::others_all;
+    std::error_code unknown;
+    const auto status = std::filesystem::status(path, unknown);
+    if (path == in_memory || !std::filesystem::is_directory(status)) return;
+    if ((status.permissions() & of_others) == std::filesystem::perms::none) return;
+    say(LogLevel::warning,
+        fmt::format("the mode {:04o} of the data directory gives other users rights on it; run: "
+                    "chmod 700 {}",
+                    static_cast<unsigned>(status.permissions()), shell_word(path)));
+  }
+
   void say(LogLevel level, const std::string& line) { logger->log(level, "node", line); }
 
   Result<void> listen(Listening& listening, const node::ListenAt& where) {
@@ -637,6 +654,7 @@ Result<Node> node::NodeAccess::start(NodeOptions options, std::shared_ptr<Reques
   if (!contexts) return fail(contexts.error());
   auto parts = std::make_unique<Node::Parts>(options, std::move(files), *std::move(contexts));
   parts->faults = std::move(faults);
+  parts->warn_of_directory(options.data_dir);
   parts->loop.start("dohle-node");
   auto started =
       parts->on_loop([&](auto done) { parts->open(*settings, *listeners, std::move(done)); });

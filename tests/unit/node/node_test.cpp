@@ -7,7 +7,9 @@
 #include <cstdlib>
 #include <filesystem>
 #include <future>
+#include <mutex>
 #include <optional>
+#include <string>
 
 #include "base/transport.hpp"
 #include "frames/framed_dialer.hpp"
@@ -231,6 +233,37 @@ TEST(NodeTest, KeepsItsDataAcrossARestart) {
     EXPECT_EQ(metadata->topics[0].topic_id, id.value_or(metadata->topics[0].topic_id));
     id = metadata->topics[0].topic_id;
   }
+}
+
+TEST(NodeTest, WarnsOfADataDirectoryOnWhichOtherUsersHaveRights) {
+  const ScratchDirectory directory;
+  const std::string path = (directory / "data").string();
+  const auto warnings = [&](std::optional<unsigned> mode) {
+    if (mode) std::filesystem::permissions(path, std::filesystem::perms(*mode));
+    std::mutex mutex;
+    std::string said;
+    auto options = in_memory();
+    options.data_dir = path;
+    options.logger =
+        function_logger(LogLevel::warning, [&](LogLevel, std::string_view, std::string_view line) {
+          const std::lock_guard lock(mutex);
+          said += line;
+        });
+    {
+      const auto node = Node::start(std::move(options));
+      EXPECT_TRUE(node) << node.error().to_string();
+    }
+    return said;
+  };
+  const auto remedy = HasSubstr("chmod");
+  EXPECT_THAT(warnings({}), testing::Not(remedy));  // the node makes it
+  EXPECT_THAT(warnings(0700), testing::Not(remedy));
+  EXPECT_THAT(warnings(0755),
+              HasSubstr("the mode 0755 of the data directory gives other users rights on it; run: "
+                        "chmod 700 " +
+                        path));
+  EXPECT_THAT(warnings(0701), HasSubstr("the mode 0701"));
+  EXPECT_THAT(warnings(0710), HasSubstr("the mode 0710"));
 }
 
 TEST(NodeTest, AnAddressInUseIsReportedAndLeavesTheDataUnchanged) {
