@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <utility>
 
+#include "messaging/error_header.hpp"
 #include "properties/values.hpp"
 
 namespace dohle::messaging {
@@ -12,21 +13,12 @@ namespace {
 
 /// More than any message has, and so few that further ones can be added.
 constexpr int max_attempts = 1'000'000'000;
-/// Longer messages are cut, so that a record that was small enough stays so.
-constexpr std::size_t max_message_bytes = 1'000;
 
 template <class Number>
 std::string big_endian(Number number) {
   std::array<std::byte, sizeof(Number)> bytes;
   wire::store_big_endian(bytes.data(), number);
   return std::string(as_text(bytes));
-}
-
-/// The text's start that has at most `most` bytes and ends with a whole character.
-std::string_view cut(std::string_view text, std::size_t most) {
-  if (text.size() <= most) return text;
-  while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xc0) == 0x80) --most;
-  return text.substr(0, most);
 }
 
 bool is_original_place(std::string_view name) {
@@ -60,7 +52,7 @@ RedirectHeaders::RedirectHeaders(const EventState& event, std::string_view group
     add(header::original_group, std::string(group));
   }
   add(header::exception_name, std::string(why.name()));
-  add(header::exception_message, std::string(cut(why.message(), max_message_bytes)));
+  add(header::exception_message, std::string(message_for_header(why)));
   add(header::attempts, std::to_string(event.attempts()));
 }
 

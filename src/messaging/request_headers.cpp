@@ -1,18 +1,15 @@
 #include "messaging/request_headers.hpp"
 
-#include <cstddef>
 #include <cstdint>
 #include <span>
 
+#include "messaging/error_header.hpp"
 #include "properties/values.hpp"
 #include "wire/big_endian.hpp"
 
 namespace dohle::messaging {
 
 namespace {
-
-/// Longer messages are cut, so that an answer with an error is small.
-constexpr std::size_t max_error_bytes = 1'000;
 
 std::string big_endian(std::int32_t value) {
   std::string bytes(sizeof value, '\0');
@@ -87,9 +84,9 @@ Result<RequestHeaders> read_headers(const RawEvent& request) {
 }
 
 Message error_reply(const Error& why) {
-  return Message().with_header(
-      std::string(error_header),
-      std::string(why.name()) + ": " + std::string(why.message().substr(0, max_error_bytes)));
+  return Message().with_header(std::string(error_header),
+                               std::string(why.name()) + ": " +
+                                   std::string(message_for_header(why)));
 }
 
 std::optional<Error> error_of(const RawEvent& reply) {

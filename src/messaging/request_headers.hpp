@@ -22,7 +22,8 @@ inline constexpr std::string_view reply_partition_header = "kafka_replyPartition
 inline constexpr std::string_view correlation_header = "kafka_correlationId";
 /// Milliseconds since the Unix epoch, in decimal digits.
 using middleware::deadline_header;
-/// Why a reply has no value: "NAME: message".
+/// Why a reply has no value: "NAME: message". Of a longer message the beginning, as
+/// message_for_header cuts it.
 inline constexpr std::string_view error_header = "dohle-error";
 
 /// Where the reply to a request goes, and until when it is of use.

@@ -54,5 +54,12 @@ TEST(ErrorReply, names_the_error) {
   EXPECT_EQ(reply.body(), std::nullopt);
 }
 
+TEST(ErrorReply, cuts_a_long_message_at_a_whole_character) {
+  const std::string whole(998, 'x');
+  // The euro sign has three bytes, of which two are below the limit.
+  const Message reply = error_reply(Error::client(Errc::invalid_argument, whole + "\xe2\x82\xac"));
+  EXPECT_THAT(reply.headers(), ElementsAre(Header{"dohle-error", "invalid_argument: " + whole}));
+}
+
 }  // namespace
 }  // namespace dohle::messaging
