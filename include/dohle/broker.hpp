@@ -139,8 +139,9 @@ using PartitionsHandler = std::function<void(std::span<const TopicPartition> par
 /// at a time.
 using EventFilter = std::function<bool(const RawEvent& event)>;
 
-/// Marks the error of a handler as permanent: the message is not retried, and failure_policy
-/// applies at once. An exception that a handler throws is never permanent.
+/// Marks the error of a handler as permanent: the message is not retried, also after a
+/// RawEvent::retry_after, and failure_policy applies at once. An exception that a handler throws is
+/// never permanent.
 [[nodiscard]] inline Error permanent(const Error& why) {
   return why.with_fatal();
 }

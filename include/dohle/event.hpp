@@ -75,8 +75,10 @@ class DOHLE_API RawEvent {
   Result<void> nack(Error why);
   Result<void> nack();
   /// Marks the message as failed, and sends it to the next retry topic whose delay is at least
-  /// `delay`, without retries in place: `return event.retry_after(30s);`. Errors: not_owner, as for
-  /// ack; invalid_argument after an ack or a nack, or if no retry topic with such a delay is left.
+  /// `delay`, without retries in place: `return event.retry_after(30s);`. If the handler then
+  /// returns an error that is `permanent`, the failure policy applies instead. Errors: not_owner,
+  /// as for ack; invalid_argument after an ack or a nack, or if no retry topic with such a delay is
+  /// left.
   Result<void> retry_after(std::chrono::milliseconds delay);
 
  protected:

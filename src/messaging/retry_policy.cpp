@@ -34,8 +34,8 @@ bool is_permanent(const Error& why) {
 
 RetryPolicy::Decision RetryPolicy::decide(const Failed& failed) {
   if (const auto asked = policy_of(failed.asked)) return give_up(*asked);
-  if (failed.wanted_level > failed.level) return UseRetryTopic{failed.wanted_level};
   if (is_permanent(failed.why)) return give_up(settings_.failure_policy);
+  if (failed.wanted_level > failed.level) return UseRetryTopic{failed.wanted_level};
   if (failed.level == 0 && failed.attempt <= settings_.max_retries) {
     return RetryInPlace{wait_before(failed.attempt)};
   }

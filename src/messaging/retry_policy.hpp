@@ -37,7 +37,7 @@ class RetryPolicy {
     std::size_t level = 0;
     /// The answer of the program's failure_decision.
     FailureAction asked = FailureAction::retry;
-    /// The level that the handler asked for.
+    /// The level that the handler asked for. Not used for a permanent error.
     std::size_t wanted_level = 0;
   };
   /// Handle it again after `wait`; later messages of its key wait.
