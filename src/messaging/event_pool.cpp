@@ -85,6 +85,7 @@ EventPointer EventPool::find(EventState& memory, std::uint64_t use) {
 void EventPool::empty(EventState& event) noexcept {
   if (event.buffer != nullptr) std::exchange(event.buffer, nullptr)->drop(1);
   event.nacked_with.reset();
+  event.failed_reply.reset();
 }
 
 void EventPool::put_back(EventPointer event) noexcept {

@@ -70,6 +70,9 @@ struct DeliveredRecord {
   /// The number of the partition's assignment that it belongs to.
   std::uint64_t assignment = 0;
   std::size_t lane = 0;
+  /// Why its reply handler failed, in an attempt whose answer was not stored. Set by the thread
+  /// that handles it.
+  std::optional<Error> failed_reply;
 };
 
 /// One delivery of one record. A retry in place is a separate delivery, so that an ack of an

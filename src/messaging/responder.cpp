@@ -1,9 +1,12 @@
 #include "messaging/responder.hpp"
 
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "base/broker_errors.hpp"
+#include "dohle/detail/typed_handler.hpp"
+#include "messaging/event_state.hpp"
 #include "messaging/publish_chain.hpp"
 #include "messaging/request_headers.hpp"
 #include "messaging/trace/handling_span.hpp"
@@ -40,9 +43,7 @@ Failure failure_of(const RawEvent& request, Failure::Kind kind, const Error& why
           .offset = request.offset()};
 }
 
-/// A failure that its requester hears of.
 void report_failed(const ResponderMeans& means, const RawEvent& request, const Error& why) {
-  HandlingSpan::mark(why);
   const bool in_decoding = why.is(Errc::codec_failed);
   means.reports->report(
       failure_of(request, in_decoding ? Failure::Kind::decode : Failure::Kind::handler, why));
@@ -56,6 +57,32 @@ void address(const RequestHeaders& to, const RawEvent& request, Message& reply) 
   if (const auto key = request.key(); key && !reply.key()) reply.with_key(std::string(*key));
 }
 
+/// Stores the answer to a request. `failed`: why its handler failed, now or in an earlier attempt.
+/// Then no retry calls it again; only the answer is sent again. Errors: the answer is not stored.
+Result<void> store_answer(const ReplyMaker& maker, const ResponderMeans& means,
+                          const RawEvent& request, const RequestHeaders& headers,
+                          std::optional<Error>& failed) {
+  const std::string what = "the reply to a request of topic " + std::string(request.topic());
+  const auto send = [&](Message reply) -> Result<void> {
+    address(headers, request, reply);
+    auto stored = means.publish(headers.reply_topic, std::move(reply));
+    return stored ? stored : fail(stored.error().within(what));
+  };
+  if (!failed) {
+    auto reply = made(maker, request, headers.reply_topic);
+    if (reply) {
+      auto stored = send(*std::move(reply));
+      if (stored || !is_too_large(stored.error())) return stored;
+      failed = stored.error();
+    } else {
+      failed = reply.error();
+    }
+    report_failed(means, request, *failed);
+  }
+  HandlingSpan::mark(*failed);
+  return send(error_reply(*failed));
+}
+
 Result<void> answer(const ReplyMaker& maker, const ResponderMeans& means, const RawEvent& request) {
   const auto headers = read_headers(request);
   if (!headers) return fail(headers.error());
@@ -63,28 +90,15 @@ Result<void> answer(const ReplyMaker& maker, const ResponderMeans& means, const 
     means.counts->count_expired();
     return {};
   }
-  const auto send = [&](Message reply) {
-    address(*headers, request, reply);
-    return means.publish(headers->reply_topic, std::move(reply));
-  };
-  const std::string what = "the reply to a request of topic " + std::string(request.topic());
-  auto reply = made(maker, request, headers->reply_topic);
-  std::optional<Error> failed = reply ? std::nullopt : std::optional(reply.error());
-  auto stored = reply ? send(*std::move(reply)) : Result<void>();
-  // No retry helps.
-  if (!stored && is_too_large(stored.error())) failed = stored.error().within(what);
-  if (failed) {
-    report_failed(means, request, *failed);
-    stored = send(error_reply(*failed));
-  }
+  std::optional<Error>& failed = EventAccess::state(request).failed_reply;
+  auto stored = store_answer(maker, means, request, *headers, failed);
   if (stored) {
     means.counts->count_answer(failed.has_value());
     return {};
   }
-  const Error why = stored.error().within(what);
-  if (!is_gone(why)) return fail(why);
+  if (!is_gone(stored.error())) return stored;
   means.counts->count_undeliverable();
-  means.reports->report(failure_of(request, Failure::Kind::delivery, why));
+  means.reports->report(failure_of(request, Failure::Kind::delivery, stored.error()));
   return {};
 }
 

@@ -20,6 +20,8 @@ class DOHLE_API EventAccess {
   static RawEvent make(EventPointer state) { return RawEvent(std::move(state)); }
   /// Another handle on the same event.
   static RawEvent share(const RawEvent& event) { return RawEvent(event.state_); }
+  /// The event must not have been moved from.
+  static EventState& state(const RawEvent& event) { return *event.state_; }
   template <class T>
   static Event<T> typed(const RawEvent& event, std::optional<T> value) {
     return Event<T>(event.state_, std::move(value));

@@ -35,12 +35,14 @@ TEST(EventPool, gives_each_event_its_defaults) {
     event->settled = EventState::Settled::acked;
     event->is_running = true;
     event->nacked_with = Error::client(Errc::handler_failed, "no");
+    event->failed_reply = event->nacked_with;
   }
   const EventPointer again = pool->make();
   EXPECT_EQ(again->attempt, 1);
   EXPECT_EQ(again->settled, EventState::Settled::pending);
   EXPECT_FALSE(again->is_running);
   EXPECT_FALSE(again->nacked_with.has_value());
+  EXPECT_FALSE(again->failed_reply.has_value());
 }
 
 TEST(EventPool, makes_a_second_delivery_that_is_settled_separately) {

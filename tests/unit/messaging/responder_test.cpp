@@ -28,9 +28,16 @@ const std::string reply_to = "\x20kafka_replyTopic\x0ereplies";
 class ResponderTest : public testing::Test {
  protected:
   ResponderTest() {
+    take_request();
+  }
+  /// Another request comes.
+  void take_request() {
+    event_ = pool_->make();
     event_->topic = "questions";
     event_->headers = HeaderRange(reinterpret_cast<const std::byte*>(reply_to.data()), 1);
   }
+  /// The subscription retries the request.
+  void retry() { event_ = pool_->make_again(*event_); }
   Result<void> answer(ReplyMaker maker) {
     ResponderMeans means{.publish =
                              [this](std::string_view topic, Message reply) {
@@ -67,7 +74,7 @@ class ResponderTest : public testing::Test {
       std::make_shared<RequestDesk>(1, 10, std::weak_ptr<Client::Shared>(), reports_);
   Failure::Kind kind_ = {};
   const EventPool::Owner pool_ = EventPool::create(1);
-  const EventPointer event_ = pool_->make();
+  EventPointer event_;
 };
 
 TEST_F(ResponderTest, StoresTheReply) {
@@ -85,6 +92,7 @@ TEST_F(ResponderTest, AnswersWithAnErrorIfTheReplyIsTooLarge) {
   for (const Error& each : refusals) {
     published_.clear();
     refusals_ = {each};
+    take_request();
     EXPECT_TRUE(answer(reply)) << "the request is done";
     EXPECT_THAT(published_,
                 ElementsAre("reply", HasSubstr("the reply to a request of topic questions")));
@@ -97,6 +105,7 @@ TEST_F(ResponderTest, AnswersWithAnErrorIfTheReplyIsTooLarge) {
 TEST_F(ResponderTest, FailsIfTheAnswerIsRefusedForAnotherReason) {
   refusals_ = {Error::client(Errc::timed_out, "no answer")};
   EXPECT_FALSE(answer(reply));
+  take_request();
   refusals_ = {Error::client(Errc::too_large, "it has 7 bytes"),
                Error::client(Errc::timed_out, "no answer")};
   EXPECT_FALSE(answer(reply));
@@ -111,6 +120,56 @@ TEST_F(ResponderTest, AnswersAFailedHandlerWithTheBeginningOfItsError) {
   EXPECT_THAT(published_.front(), HasSubstr("the reply handler threw: xxx"));
   EXPECT_LT(published_.front().size(), 1'100u);
   EXPECT_EQ(desk_->counts().answered_with_error, 1u);
+}
+
+TEST_F(ResponderTest, CallsAFailedHandlerOnceWhateverBecomesOfItsAnswer) {
+  int calls = 0;
+  const ReplyMaker fails = [&](const RawEvent&, std::string_view) -> Result<Message> {
+    ++calls;
+    return fail(Error::client(Errc::handler_failed, "no paper"));
+  };
+  refusals_ = {Error::client(Errc::timed_out, "no answer"),
+               Error::client(Errc::connection_lost, "cut")};
+  EXPECT_FALSE(answer(fails));
+  retry();
+  EXPECT_FALSE(answer(fails));
+  retry();
+  EXPECT_TRUE(answer(fails));
+  EXPECT_EQ(calls, 1);
+  EXPECT_THAT(failures_, ElementsAre("no paper"));
+  EXPECT_THAT(published_, testing::Each("handler_failed: no paper"));
+  EXPECT_EQ(published_.size(), 3u);
+  EXPECT_EQ(desk_->counts().answered_with_error, 1u);
+}
+
+TEST_F(ResponderTest, CallsAHandlerWhoseReplyIsTooLargeOnceWhateverBecomesOfItsAnswer) {
+  int calls = 0;
+  const ReplyMaker counts = [&](const RawEvent&, std::string_view) -> Result<Message> {
+    ++calls;
+    return Message("reply");
+  };
+  refusals_ = {Error::client(Errc::too_large, "it has 7 bytes"),
+               Error::client(Errc::timed_out, "no answer")};
+  EXPECT_FALSE(answer(counts));
+  retry();
+  EXPECT_TRUE(answer(counts));
+  EXPECT_EQ(calls, 1);
+  EXPECT_EQ(failures_.size(), 1u);
+  EXPECT_THAT(published_, ElementsAre("reply", HasSubstr("7 bytes"), HasSubstr("7 bytes")));
+}
+
+TEST_F(ResponderTest, CallsAHandlerAgainWhoseReplyIsNotStored) {
+  int calls = 0;
+  const ReplyMaker counts = [&](const RawEvent&, std::string_view) -> Result<Message> {
+    ++calls;
+    return Message("reply");
+  };
+  refusals_ = {Error::client(Errc::timed_out, "no answer")};
+  EXPECT_FALSE(answer(counts));
+  retry();
+  EXPECT_TRUE(answer(counts));
+  EXPECT_EQ(calls, 2);
+  EXPECT_THAT(failures_, IsEmpty());
 }
 
 TEST_F(ResponderTest, SucceedsForARequesterThatIsGone) {
