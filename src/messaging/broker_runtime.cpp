@@ -251,8 +251,11 @@ Result<Producer> BrokerRuntime::make_producer(const PipelineKey& key) {
   if (!made) return fail(made.error());
   ProducerOptions asked = *std::move(made);
   if (options_.balancer) asked.partitioner = balancers_->sharing(*options_.balancer);
-  asked.on_untaken_failure = [reports = reports_](const Error& why) {
-    reports->report({.kind = Failure::Kind::delivery, .error = why});
+  client::UntakenHandler on_untaken = [reports = reports_](const client::UntakenFailure& failure) {
+    reports->report({.kind = Failure::Kind::delivery,
+                     .error = failure.why,
+                     .topic = failure.topic,
+                     .partition = failure.partition});
   };
   if (options_.completion) {
     asked.on_batch = [completion = options_.completion,
@@ -260,7 +263,8 @@ Result<Producer> BrokerRuntime::make_producer(const PipelineKey& key) {
       messaging::tell(completion, batch, reports->logger());
     };
   }
-  return client::make_producer(client::HandleAccess::insides(*client_), std::move(asked), group_);
+  return client::make_producer(client::HandleAccess::insides(*client_), std::move(asked), group_,
+                               std::move(on_untaken));
 }
 
 PipelineKey BrokerRuntime::key_of(const PublishOptions& options) const {

@@ -84,9 +84,8 @@ Result<RequestHeaders> read_headers(const RawEvent& request) {
 }
 
 Message error_reply(const Error& why) {
-  return Message().with_header(std::string(error_header),
-                               std::string(why.name()) + ": " +
-                                   std::string(message_for_header(why)));
+  return Message().with_header(std::string(error_header), std::string(why.name()) + ": " +
+                                                              std::string(message_for_header(why)));
 }
 
 std::optional<Error> error_of(const RawEvent& reply) {

@@ -17,6 +17,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using testing::HasSubstr;
+using testing::StartsWith;
 
 class PublishingRules : public AtTestedServer {
  protected:
@@ -48,7 +49,9 @@ TEST_F(Failures, of_dropped_handles_are_reported_when_their_topic_is_gone) {
       LogLevel::warning,
       [&](LogLevel, std::string_view, std::string_view line) { lines.add(std::string(line)); })));
   auto handling = connected(with_error_handler([&](const Failure& failure) {
-    if (failure.kind == Failure::Kind::delivery) failures.add(failure.error.to_string());
+    if (failure.kind != Failure::Kind::delivery) return;
+    failures.add(std::string(failure.topic) + "-" + std::to_string(failure.partition.value) + ": " +
+                 failure.error.to_string());
   }));
   ASSERT_TRUE(logging && handling);
   for (Broker* each : {&*logging, &*handling}) {
@@ -67,6 +70,7 @@ TEST_F(Failures, of_dropped_handles_are_reported_when_their_topic_is_gone) {
     EXPECT_GE(failed, 1u);
     EXPECT_THAT(seen->all().front(), HasSubstr(topic()));
   }
+  EXPECT_THAT(failures.all().front(), StartsWith(topic() + "-0: "));
 }
 
 TEST_F(Outcomes, survive_the_splitting_of_a_batch) {

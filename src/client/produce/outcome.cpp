@@ -10,7 +10,7 @@ void Outcome::release() noexcept {
   if (references_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
   if (is_settled() && !taken_.load(std::memory_order_relaxed)) {
     if (const Error* why = first_error()) {
-      if (const auto told = owner.lock()) told->report_untaken(*why);
+      if (const auto told = owner.lock()) told->report_untaken({*why, topic, partition});
     }
   }
   delete this;

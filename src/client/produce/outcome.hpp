@@ -2,9 +2,11 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -16,6 +18,14 @@
 
 namespace dohle::client {
 
+/// A failed batch whose outcome no caller has read. Valid during the call that it is passed to.
+struct UntakenFailure {
+  const Error& why;
+  std::string_view topic;
+  PartitionId partition;
+};
+using UntakenHandler = std::function<void(const UntakenFailure&)>;
+
 /// Makes batches due on request and reports failures that no caller has read.
 class OutcomeOwner {
  public:
@@ -23,7 +33,7 @@ class OutcomeOwner {
   /// A caller waits for the partition's records, so its batches become due. Any thread.
   virtual void hurry(PartitionId partition, std::uint64_t topic_serial) = 0;
   /// The last reference to a failed outcome is gone and no caller has read it. Any thread.
-  virtual void report_untaken(const Error& why) = 0;
+  virtual void report_untaken(const UntakenFailure& failure) = 0;
   /// Whether the caller is on the thread that settles outcomes. Any thread.
   [[nodiscard]] virtual bool is_loop_thread() const = 0;
 };
@@ -45,9 +55,10 @@ struct Outcome {
     std::vector<std::pair<std::uint32_t, Error>> record_errors = {};
   };
 
-  Outcome(std::weak_ptr<OutcomeOwner> owner_, std::uint64_t topic_serial_, PartitionId partition_,
-          Timestamp base_timestamp_)
+  Outcome(std::weak_ptr<OutcomeOwner> owner_, std::string_view topic_, std::uint64_t topic_serial_,
+          PartitionId partition_, Timestamp base_timestamp_)
       : owner(std::move(owner_)),
+        topic(topic_),
         topic_serial(topic_serial_),
         partition(partition_),
         base_timestamp(base_timestamp_) {}
@@ -75,6 +86,8 @@ struct Outcome {
   [[nodiscard]] const Error* first_error() const;
 
   const std::weak_ptr<OutcomeOwner> owner;
+  /// Valid while the owner lives.
+  const std::string_view topic;
   const std::uint64_t topic_serial;
   const PartitionId partition;
   const Timestamp base_timestamp;

@@ -43,13 +43,13 @@ Timestamp PartitionQueue::open(Timestamp of_record) {
   const Timestamp timestamp = of_record.is_none() ? now.wall : of_record;
   opened_wall_ = now.wall;
   DOHLE_ASSERT(!is_closed_, "a batch is opened in a closed queue");
-  batches_.push_back(
-      {wire::BatchBuilder(budget_, settings_.batch_bytes, settings_.checksum,
-                          settings_.max_lone_bytes),
-       client::OutcomeRef(new client::Outcome(owner_, topic_serial_, partition_, timestamp)),
-       {},
-       now.mono,
-       ++opened_});
+  batches_.push_back({wire::BatchBuilder(budget_, settings_.batch_bytes, settings_.checksum,
+                                         settings_.max_lone_bytes),
+                      client::OutcomeRef(new client::Outcome(owner_, topic_, topic_serial_,
+                                                             partition_, timestamp)),
+                      {},
+                      now.mono,
+                      ++opened_});
   is_full_ = false;
   return timestamp;
 }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "base/budget.hpp"
@@ -85,13 +86,15 @@ class PartitionQueue {
     TimePoint next = never;
   };
 
+  /// The topic's name has to live as long as the queue and its outcomes' owner.
   PartitionQueue(Budget& budget, const Settings& settings, const ClientEnvironment& environment,
-                 std::weak_ptr<client::OutcomeOwner> owner, std::uint64_t topic_serial,
-                 PartitionId partition)
+                 std::weak_ptr<client::OutcomeOwner> owner, std::string_view topic,
+                 std::uint64_t topic_serial, PartitionId partition)
       : budget_(budget),
         settings_(settings),
         environment_(environment),
         owner_(std::move(owner)),
+        topic_(topic),
         topic_serial_(topic_serial),
         partition_(partition) {}
 
@@ -131,6 +134,7 @@ class PartitionQueue {
   const Settings& settings_;
   const ClientEnvironment& environment_;
   const std::weak_ptr<client::OutcomeOwner> owner_;
+  const std::string_view topic_;
   const std::uint64_t topic_serial_;
   const PartitionId partition_;
 

@@ -549,10 +549,11 @@ const std::shared_ptr<RecordSender>& sender_of(Producer& producer) {
 }
 
 Result<Producer> make_producer(std::shared_ptr<Client::Shared> client, ProducerOptions options,
-                               std::shared_ptr<ProducerGroup> group) {
+                               std::shared_ptr<ProducerGroup> group, UntakenHandler on_untaken) {
   if (auto checked = check(options); !checked) return fail(checked.error());
   if (auto usable = client->check_usable(); !usable) return fail(usable.error());
-  auto produce = std::make_shared<client::RecordSender>(client, options, std::move(group));
+  auto produce = std::make_shared<client::RecordSender>(client, options, std::move(group),
+                                                        std::move(on_untaken));
   client->attach(produce);
   client->loop().post([produce] { produce->start(); });
   return client::HandleAccess::make<Producer>(

@@ -86,7 +86,7 @@ IntakeTopic::Partition::Partition(RecordSender& owner_, IntakeTopic& topic_, Par
       topic(topic_),
       id(id_),
       queue(owner_.budget, owner_.queue_settings, owner_.client().environment(),
-            owner_.weak_from_this(), topic_.serial, id_),
+            owner_.weak_from_this(), topic_.name, topic_.serial, id_),
       sender(*this, partition_name(topic_.name, id_), owner_.options.retries),
       retries(owner_.cluster().retry_backoff()) {}
 
@@ -110,13 +110,14 @@ void IntakeTopic::Partition::on_thrown() {
 }
 
 RecordSender::RecordSender(std::shared_ptr<Client::Shared> client, ProducerOptions options_,
-                           std::shared_ptr<ProducerGroup> group)
+                           std::shared_ptr<ProducerGroup> group, UntakenHandler on_untaken)
     : options(options_),
       queue_settings(
           settings_of(options_, client->cluster().options().link.protocol.client_id.size())),
       budget(group ? Budget(group->memory) : Budget(options_.buffer_bytes)),
       client_(std::move(client)),
       group_(std::move(group)),
+      on_untaken_(std::move(on_untaken)),
       identity_backoff_(cluster().retry_backoff()) {
   const std::size_t whole = budget.limit();
   budget.on_room([room = room] { room->on_room(); }, std::min(room_piece_bytes, whole / 4),
@@ -346,11 +347,11 @@ void RecordSender::hurry(PartitionId partition, std::uint64_t topic_serial) {
   });
 }
 
-void RecordSender::report_untaken(const Error& why) {
+void RecordSender::report_untaken(const UntakenFailure& failure) {
   if (client_->is_forked()) return;
-  if (options.on_untaken_failure) {
+  if (on_untaken_ || options.on_untaken_failure) {
     try {
-      return options.on_untaken_failure(why);
+      return on_untaken_ ? on_untaken_(failure) : options.on_untaken_failure(failure.why);
     } catch (...) {
       say_threw("on_untaken_failure");
     }
@@ -362,7 +363,7 @@ void RecordSender::report_untaken(const Error& why) {
   const std::int64_t second = std::chrono::floor<std::chrono::seconds>(since_start).count();
   std::int64_t last = untaken_logged_second_.load(std::memory_order_relaxed);
   if (last == second || !untaken_logged_second_.compare_exchange_strong(last, second)) return;
-  log_untaken(count, why);
+  log_untaken(count, failure.why);
 }
 
 void RecordSender::say_threw(std::string_view who) {

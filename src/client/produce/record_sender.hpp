@@ -70,9 +70,10 @@ class RecordSender final : public OutcomeOwner,
   using Flushed = std::move_only_function<void(Result<FlushReport>)>;
   using TopicFound = std::move_only_function<void(Result<std::shared_ptr<IntakeTopic>>)>;
 
-  /// `group` may be null.
+  /// `group` may be null. `on_untaken`, unless it is null, is called in place of
+  /// options.on_untaken_failure.
   RecordSender(std::shared_ptr<Client::Shared> client, ProducerOptions options,
-               std::shared_ptr<ProducerGroup> group = nullptr);
+               std::shared_ptr<ProducerGroup> group = nullptr, UntakenHandler on_untaken = nullptr);
   ~RecordSender() override;
 
   /// Begins to ask for a producer id and to follow the cluster.
@@ -97,7 +98,7 @@ class RecordSender final : public OutcomeOwner,
   /// The same of this producer alone. Loop thread.
   void hurry_own();
   void hurry(PartitionId partition, std::uint64_t topic_serial) override;
-  void report_untaken(const Error& why) override;
+  void report_untaken(const UntakenFailure& failure) override;
   void collect(telemetry::Collection& into) override;
   [[nodiscard]] bool is_loop_thread() const override { return client_->loop().is_loop_thread(); }
 
@@ -213,6 +214,8 @@ class RecordSender final : public OutcomeOwner,
 
   std::shared_ptr<Client::Shared> client_;
   const std::shared_ptr<ProducerGroup> group_;
+  const UntakenHandler on_untaken_;
+  /// None is ever erased: outcomes refer to their names.
   std::map<std::string, std::shared_ptr<IntakeTopic>, std::less<>> topics_;
   std::vector<Partition*> active_;
   std::size_t rotation_ = 0;

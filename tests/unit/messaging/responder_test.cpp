@@ -27,9 +27,7 @@ const std::string reply_to = "\x20kafka_replyTopic\x0ereplies";
 /// A responder whose replies are stored, or refused, as the test says.
 class ResponderTest : public testing::Test {
  protected:
-  ResponderTest() {
-    take_request();
-  }
+  ResponderTest() { take_request(); }
   /// Another request comes.
   void take_request() {
     event_ = pool_->make();

@@ -30,8 +30,8 @@ class Queue : public testing::Test {
   }
   PartitionQueue& queue() {
     if (!queue_) {
-      queue_.emplace(budget_, settings_, environment_, std::weak_ptr<client::OutcomeOwner>(), 1,
-                     PartitionId{0});
+      queue_.emplace(budget_, settings_, environment_, std::weak_ptr<client::OutcomeOwner>(),
+                     "orders", 1, PartitionId{0});
     }
     return *queue_;
   }

@@ -177,7 +177,7 @@ class World final : public ProducePartition::Events {
       EXPECT_EQ(builder.append({.value = as_bytes(value)}, Timestamp{1'000}),
                 wire::BatchBuilder::Appended::ok);
     }
-    OutcomeRef outcome(new Outcome({}, 1, PartitionId{3}, builder.base_timestamp()));
+    OutcomeRef outcome(new Outcome({}, "orders", 1, PartitionId{3}, builder.base_timestamp()));
     return {std::move(builder), std::move(outcome), {}, now_, serial_};
   }
   void send() {

@@ -71,7 +71,7 @@ class Partition : public testing::Test, public ProducePartition::Events {
                 wire::BatchBuilder::Appended::ok);
     }
     client::OutcomeRef outcome(
-        new client::Outcome({}, 1, PartitionId{3}, builder.base_timestamp()));
+        new client::Outcome({}, "orders", 1, PartitionId{3}, builder.base_timestamp()));
     outcomes_.push_back(outcome);
     return {std::move(builder), std::move(outcome), std::move(calls), start, ++serial_, nullptr};
   }

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/broker_errors.hpp"
+#include "base/topic_name.hpp"
 #include "client/cluster/handle_access.hpp"
 #include "client/produce/record_sender.hpp"
 #include "scripted_cluster.hpp"
@@ -19,10 +20,11 @@ using namespace std::chrono_literals;
 
 class ProducerOnCluster : public testing::Test, public ScriptedWorld {
  protected:
-  void start(ProducerOptions options = {}) {
+  void start(ProducerOptions options = {}, UntakenHandler on_untaken = nullptr) {
     ScriptedWorld::start(
-        [this, options](std::shared_ptr<SimulatedClient> made, sim::Process& self) {
-          producer_ = std::make_shared<client::RecordSender>(std::move(made), options);
+        [this, options, on_untaken](std::shared_ptr<SimulatedClient> made, sim::Process& self) {
+          producer_ =
+              std::make_shared<client::RecordSender>(std::move(made), options, nullptr, on_untaken);
           producer_->start();
           producer_->find_topic(
               "orders", self.clock().mono() + 60s,
@@ -734,8 +736,8 @@ TEST_F(ProducerOnCluster, ARecordMayBeStoredAfterAWaitThatTimedOut) {
   ASSERT_FALSE(on_its_thread);
   EXPECT_TRUE(on_its_thread.error().is(Errc::would_deadlock));
   EXPECT_EQ(on_its_thread.error().stored(), Stored::possibly);
-  const Delivery without_producer =
-      HandleAccess::make<Delivery>(new Outcome({}, 1, PartitionId{0}, Timestamp{0}), 0u, 0);
+  const Delivery without_producer = HandleAccess::make<Delivery>(
+      new Outcome({}, "orders", 1, PartitionId{0}, Timestamp{0}), 0u, 0);
   const auto waited = without_producer.wait(0ms);
   ASSERT_FALSE(waited);
   EXPECT_TRUE(waited.error().is(Errc::timed_out));
@@ -994,6 +996,18 @@ TEST_F(ProducerOnCluster, ReportsAFailedBatchThatNoCallerReadOnce) {
   }
   EXPECT_EQ(untaken.size(), 2u);
   EXPECT_TRUE(warnings.empty());
+}
+
+TEST_F(ProducerOnCluster, NamesThePlaceOfAFailedBatchThatNoCallerRead) {
+  std::vector<std::string> places;
+  script.produce_errors = {refused};
+  start({}, [&](const UntakenFailure& failure) {
+    EXPECT_TRUE(failure.why.is_broker(refused));
+    places.push_back(partition_name(failure.topic, failure.partition));
+  });
+  (void)send_untold(1);
+  world.run_for(1s);
+  EXPECT_EQ(places, std::vector<std::string>{"orders-1"});
 }
 
 TEST_F(ProducerOnCluster, ReportsFailuresOfDeliveriesThatOutliveItOnlyInItsLastReport) {
