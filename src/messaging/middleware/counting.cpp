@@ -1,12 +1,12 @@
 #include "messaging/middleware/counting.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <span>
 #include <utility>
 #include <vector>
 
 #include "base/simulated_thread.hpp"
+#include "messaging/middleware/topic_table.hpp"
 
 namespace dohle::messaging {
 
@@ -74,40 +74,21 @@ class HandlingCounters {
   telemetry::Histogram& time_;
 };
 
-/// The series of the topics that one subscription reads, which are few. Any thread; no lock once a
-/// topic is known.
+/// The series of the topics that one subscription reads. Any thread; no lock once a topic is known.
 class CountersByTopic {
  public:
   explicit CountersByTopic(std::shared_ptr<telemetry::Registry> registry)
       : registry_(std::move(registry)) {}
-  ~CountersByTopic() {
-    for (Entry* each = first_.load(); each != nullptr;) delete std::exchange(each, each->next);
-  }
-  CountersByTopic(const CountersByTopic&) = delete;
-  CountersByTopic& operator=(const CountersByTopic&) = delete;
 
   HandlingCounters& of(std::string_view topic) {
-    for (Entry* each = first_.load(std::memory_order_acquire); each != nullptr; each = each->next) {
-      if (each->topic == topic) return each->counters;
-    }
-    // Another thread may add the same topic; its series are the same.
-    auto* const made = new Entry(*registry_, std::string(topic));
-    made->next = first_.load();
-    while (!first_.compare_exchange_weak(made->next, made)) continue;
-    return made->counters;
+    // Those of the same topic count into the same series.
+    return table_.of(
+        topic, [this](const std::string& name) { return HandlingCounters(*registry_, name, {}); });
   }
 
  private:
-  struct Entry {
-    Entry(telemetry::Registry& registry, std::string topic_)
-        : topic(std::move(topic_)), counters(registry, topic, {}) {}
-    const std::string topic;
-    HandlingCounters counters;
-    Entry* next = nullptr;
-  };
-
   const std::shared_ptr<telemetry::Registry> registry_;
-  std::atomic<Entry*> first_{nullptr};
+  TopicTable<HandlingCounters> table_;
 };
 
 }  // namespace
