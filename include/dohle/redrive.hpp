@@ -28,6 +28,10 @@ struct RedriveOptions {
   bool from_first = false;
   /// Default: 5 min. At least 0. The time for the whole call.
   std::chrono::milliseconds timeout = std::chrono::minutes(5);
+  /// Default: false, messages keep their original timestamps. If true, they get the time of the
+  /// call. Use it if the source refuses old timestamps (message.timestamp.before.max.ms), or if its
+  /// retention would delete the messages at once.
+  bool new_timestamps = false;
 };
 
 /// What `redrive` did, or in a dry run would do.
@@ -44,9 +48,10 @@ struct RedriveReport {
 /// Publishes dead letters again. It reads the topic `dead_letters` up to its end at the time of the
 /// call, and publishes the messages for which `filter` returns true (default: all) to `source`,
 /// with acks=all. Then it commits its position for the group DEAD_LETTERS.redrive. Key, body and
-/// headers are kept, except the headers `kafka_dlt-…` and `dohle-attempts`. A message that came
-/// from `source` goes to its original partition; for others the key chooses the partition. The
-/// timestamp is the time of the call.
+/// headers are kept, except the headers `kafka_dlt-…` and `dohle-attempts`. So is the timestamp
+/// that `kafka_dlt-original-timestamp` names; without that header it is the time of the call. A
+/// message that came from `source` goes to its original partition; for others the key chooses the
+/// partition.
 ///
 /// Every group that reads `source` gets the messages again, not only the one that failed. Messages
 /// are published at least once: after an error, or if two calls run at a time, some may be

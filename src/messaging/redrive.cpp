@@ -57,6 +57,7 @@ class Redrive {
   Result<bool> is_taken(const ConsumerRecord& record) const;
   Result<void> publish(const ConsumerRecord& record);
   [[nodiscard]] PartitionId place_of(const ConsumerRecord& record) const;
+  [[nodiscard]] Timestamp time_of(const ConsumerRecord& record) const;
   Result<void> await_stored();
   Result<void> commit(Consumer& consumer);
   [[nodiscard]] Part* part_of(const ConsumerRecord& record);
@@ -207,6 +208,12 @@ PartitionId Redrive::place_of(const ConsumerRecord& record) const {
   return PartitionId{*number};
 }
 
+Timestamp Redrive::time_of(const ConsumerRecord& record) const {
+  if (options_.new_timestamps) return {};
+  const auto time = number_in<std::int64_t>(record.headers.first(header::original_timestamp));
+  return time && *time >= 0 ? Timestamp{*time} : Timestamp{};
+}
+
 Result<void> Redrive::publish(const ConsumerRecord& record) {
   std::vector<HeaderView> headers;
   for (const HeaderView& each : record.headers) {
@@ -215,6 +222,7 @@ Result<void> Redrive::publish(const ConsumerRecord& record) {
   auto sent = producer_->send(*target_, {.key = record.key,
                                          .value = record.value,
                                          .headers = headers,
+                                         .timestamp = time_of(record),
                                          .partition = place_of(record)});
   if (!sent) return fail(sent.error().within("redrive to " + to_));
   under_way_.push_back(*std::move(sent));

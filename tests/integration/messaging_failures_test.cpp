@@ -620,6 +620,27 @@ TEST_F(Redrive, puts_dead_letters_back_once) {
   EXPECT_EQ(all_again->redriven, 6u);
 }
 
+TEST_F(Redrive, keeps_the_original_timestamps_unless_it_is_asked_for_new_ones) {
+  std::atomic<bool> is_mended{false};
+  (void)read(
+      [&](RawEvent event) -> Result<void> {
+        seen_.add(event);
+        return is_mended ? Result<void>{} : fail(broken);
+      },
+      {.group_id = "billing", .max_retries = 0, .failure_policy = FailurePolicy::dead_letter});
+  const Timestamp then = to_timestamp(std::chrono::system_clock::now() - 1h);
+  publish("tea", {.timestamp = then});
+  ASSERT_TRUE(failures_.wait_for(Failure::Kind::handler));
+  is_mended = true;
+  ASSERT_TRUE(kafka::redrive(*broker_, "orders.billing.dlt", "orders"));
+  ASSERT_TRUE(seen_.wait_for(2));
+  EXPECT_EQ(seen_.all()[1].message.timestamp(), then);
+  ASSERT_TRUE(kafka::redrive(*broker_, "orders.billing.dlt", "orders", nullptr,
+                             {.from_first = true, .new_timestamps = true}));
+  ASSERT_TRUE(seen_.wait_for(3));
+  EXPECT_GT(seen_.all()[2].message.timestamp(), then);
+}
+
 TEST_F(Redrive, puts_back_a_message_that_is_small_only_when_compressed) {
   create("small", {{"max.message.bytes", "3000"}});
   (void)read(
