@@ -7,7 +7,7 @@
 //   order: tea
 //   order: coffee
 //   invoice for tea
-//   running: true, ready: true
+//   running: true, ready: true, shown over HTTP: true
 //   stopped: true
 #include <iostream>
 #include <latch>
@@ -15,6 +15,7 @@
 
 #include <dohle/kafka.hpp>
 #include <dohle/server.hpp>
+#include <dohle/web.hpp>
 
 #include "checked.hpp"
 
@@ -25,6 +26,8 @@ int main() {
   dohle::ServerOptions options;
   options.broker.addresses = {"embedded:memory"};
   options.broker.group_id = "shop";
+  // /health, /health/live, /health/ready, and the Broker's counts under /metrics.
+  options.health_page = checked(dohle::web::health_page({.address = "127.0.0.1:0"}));
   dohle::Server server(std::move(options));
 
   std::latch orders(2);
@@ -56,7 +59,8 @@ int main() {
 
   const dohle::ServerHealth health = server.health();
   std::cout << std::boolalpha << "running: " << (health.state == dohle::ServerState::running)
-            << ", ready: " << health.is_ready() << '\n';
+            << ", ready: " << health.is_ready()
+            << ", shown over HTTP: " << server.endpoint().starts_with("http://127.0.0.1:") << '\n';
   std::cout << "stopped: " << server.stop().has_value() << '\n';
   return 0;
 }

@@ -71,14 +71,24 @@ struct ServerHealth {
   [[nodiscard]] DOHLE_API std::string to_json() const;
 };
 
+/// What a HealthPage shows of its Server. Thread safety: the functions may be called on any thread
+/// until the page's stop() has returned.
+struct ShownServer {
+  /// The current condition: Server::health.
+  std::function<ServerHealth()> health = nullptr;
+  /// The counts of the Server's Broker in Prometheus' text format 0.0.4: `to_prometheus` of
+  /// Broker::metrics. Null if BrokerOptions::metrics is false.
+  std::function<std::string()> metrics = nullptr;
+};
+
 /// Shows the health of a Server to other programs while the Server runs. `web::health_page` makes
 /// one that answers over HTTP. Thread safety: the Server makes all calls, one at a time.
 class HealthPage {
  public:
   virtual ~HealthPage() = default;
-  /// Starts to show the value that `health` returns. `health` may be called on any thread until
-  /// stop() has returned. Returns the URL. Errors: its own; Server::start returns them.
-  virtual Result<std::string> start(std::function<ServerHealth()> health) = 0;
+  /// Starts to show what the functions of `server` return. Returns the URL. Errors: its own;
+  /// Server::start returns them.
+  virtual Result<std::string> start(ShownServer server) = 0;
   /// Ends the page. Called once after each start that succeeded.
   virtual void stop() = 0;
 };
@@ -98,7 +108,8 @@ struct ServerOptions {
   /// has its former effect again; by default it ends the process, without waiting for handlers that
   /// do not return.
   std::vector<int> signals = {};
-  /// Default: none. Shows the health while the Server runs, and gives endpoint() its URL.
+  /// Default: none. Shows the health and the metrics while the Server runs, and gives endpoint()
+  /// its URL.
   std::shared_ptr<HealthPage> health_page = nullptr;
 };
 

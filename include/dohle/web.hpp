@@ -21,8 +21,9 @@ struct HealthPageOptions {
   /// Default: "127.0.0.1:8080". "HOST:PORT" or "[IPv6]:PORT" to listen on; with port 0 the system
   /// chooses one. Every client that reaches the address may read the page.
   std::string address = "127.0.0.1:8080";
-  /// Default: none, there is no /metrics. Returns the body of /metrics: Prometheus' text format
-  /// 0.0.4. Called on the page's threads, several at a time. An exception becomes status 500.
+  /// Default: none, /metrics has the counts of the Server's Broker. Returns another body of
+  /// /metrics, for a program that has more to show: Prometheus' text format 0.0.4. Called on the
+  /// page's threads, several at a time. An exception becomes status 500.
   std::function<std::string()> metrics = nullptr;
 };
 
@@ -31,7 +32,7 @@ struct HealthPageOptions {
 ///     /health        200 if the Server is ready, else 503; ServerHealth::to_json
 ///     /health/live   200 if it is alive, else 503; for a liveness probe
 ///     /health/ready  200 if it is ready, else 503; for a readiness probe
-///     /metrics       200 with the options' metrics
+///     /metrics       200 with the options' metrics, or the Server's; 404 if there are neither
 ///
 /// Limits: 8 KiB for a request with all header lines, no body, 5 s to receive a request, 5 s to
 /// send an answer, 16 waiting connections. A stop ends requests that have not arrived completely. A

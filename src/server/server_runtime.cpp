@@ -7,6 +7,7 @@
 
 #include "base/option_checks.hpp"
 #include "dohle/kafka.hpp"
+#include "dohle/metrics.hpp"
 #include "net/loop.hpp"
 #include "net/signals.hpp"
 
@@ -93,27 +94,31 @@ void ServerRuntime::become(ServerState state) {
 Result<void> ServerRuntime::add(std::string topic, messaging::Subscribing subscribing) {
   auto added =
       std::make_shared<Registered>(Registered{std::move(topic), std::move(subscribing), nullptr});
-  std::shared_ptr<Broker> broker;
-  {
+  for (;;) {
+    std::shared_ptr<Broker> broker;
+    {
+      const std::lock_guard lock(mutex_);
+      if (registered_.size() >= Server::max_subscribers) {
+        return fail(Error::client(
+            Errc::limit_reached, "a Server has at most " + std::to_string(Server::max_subscribers) +
+                                     " subscribers (Server::max_subscribers)"));
+      }
+      if (state_ != ServerState::running) {
+        // Its start subscribes it.
+        registered_.push_back(std::move(added));
+        return {};
+      }
+      broker = broker_;
+    }
+    auto subscriber = subscribe(*broker, *added);
     const std::lock_guard lock(mutex_);
-    if (registered_.size() >= Server::max_subscribers) {
-      return fail(Error::client(Errc::limit_reached, "a Server has at most " +
-                                                         std::to_string(Server::max_subscribers) +
-                                                         " subscribers (Server::max_subscribers)"));
-    }
-    if (state_ != ServerState::running) {
-      // Its start subscribes it.
-      registered_.push_back(std::move(added));
-      return {};
-    }
-    broker = broker_;
+    // Stopped meanwhile, and perhaps started again without this subscriber.
+    if (broker_ != broker) continue;
+    if (!subscriber) return fail(subscriber.error());
+    added->subscriber = *std::move(subscriber);
+    registered_.push_back(std::move(added));
+    return {};
   }
-  auto subscriber = subscribe(*broker, *added);
-  if (!subscriber) return fail(subscriber.error());
-  const std::lock_guard lock(mutex_);
-  if (broker_ == broker) added->subscriber = *std::move(subscriber);
-  registered_.push_back(std::move(added));
-  return {};
 }
 
 Result<std::shared_ptr<Subscriber>> ServerRuntime::subscribe(Broker& broker,
@@ -165,7 +170,7 @@ Result<void> ServerRuntime::start_with(const std::shared_ptr<Broker>& broker) {
   }
   std::string url;
   if (options_.health_page) {
-    auto shown = options_.health_page->start([this] { return health(); });
+    auto shown = options_.health_page->start(shown_of(broker));
     if (!shown) {
       (void)broker->disconnect(options_.stop_timeout);
       return fail(shown.error().within("health_page"));
@@ -178,6 +183,17 @@ Result<void> ServerRuntime::start_with(const std::shared_ptr<Broker>& broker) {
     return subscribed;
   }
   return {};
+}
+
+ShownServer ServerRuntime::shown_of(const std::shared_ptr<Broker>& broker) const {
+  ShownServer shown{.health = [this] { return health(); }};
+  if (!options_.broker.metrics) return shown;
+  // A page that keeps it after its stop must not keep the Broker.
+  shown.metrics = [weak = std::weak_ptr(broker)] {
+    const auto alive = weak.lock();
+    return alive ? to_prometheus(alive->metrics()) : std::string();
+  };
+  return shown;
 }
 
 Result<void> ServerRuntime::subscribe_all(const std::shared_ptr<Broker>& broker,

@@ -48,6 +48,8 @@ class ServerRuntime {
   [[nodiscard]] Result<void> check() const;
   Result<std::shared_ptr<Broker>> connected() const;
   Result<void> start_with(const std::shared_ptr<Broker>& broker);
+  /// What a health page shows while `broker` runs.
+  [[nodiscard]] ShownServer shown_of(const std::shared_ptr<Broker>& broker) const;
   /// Subscribes each registered subscriber, those that are added meanwhile included, and then runs.
   Result<void> subscribe_all(const std::shared_ptr<Broker>& broker, const std::string& url);
   static Result<std::shared_ptr<Subscriber>> subscribe(Broker& broker, const Registered& what);

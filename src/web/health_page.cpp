@@ -182,14 +182,16 @@ class HttpHealthPage final : public HealthPage {
   HttpHealthPage(const HttpHealthPage&) = delete;
   HttpHealthPage& operator=(const HttpHealthPage&) = delete;
 
-  Result<std::string> start(std::function<ServerHealth()> health) override {
+  Result<std::string> start(ShownServer server) override {
     http_ = std::make_unique<BoundedServer>();
     limit(*http_);
-    answer(*http_, health);
-    if (metrics_) {
-      http_->Get("/metrics", [this](const httplib::Request&, httplib::Response& to) {
-        to.set_content(metrics_(), "text/plain; version=0.0.4; charset=utf-8");
-      });
+    answer(*http_, server.health);
+    auto metrics = metrics_ ? metrics_ : server.metrics;
+    if (metrics) {
+      http_->Get("/metrics",
+                 [metrics = std::move(metrics)](const httplib::Request&, httplib::Response& to) {
+                   to.set_content(metrics(), "text/plain; version=0.0.4; charset=utf-8");
+                 });
     }
     Endpoint bound = at_;
     if (at_.port == 0) {

@@ -69,7 +69,8 @@ class HealthPageTest : public testing::Test {
     auto page = web::health_page({.address = "127.0.0.1:0", .metrics = [] { return "up 1\n"; }});
     ASSERT_TRUE(page) << page.error().to_string();
     page_ = *page;
-    auto url = page_->start([this] { return health_; });
+    auto url = page_->start(
+        {.health = [this] { return health_; }, .metrics = [] { return "server 1\n"; }});
     ASSERT_TRUE(url) << url.error().to_string();
     url_ = *url;
     http_.emplace(origin_of(url_));
@@ -113,7 +114,7 @@ TEST_F(HealthPageTest, AnswersMetricsWithTheTextOfTheProgram) {
   start();
   const auto answer = get("/metrics");
   ASSERT_TRUE(answer);
-  EXPECT_EQ(answer->body, "up 1\n");
+  EXPECT_EQ(answer->body, "up 1\n") << "in place of the Server's";
   EXPECT_THAT(answer->get_header_value("Content-Type"), HasSubstr("version=0.0.4"));
 }
 
@@ -169,7 +170,7 @@ TEST_F(HealthPageTest, IsGoneAfterItsStopAndMayStartAgain) {
   start();
   page_->stop();
   EXPECT_FALSE(get("/health"));
-  auto again = page_->start([this] { return health_; });
+  auto again = page_->start({.health = [this] { return health_; }});
   ASSERT_TRUE(again);
   EXPECT_TRUE(httplib::Client(origin_of(*again)).Get("/health"));
 }
@@ -178,7 +179,7 @@ TEST_F(HealthPageTest, NamesTheAddressThatItCannotListenOn) {
   start();
   const std::string taken = origin_of(url_).substr(std::string("http://").size());
   auto second = web::health_page({.address = taken}).value();
-  const auto refused = second->start([this] { return health_; });
+  const auto refused = second->start({.health = [this] { return health_; }});
   ASSERT_FALSE(refused);
   EXPECT_TRUE(refused.error().is(Errc::io_error));
   EXPECT_THAT(refused.error().to_string(), HasSubstr(taken));
@@ -195,6 +196,29 @@ TEST_F(HealthPageTest, ShowsAServerAtItsEndpoint) {
   ASSERT_TRUE(answer);
   EXPECT_EQ(answer->status, 200);
   EXPECT_THAT(answer->body, HasSubstr(R"("state":"running")"));
+}
+
+TEST_F(HealthPageTest, AnswersMetricsWithTheCountsOfItsServer) {
+  ServerOptions options;
+  options.broker.addresses = {"embedded:memory"};
+  options.health_page = web::health_page({.address = "127.0.0.1:0"}).value();
+  Server server(std::move(options));
+  ASSERT_TRUE(server.start());
+  EXPECT_FALSE(server.broker()->publish("missing", "text"));
+  const auto answer = httplib::Client(origin_of(server.endpoint())).Get("/metrics");
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->status, 200);
+  EXPECT_THAT(answer->get_header_value("Content-Type"), HasSubstr("version=0.0.4"));
+  EXPECT_THAT(answer->body, HasSubstr("\ndohle_refused_publishes_total 1\n"));
+}
+
+TEST_F(HealthPageTest, HasNoMetricsIfNeitherItsServerNorTheProgramHasSome) {
+  page_ = web::health_page({.address = "127.0.0.1:0"}).value();
+  const auto url = page_->start({.health = [this] { return health_; }});
+  ASSERT_TRUE(url);
+  const auto answer = httplib::Client(origin_of(*url)).Get("/metrics");
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->status, 404);
 }
 
 }  // namespace

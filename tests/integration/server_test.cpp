@@ -16,6 +16,7 @@
 #include "dohle/kafka.hpp"
 #include "dohle/server.hpp"
 #include "options_fixture.hpp"
+#include "server/server_runtime.hpp"
 
 namespace dohle {
 namespace {
@@ -180,6 +181,36 @@ TEST_F(ServerOnNode, RegisteringWhileItRunsReturnsTheErrorAndKeepsNothing) {
   EXPECT_THAT(refused.error().to_string(), HasSubstr("concurrency"));
   ASSERT_TRUE(server.stop());
   EXPECT_TRUE(server.start());
+}
+
+TEST_F(ServerOnNode, SubscribesASubscriberThatIsRegisteredDuringAStopAndAStart) {
+  server::ServerRuntime server(options());
+  ASSERT_TRUE(server.start());
+  bool is_first = true;
+  ASSERT_TRUE(server.add("a", [&](Broker& broker, const std::string& name) {
+    auto subscriber = broker.subscribe<std::string>(name, notes());
+    if (std::exchange(is_first, false)) {
+      EXPECT_TRUE(server.stop(patience));
+      EXPECT_TRUE(server.start());
+    }
+    return subscriber;
+  }));
+  EXPECT_EQ(server.health().subscribers.size(), 1u);
+  publish("a", "text");
+  EXPECT_TRUE(handled_.wait_for(1));
+  EXPECT_TRUE(server.stop(patience));
+}
+
+TEST_F(ServerOnNode, KeepsASubscriberWhoseRegistrationAStopOvertakesForTheNextStart) {
+  Server server(options());
+  ASSERT_TRUE(server.start());
+  SubscribeOptions stops;
+  stops.middlewares.push_back([&](SubscribeHandler next) {
+    EXPECT_TRUE(server.stop(patience));
+    return next;
+  });
+  ASSERT_TRUE(server.register_subscriber<std::string>("a", notes(), stops));
+  EXPECT_EQ(server.health().state, ServerState::idle);
 }
 
 TEST(Server, RefusesASubscriberAboveMaxSubscribers) {
@@ -360,9 +391,10 @@ TEST_F(ServerOnNode, LendsItsBrokerToPublish) {
 /// A page that only counts.
 class CountingPage final : public HealthPage {
  public:
-  Result<std::string> start(std::function<ServerHealth()> health) override {
+  Result<std::string> start(ShownServer server) override {
     ++starts;
-    states.push_back(health().state);
+    states.push_back(server.health().state);
+    metrics = std::move(server.metrics);
     if (fails) return fail(Error::client(Errc::io_error, "no port"));
     return "test://health";
   }
@@ -372,6 +404,7 @@ class CountingPage final : public HealthPage {
   int stops = 0;
   bool fails = false;
   std::vector<ServerState> states;
+  std::function<std::string()> metrics;
 };
 
 TEST_F(ServerOnNode, ShowsItsHealthPageWhileItRuns) {
@@ -391,6 +424,30 @@ TEST_F(ServerOnNode, ShowsItsHealthPageWhileItRuns) {
   ASSERT_FALSE(failed);
   EXPECT_THAT(failed.error().to_string(), HasSubstr("no port"));
   EXPECT_EQ(page->stops, 1);
+}
+
+TEST_F(ServerOnNode, GivesItsHealthPageTheCountsOfItsBroker) {
+  const auto page = std::make_shared<CountingPage>();
+  ServerOptions shown = options();
+  shown.health_page = page;
+  Server server(std::move(shown));
+  ASSERT_TRUE(server.start());
+  ASSERT_TRUE(page->metrics);
+  EXPECT_THAT(page->metrics(), HasSubstr("\ndohle_refused_publishes_total 0\n"));
+  EXPECT_FALSE(server.broker()->publish("missing", "text"));
+  EXPECT_THAT(page->metrics(), HasSubstr("\ndohle_refused_publishes_total 1\n"));
+  ASSERT_TRUE(server.stop());
+  EXPECT_EQ(page->metrics(), "") << "its Broker is gone";
+}
+
+TEST_F(ServerOnNode, GivesItsHealthPageNoCountsIfItsBrokerHasNone) {
+  const auto page = std::make_shared<CountingPage>();
+  ServerOptions shown = options();
+  shown.health_page = page;
+  shown.broker.metrics = false;
+  Server server(std::move(shown));
+  ASSERT_TRUE(server.start());
+  EXPECT_FALSE(page->metrics);
 }
 
 /// Runs a Server, sends `count` of SIGTERM to this process once it is running, and exits with 0 if
