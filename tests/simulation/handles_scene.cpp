@@ -152,8 +152,8 @@ class HandlesScene {
     });
   }
 
-  /// A node refuses records of more than an hour ahead of its clock. A message that is refused to a
-  /// retry topic holds its partition for as long.
+  /// A node refuses published records of more than an hour ahead of its clock; only retry topics
+  /// and topics for dead letters take them.
   void correct_clocks() {
     const sim::Machine& right = world_.machine("right time");
     for (const auto& [_, machine] : world_.machines()) {
