@@ -46,6 +46,17 @@ std::string troubles_of(const std::shared_ptr<Client::Shared>& client) {
   return text ? *text : std::string();
 }
 
+/// The partitions of a topic in use. 0 if they are not known.
+std::int32_t known_partitions(const std::shared_ptr<Client::Shared>& client,
+                              const std::string& topic) {
+  if (!client) return 0;
+  const auto count = client::wait_for<std::int32_t>(client->loop(), [client, topic](auto promise) {
+    const client::TopicView* const known = client->cluster().view().topic(topic);
+    promise(known == nullptr ? 0 : static_cast<std::int32_t>(known->partitions.size()));
+  });
+  return count ? *count : 0;
+}
+
 /// What a subscription asks of its client, which may end before it.
 void ask_client(const std::weak_ptr<Client::Shared>& client, Subscription::Setup& setup) {
   setup.wall = [client] {
@@ -570,7 +581,7 @@ Result<BatchCall> BrokerRuntime::batch_call(BatchHandler handler, const std::str
 
 Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe(
     Topics topics, SubscribeHandler handler, SubscribeOptions options, Middlewares around,
-    BatchHandler batch_handler, Handing handing) {
+    BatchHandler batch_handler, Handing handing, std::function<void()> on_replaced) {
   if (!is_connected_) return fail(not_connected());
   messaging::take_configs(options);
   if (batch_handler) handing = Handing::batches;
@@ -634,6 +645,7 @@ Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe(
   setup.handler = std::move(handler);
   setup.batch_handler = std::move(of_batches);
   setup.source = std::move(source);
+  setup.on_replaced = std::move(on_replaced);
   setup.reports = reports_;
   setup.options = std::move(options);
   auto started = Subscription::start(std::move(setup));
@@ -666,7 +678,8 @@ void BrokerRuntime::make_requests() {
   means.choose_partition =
       [this](const std::string& topic, const std::optional<ReplyTopicCreation>& creation,
              TimePoint deadline) { return reply_partition(topic, creation, deadline); };
-  means.subscribe = [this](const std::string& topic, PartitionId partition) {
+  means.subscribe = [this](const std::string& topic, PartitionId partition,
+                           std::function<void()> on_replaced) {
     SubscribeHandler handler = [requests = requests_](RawEvent& reply) {
       requests->on_reply(reply);
       return Result<void>();
@@ -677,9 +690,12 @@ void BrokerRuntime::make_requests() {
                                       .failure_policy = FailurePolicy::skip,
                                       .partition = partition,
                                       .start_offset = StartOffset::last()},
-                     Middlewares::none);
+                     Middlewares::none, nullptr, Handing::events, std::move(on_replaced));
   };
-  reply_readers_ = std::make_unique<ReplyReaders>(std::move(means));
+  means.known_partitions = [client = std::weak_ptr(client)](const std::string& topic) {
+    return known_partitions(client.lock(), topic);
+  };
+  reply_readers_ = std::make_shared<ReplyReaders>(std::move(means));
 }
 
 std::shared_ptr<RequestDesk> BrokerRuntime::requests() {

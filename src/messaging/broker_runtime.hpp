@@ -151,7 +151,8 @@ class BrokerRuntime : public std::enable_shared_from_this<BrokerRuntime> {
   Result<std::shared_ptr<Subscription>> subscribe(Topics topics, SubscribeHandler handler,
                                                   SubscribeOptions options, Middlewares around,
                                                   BatchHandler batch_handler = nullptr,
-                                                  Handing handing = Handing::events);
+                                                  Handing handing = Handing::events,
+                                                  std::function<void()> on_replaced = nullptr);
   /// The handler of batches with what the library and the program put around it. Errors: as
   /// wrapped.
   [[nodiscard]] Result<BatchCall> batch_call(BatchHandler handler, const std::string& topic,
@@ -197,7 +198,7 @@ class BrokerRuntime : public std::enable_shared_from_this<BrokerRuntime> {
   /// These three are made with the client.
   std::shared_ptr<SharedLook> topic_look_;
   std::shared_ptr<RequestDesk> requests_;
-  std::unique_ptr<ReplyReaders> reply_readers_;
+  std::shared_ptr<ReplyReaders> reply_readers_;
   std::atomic<bool> is_connected_ = false;
   std::atomic<bool> is_closing_ = false;
   std::atomic<bool> is_gone_ = false;

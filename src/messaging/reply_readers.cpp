@@ -17,6 +17,21 @@ std::optional<PartitionId> ReplyReaders::find(const std::string& topic) {
   return found->second.partition;
 }
 
+void ReplyReaders::on_replaced(const std::string& topic) {
+  const std::int32_t count = means_.known_partitions(topic);
+  std::shared_ptr<Subscription> lost;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = readers_.find(topic);
+    if (found == readers_.end()) return;
+    if (count == 0 || found->second.partition.value < count) return;
+    lost = std::move(found->second.subscription);
+    readers_.erase(found);
+  }
+  // Requests under way have named the partition that is gone; they end at their deadlines.
+  lost->request_stop(milliseconds(0));
+}
+
 bool ReplyReaders::is_inside() {
   const std::lock_guard lock(mutex_);
   return std::ranges::any_of(
@@ -59,7 +74,9 @@ Result<ReplyReaders::Reader> ReplyReaders::start(const std::string& topic,
   }
   auto partition = means_.choose_partition(topic, creation, deadline);
   if (!partition) return fail(partition.error());
-  auto subscription = means_.subscribe(topic, *partition);
+  auto subscription = means_.subscribe(topic, *partition, [readers = weak_from_this(), topic] {
+    if (const auto alive = readers.lock()) alive->on_replaced(topic);
+  });
   if (!subscription) return fail(subscription.error());
   auto ready = (*subscription)->wait_ready(left_until(deadline));
   if (ready) return Reader{*partition, *std::move(subscription)};

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -16,21 +17,26 @@
 namespace dohle::messaging {
 
 /// Reads the replies of a Broker: for each reply topic one partition, by hand, from the end that it
-/// has when its first request is about to be sent. Thread safety: any thread.
-class ReplyReaders {
+/// has when its first request is about to be sent. If the topic is made again without that
+/// partition, the next request chooses another one. Thread safety: any thread.
+class ReplyReaders : public std::enable_shared_from_this<ReplyReaders> {
  public:
   static constexpr std::size_t max_topics = 16;
 
-  /// What starting to read needs. Both may wait until the deadline.
+  /// What reading needs.
   struct Means {
-    /// Creates the topic if that is asked for, and chooses a partition.
+    /// Creates the topic if that is asked for, and chooses a partition. May wait until the
+    /// deadline.
     std::function<Result<PartitionId>(const std::string& topic,
                                       const std::optional<ReplyTopicCreation>& creation,
                                       TimePoint deadline)>
         choose_partition;
-    std::function<Result<std::shared_ptr<Subscription>>(const std::string& topic,
-                                                        PartitionId partition)>
+    /// `on_replaced`: as Subscription::Setup has it.
+    std::function<Result<std::shared_ptr<Subscription>>(
+        const std::string& topic, PartitionId partition, std::function<void()> on_replaced)>
         subscribe;
+    /// The partitions of a topic that is read, as the client knows them now. 0: not known.
+    std::function<std::int32_t(const std::string& topic)> known_partitions;
   };
   explicit ReplyReaders(Means means) : means_(std::move(means)) {}
 
@@ -50,6 +56,8 @@ class ReplyReaders {
   };
 
   [[nodiscard]] std::optional<PartitionId> find(const std::string& topic);
+  /// The topic was made again. Ends its reader if it has lost its partition.
+  void on_replaced(const std::string& topic);
   [[nodiscard]] Result<Reader> start(const std::string& topic,
                                      const std::optional<ReplyTopicCreation>& creation,
                                      TimePoint deadline);

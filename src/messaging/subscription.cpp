@@ -746,9 +746,12 @@ void Subscription::apply_pauses() {
 void Subscription::drop_old_offsets(std::vector<ConsumerRecord>& fetched) {
   const std::vector<TopicPartition> replaced = source_.take_replaced();
   if (replaced.empty()) return;
-  const std::lock_guard lock(mutex_);
-  state_.on_replaced(replaced, fetched);
-  wake_workers();
+  {
+    const std::lock_guard lock(mutex_);
+    state_.on_replaced(replaced, fetched);
+    wake_workers();
+  }
+  if (setup_.on_replaced) setup_.on_replaced();
 }
 
 void Subscription::drop_old_offsets() {

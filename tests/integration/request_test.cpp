@@ -672,6 +672,31 @@ TEST_F(RequestReply, refuses_options_that_a_request_sets_itself) {
   EXPECT_THAT(std::string(responder.error().message()), HasSubstr("auto_ack is false"));
 }
 
+TEST_F(RequestReply, reads_another_partition_once_its_topic_is_made_again_with_fewer) {
+  Broker broker = requester();
+  const auto ask = [&](std::chrono::milliseconds timeout) {
+    return broker.request<Answer>("questions", Question{"crow"}, timeout,
+                                  with_reply_topic("shrinking"));
+  };
+  // One of its partitions is chosen by chance; the first one would stay.
+  ASSERT_TRUE(kafka::create_topic(broker, "shrinking", 64, 1));
+  {
+    Broker answering = requester();
+    auto responder = respond(answering, count_birds);
+    ASSERT_TRUE(ask(patience));
+    ASSERT_TRUE(responder.unsubscribe(patience));
+  }
+  ASSERT_TRUE(kafka::delete_topic(broker, {"shrinking"}));
+  ASSERT_TRUE(kafka::create_topic(broker, "shrinking", 1, 1));
+  // A responder that has never sent a reply there learns of the new topic at once.
+  Broker answering = requester();
+  const auto responder = respond(answering, count_birds);
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  auto answer = ask(1s);
+  while (!answer && std::chrono::steady_clock::now() < deadline) answer = ask(1s);
+  EXPECT_TRUE(answer) << answer.error().to_string();
+}
+
 TEST_F(RequestReply, reads_at_most_sixteen_reply_topics) {
   Broker broker = requester();
   const auto responder = respond(broker, count_birds);
