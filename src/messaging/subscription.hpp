@@ -74,7 +74,7 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
     std::unique_ptr<messaging::Source> source;
     /// Null without retry topics and dead letters.
     std::unique_ptr<Outbox> outbox = nullptr;
-    /// Called on the polling thread after a topic of its was deleted and created again. May be
+    /// Called on the polling thread after one of its topics was deleted and created again. May be
     /// null.
     std::function<void()> on_replaced = nullptr;
     /// The time that records have.
