@@ -22,6 +22,7 @@
 #include "dohle/admin.hpp"
 #include "dohle/client.hpp"
 #include "dohle/node.hpp"
+#include "dohle/producer.hpp"
 #include "relay.hpp"
 #include "security_matrix.hpp"
 
@@ -116,11 +117,11 @@ class Nodes final : public MatrixServer {
 
 // --- the host of each connection
 
-/// Bootstraps at 127.0.0.1, for which the certificate is, and creates a topic, for which it dials
-/// the advertised address.
-Result<void> create_topic_at_node_that_advertises(const std::string& host) {
+/// Bootstraps at 127.0.0.1, for which the certificate is, and produces, for which it dials the
+/// advertised address.
+Result<Receipt> produce_at_node_that_advertises(const std::string& host) {
   const net::Made authority = net::make({.name = "authority", .is_authority = true});
-  const net::Made own = net::make({.alternatives = "IP:127.0.0.1", .issuer = &authority});
+  const net::Made own = net::make({.name = "node", .alternatives = "IP:127.0.0.1", .issuer = &authority});
   NodeOptions options;
   options.logger = silent_logger();
   options.listeners = {
@@ -138,15 +139,15 @@ Result<void> create_topic_at_node_that_advertises(const std::string& host) {
   auto client = Client::create(client_options).value();
   const auto connected = client.connect(10s);
   EXPECT_TRUE(connected) << connected.error().to_string();
-  const auto created = client.admin().create_topics({{.name = "orders", .partitions = 1}});
-  if (!created) return fail(created.error());
-  if (!created->at(0).result) return fail(created->at(0).result.error());
-  return {};
+  auto producer = client.producer({.max_block = 10s, .delivery_timeout = 10s}).value();
+  auto sent = producer.send("orders", Record{.value = as_bytes("text")});
+  if (!sent) return fail(sent.error());
+  return sent->get();
 }
 
 TEST(AdvertisedHosts, AreVerifiedAtTheConnectionsToThem) {
   const auto begin = std::chrono::steady_clock::now();
-  const auto refused = create_topic_at_node_that_advertises("localhost");
+  const auto refused = produce_at_node_that_advertises("localhost");
   ASSERT_FALSE(refused);
   EXPECT_TRUE(refused.error().is(Errc::handshake_failed)) << refused.error().to_string();
   EXPECT_FALSE(refused.error().is_retriable());
@@ -154,8 +155,8 @@ TEST(AdvertisedHosts, AreVerifiedAtTheConnectionsToThem) {
               testing::HasSubstr("the server's certificate is not for 'localhost'; it is for "
                                  "127.0.0.1"));
   EXPECT_LT(std::chrono::steady_clock::now() - begin, 2s);
-  const auto created = create_topic_at_node_that_advertises("127.0.0.1");
-  EXPECT_TRUE(created) << created.error().to_string();
+  const auto stored = produce_at_node_that_advertises("127.0.0.1");
+  EXPECT_TRUE(stored) << stored.error().to_string();
 }
 
 // --- users, and clients without a name
