@@ -14,6 +14,16 @@ bool TopicWatch::is_wanted(const TopicListing& listed) const {
   return !settings_.is_own || !settings_.is_own(listed.name);
 }
 
+TopicWatch::Topic TopicWatch::make(const TopicListing& listed) {
+  auto [id, replaced] = past_.recall(listed.name);
+  Topic made{.id = id,
+             .replaced_ids = std::move(replaced),
+             .is_late = has_list_,
+             .is_preparing = settings_.prepares};
+  take(made, listed);
+  return made;
+}
+
 void TopicWatch::take(Topic& known, const TopicListing& listed) {
   known.misses = 0;
   // An old server names no ids, so it does not say whether the topic is another one.
@@ -22,8 +32,8 @@ void TopicWatch::take(Topic& known, const TopicListing& listed) {
     known.partitions = std::max(known.partitions, listed.partitions);
     return;
   }
-  if (!known.replaced_id.is_none() && listed.id == known.replaced_id) return;
-  known.replaced_id = std::exchange(known.id, listed.id);
+  if (known.replaced_ids.has(listed.id)) return;
+  known.replaced_ids.add(std::exchange(known.id, listed.id));
   known.partitions = listed.partitions;
   known.is_late = true;
 }
@@ -50,16 +60,12 @@ TopicWatch::Change TopicWatch::on_list(std::span<const TopicListing> all, TimePo
       }
       continue;
     }
-    if (!is_wanted(listed)) continue;
+    if (!is_wanted(listed) || past_.was_replaced(listed.name, listed.id)) continue;
     if (topics_.size() >= settings_.max_topics) {
       if (left_out++ == 0) first_left_out = listed.name;
       continue;
     }
-    topics_.emplace(listed.name, Topic{.id = listed.id,
-                                       .replaced_id = {},
-                                       .partitions = listed.partitions,
-                                       .is_late = has_list_,
-                                       .is_preparing = settings_.prepares});
+    topics_.emplace(listed.name, make(listed));
     change.added.push_back(listed.name);
   }
   has_list_ = true;
@@ -69,12 +75,12 @@ TopicWatch::Change TopicWatch::on_list(std::span<const TopicListing> all, TimePo
 }
 
 void TopicWatch::note_missing(Change& change) {
-  std::erase_if(topics_, [](const auto& entry) {
-    return !entry.second.is_read() && entry.second.misses >= misses_of_a_gone_topic;
-  });
+  std::vector<std::string> gone;
   for (const auto& [name, topic] : topics_) {
-    if (topic.misses >= misses_of_a_gone_topic) change.missing.push_back(name);
+    if (topic.misses < misses_of_a_gone_topic) continue;
+    (topic.is_read() ? change.missing : gone).push_back(name);
   }
+  for (const std::string& name : gone) on_gone(name);
 }
 
 void TopicWatch::note_troubles(std::size_t left_out, const std::string& first, Change& change) {
@@ -111,7 +117,10 @@ bool TopicWatch::on_refused(const std::string& topic) {
 }
 
 void TopicWatch::on_gone(const std::string& topic) {
-  topics_.erase(topic);
+  const auto found = topics_.find(topic);
+  if (found == topics_.end()) return;
+  past_.keep(topic, {found->second.id, std::move(found->second.replaced_ids)});
+  topics_.erase(found);
 }
 
 void TopicWatch::on_still_there(const std::string& topic) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/time.hpp"
+#include "client/cluster/past_topics.hpp"
 #include "dohle/admin.hpp"
 #include "dohle/error.hpp"
 #include "dohle/ids.hpp"
@@ -74,8 +75,7 @@ class TopicWatch {
  private:
   struct Topic {
     TopicId id;
-    /// Of the topic of this name that was there before. A server with old metadata may name it.
-    TopicId replaced_id;
+    client::ReplacedIds replaced_ids;
     std::int32_t partitions = 0;
     int misses = 0;
     bool is_late = false;
@@ -86,6 +86,8 @@ class TopicWatch {
   };
 
   [[nodiscard]] bool is_wanted(const TopicListing& listed) const;
+  /// A topic that was not watched, with the ids that it had earlier.
+  [[nodiscard]] Topic make(const TopicListing& listed);
   static void take(Topic& known, const TopicListing& listed);
   void count_misses(TimePoint asked_at);
   void note_missing(Change& change);
@@ -93,6 +95,8 @@ class TopicWatch {
 
   const Settings settings_;
   std::map<std::string, Topic, std::less<>> topics_;
+  /// Those that are gone.
+  client::PastTopics past_;
   /// A list that is asked for from then on counts for missing topics.
   TimePoint count_misses_at_ = TimePoint::min();
   bool has_list_ = false;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "base/assert.hpp"
 #include "base/broker_errors.hpp"
@@ -16,9 +17,6 @@ PartitionLeader newer(const PartitionLeader& known, const PartitionLeader& heard
   return !heard.epoch.is_none() && heard.epoch < known.epoch ? known : heard;
 }
 
-/// Maximum per topic name.
-constexpr std::size_t max_replaced_ids = 64;
-
 bool is_port(std::int32_t port) {
   return port > 0 && port <= std::numeric_limits<std::uint16_t>::max();
 }
@@ -28,9 +26,7 @@ bool is_port(std::int32_t port) {
 void ClusterView::check_invariants() const {
   for (const auto& [name, topic] : topics_) {
     DOHLE_ASSERT(interests_.contains(name), "a topic is kept in view that is not needed");
-    DOHLE_ASSERT(topic.replaced_ids.size() <= max_replaced_ids, "too many replaced ids are kept");
-    DOHLE_ASSERT(std::ranges::find(topic.replaced_ids, topic.id) == topic.replaced_ids.end(),
-                 "a topic has an id that was replaced");
+    DOHLE_ASSERT(!topic.replaced_ids.has(topic.id), "a topic has an id that was replaced");
   }
   for (const auto& [name, code] : errors_) {
     DOHLE_ASSERT(interests_.contains(name), "an error is kept of a topic that is not needed");
@@ -84,6 +80,7 @@ void ClusterView::let_go(std::string_view topic) {
   interests_.erase(found);
   if (const auto known = topics_.find(topic); known != topics_.end()) {
     names_.erase(known->second.id);
+    past_.keep(topic, {known->second.id, std::move(known->second.replaced_ids)});
     topics_.erase(known);
   }
   if (const auto error = errors_.find(topic); error != errors_.end()) errors_.erase(error);
@@ -176,14 +173,18 @@ void ClusterView::take_topic(const wire::MetadataResponse::MetadataResponseTopic
     doubted_ = doubted_ || Error::broker(heard.error_code).is_retriable();
     return;
   }
-  TopicView& known = topics_[name];
-  if (std::ranges::find(known.replaced_ids, heard.topic_id) != known.replaced_ids.end()) {
+  const auto in_view = topics_.find(name);
+  const bool was_replaced = in_view == topics_.end()
+                                ? past_.was_replaced(name, heard.topic_id)
+                                : in_view->second.replaced_ids.has(heard.topic_id);
+  if (was_replaced) {
     doubted_ = true;
     return;
   }
+  TopicView& known = in_view == topics_.end() ? enter(name) : in_view->second;
   const bool is_another = !heard.topic_id.is_none() && known.id != heard.topic_id;
   if (is_another) replace(known, heard.topic_id);
-  if (!heard.topic_id.is_none()) names_[heard.topic_id] = name;
+  if (!known.id.is_none()) names_[known.id] = name;
   for (const auto& partition : heard.partitions) {
     const auto index = partition.partition_index.value;
     // Indexes are dense. One beyond the list is invalid and must not allocate memory.
@@ -196,10 +197,14 @@ void ClusterView::take_topic(const wire::MetadataResponse::MetadataResponseTopic
   }
 }
 
+TopicView& ClusterView::enter(const std::string& name) {
+  auto [id, replaced] = past_.recall(name);
+  return topics_.emplace(name, TopicView{id, std::move(replaced), {}}).first->second;
+}
+
 void ClusterView::replace(TopicView& topic, const TopicId& id) {
   names_.erase(topic.id);
-  if (!topic.id.is_none()) topic.replaced_ids.push_back(topic.id);
-  if (topic.replaced_ids.size() > max_replaced_ids) topic.replaced_ids.pop_front();
+  topic.replaced_ids.add(topic.id);
   topic.id = id;
   // A topic that was created again has new leader epochs.
   topic.partitions.clear();

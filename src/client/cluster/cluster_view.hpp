@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <string>
 #include <string_view>
@@ -10,6 +9,7 @@
 
 #include "base/connection.hpp"
 #include "base/time.hpp"
+#include "client/cluster/past_topics.hpp"
 #include "dohle/error.hpp"
 #include "dohle/ids.hpp"
 #include "wire/messages/metadata.hpp"
@@ -24,9 +24,7 @@ struct PartitionLeader {
 
 struct TopicView {
   TopicId id;
-  /// Ids of earlier topics of this name, the latest last. A server with old metadata may still name
-  /// them.
-  std::deque<TopicId> replaced_ids;
+  ReplacedIds replaced_ids;
   std::vector<PartitionLeader> partitions;
 };
 
@@ -105,6 +103,8 @@ class ClusterView {
   Interest& look_for(std::string_view topic, bool may_create);
   [[nodiscard]] bool must_create(std::string_view name, bool may_create) const;
   void put_off(TimePoint now);
+  /// The topic comes into view, with the ids that it had earlier.
+  TopicView& enter(const std::string& name);
   void replace(TopicView& topic, const TopicId& id);
   void take_topic(const wire::MetadataResponse::MetadataResponseTopic& heard);
 
@@ -114,6 +114,8 @@ class ClusterView {
   /// The topics in view.
   std::map<std::string, Interest, std::less<>> interests_;
   std::map<std::string, TopicView, std::less<>> topics_;
+  /// Those that have left the view.
+  PastTopics past_;
   std::map<std::string, std::int16_t, std::less<>> errors_;
   std::map<TopicId, std::string> names_;
   bool asking_ = false;

@@ -159,6 +159,40 @@ TEST_F(TopicWatchTest, reads_the_new_partitions_of_a_topic_that_was_created_agai
   EXPECT_THAT(watch().partitions(), SizeIs(2)) << "a server with older metadata changes nothing";
 }
 
+TEST_F(TopicWatchTest, takes_no_replaced_topic_from_a_server_that_is_two_creations_behind) {
+  (void)take(std::vector{topic("s.a", 4, 1)});
+  (void)take(std::vector{topic("s.a", 3, 2)});
+  (void)take(std::vector{topic("s.a", 2, 3)});
+  (void)take(std::vector{topic("s.a", 4, 1)});
+  EXPECT_THAT(watch().partitions(), SizeIs(2));
+  (void)take(std::vector{topic("s.a", 3, 2)});
+  EXPECT_THAT(watch().partitions(), SizeIs(2));
+  (void)take(std::vector{topic("s.a", 5, 3)});
+  EXPECT_THAT(watch().partitions(), SizeIs(5)) << "it is still the newest one";
+}
+
+TEST_F(TopicWatchTest, takes_no_replaced_topic_after_the_topic_was_gone) {
+  (void)take(std::vector{topic("s.a", 4, 1)});
+  (void)take(std::vector{topic("s.a", 3, 2)});
+  watch().on_gone("s.a");
+  EXPECT_THAT(take(std::vector{topic("s.a", 4, 1)}).added, IsEmpty());
+  EXPECT_THAT(take(std::vector{topic("s.a", 2, 3)}).added, ElementsAre("s.a"));
+  (void)take(std::vector{topic("s.a", 3, 2)});
+  (void)take(std::vector{topic("s.a", 4, 1)});
+  EXPECT_THAT(watch().partitions(), SizeIs(2));
+}
+
+TEST_F(TopicWatchTest, takes_no_replaced_topic_after_a_topic_that_was_being_prepared_was_gone) {
+  prepares = true;
+  (void)take(std::vector{topic("s.a", 4, 1)});
+  (void)take(std::vector{topic("s.a", 3, 2)});
+  (void)see({});
+  (void)see({});
+  EXPECT_TRUE(watch().is_idle());
+  EXPECT_THAT(take(std::vector{topic("s.a", 4, 1)}).added, IsEmpty());
+  EXPECT_THAT(take(std::vector{topic("s.a", 3, 2)}).added, ElementsAre("s.a"));
+}
+
 TEST_F(TopicWatchTest, tries_a_refused_topic_again_and_reports_it_once) {
   prepares = true;
   (void)see({"s.a", "s.b"});

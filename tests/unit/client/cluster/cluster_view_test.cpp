@@ -88,6 +88,42 @@ TEST_F(Cluster, NeverAcceptsAReplacedIdAgain) {
   EXPECT_EQ(view_.topic("orders")->id, third_id);
 }
 
+TEST_F(Cluster, NeverAcceptsAReplacedIdOfATopicThatHadLeftTheView) {
+  const TopicId third_id{{3}};
+  ClusterView view{{}};
+  const auto hear = [&](TopicId id) {
+    (void)view.ask(start);
+    ASSERT_TRUE(view.on_answer(answer_with(id, NodeId{1}, LeaderEpoch{0}), start));
+  };
+  const auto leave_and_return = [&] {
+    ASSERT_TRUE(view.release("orders"));
+    view.let_go("orders");
+    ASSERT_EQ(view.topic("orders"), nullptr);
+    EXPECT_EQ(view.topic_name(second_id), nullptr);
+    view.hold("orders");
+  };
+  view.hold("orders");
+  hear(first_id);
+  hear(second_id);
+  leave_and_return();
+  // A server with old metadata is the first one to answer.
+  hear(first_id);
+  EXPECT_EQ(view.topic("orders"), nullptr);
+  EXPECT_EQ(view.ask_at(), start + 100ms) << "it is asked for again";
+  hear(second_id);
+  ASSERT_NE(view.topic("orders"), nullptr);
+  EXPECT_EQ(view.topic("orders")->id, second_id);
+  EXPECT_EQ(*view.topic_name(second_id), "orders");
+  leave_and_return();
+  // It was created again meanwhile.
+  hear(third_id);
+  for (const TopicId& old : {first_id, second_id}) {
+    hear(old);
+    EXPECT_EQ(view.topic("orders")->id, third_id);
+    EXPECT_EQ(view.topic_name(old), nullptr);
+  }
+}
+
 TEST_F(Cluster, KeepsTheIdOfATopicThatAnOlderServerDescribesWithoutOne) {
   hear(answer_with(first_id, NodeId{1}, LeaderEpoch{4}));
   hear(answer_with(TopicId{}, NodeId{2}, LeaderEpoch{5}));
