@@ -1,6 +1,10 @@
 #include "frames/frame_reader.hpp"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
 #include <utility>
 
@@ -15,6 +19,16 @@ constexpr std::size_t large_frame_bytes = ReadBuffers::buffer_bytes / 2;
 // Bytes read at most beyond a large frame, and before the next length is known. Few enough to be
 // copied into the next large frame, enough for most small frames.
 constexpr std::size_t after_large_bytes = 4 * 1024;
+
+/// Returns the whole pages of this memory to the system. Its bytes are lost. If that fails, the
+/// pages are returned with the memory itself.
+void return_pages(std::byte* begin, std::size_t bytes) {
+  static const auto page_bytes = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto from = reinterpret_cast<std::uintptr_t>(begin);
+  const std::uintptr_t first = (from + page_bytes - 1) / page_bytes * page_bytes;
+  const std::uintptr_t end = (from + bytes) / page_bytes * page_bytes;
+  if (first < end) (void)::madvise(begin + (first - from), end - first, MADV_DONTNEED);
+}
 
 }  // namespace
 
@@ -155,6 +169,14 @@ void FrameReader::wrote(std::size_t bytes) {
   end_ += bytes;
   DOHLE_ASSERT(buffer_ == nullptr ? end_ == 0 : end_ <= buffer_->size(),
                "more bytes are written than there was room for");
+}
+
+void FrameReader::free_some(std::size_t bytes) {
+  if (large_ == nullptr) return;
+  const std::size_t freed = std::min(bytes, large_have_);
+  large_have_ -= freed;
+  return_pages(large_->data() + large_have_, freed);
+  if (large_have_ == 0) std::exchange(large_, nullptr)->release();
 }
 
 void FrameReader::release_idle_buffer() {

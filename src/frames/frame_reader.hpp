@@ -53,6 +53,11 @@ class FrameReader {
   /// Gives back the buffer if it is empty, so that idle connections hold no memory.
   void release_idle_buffer();
 
+  /// Bytes that have arrived of a frame with a buffer of its own.
+  [[nodiscard]] std::size_t unfinished_bytes() const { return large_ != nullptr ? large_have_ : 0; }
+  /// Frees the last `bytes` of them, or all if there are fewer. No byte is read afterwards.
+  void free_some(std::size_t bytes);
+
  private:
   [[nodiscard]] std::size_t in_buffer() const { return end_ - begin_; }
   [[nodiscard]] std::size_t available() const { return in_buffer() + handed_over_.size(); }

@@ -115,16 +115,22 @@ void FramedConnection::close() {
   if (stream_ != nullptr) stream_->close();
   // Bytes of a client belong to its producers, which may end before a later turn.
   const auto self = weak_from_this().lock();
-  if (self == nullptr || !is_accepted() || out_.size() <= max_freed_at_once) return out_.clear();
+  const bool has_much = std::max(out_.size(), in_.unfinished_bytes()) > max_freed_at_once;
+  if (self == nullptr || !is_accepted() || !has_much) return out_.clear();
   loop_.post([self] { self->free_some(); });
 }
 
 void FramedConnection::free_some() {
   const TimePoint end = loop_.turn_end();
+  const auto is_freed = [this] { return out_.empty() && in_.unfinished_bytes() == 0; };
   do {
-    out_.consume(std::min(out_.size(), max_freed_at_once));
-  } while (!out_.empty() && (end == never || loop_.mono_now() < end));
-  if (!out_.empty()) loop_.post([self = shared_from_this()] { self->free_some(); });
+    if (out_.empty()) {
+      in_.free_some(max_freed_at_once);
+    } else {
+      out_.consume(std::min(out_.size(), max_freed_at_once));
+    }
+  } while (!is_freed() && (end == never || loop_.mono_now() < end));
+  if (!is_freed()) loop_.post([self = shared_from_this()] { self->free_some(); });
 }
 
 void FramedConnection::close_after_writes() {

@@ -1,6 +1,10 @@
 #include "frames/frame_reader.hpp"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cstdint>
 
 #include <gtest/gtest.h>
 
@@ -70,6 +74,37 @@ TEST(FrameReader, frames_that_are_held_are_not_overwritten) {
     EXPECT_TRUE(
         frames[static_cast<std::size_t>(i)].text().starts_with("frame " + std::to_string(i)));
   }
+}
+
+// The part that is in memory of the pages that lie wholly in `bytes` bytes: 0 to 1.
+double part_in_memory(const std::byte* begin, std::size_t bytes) {
+  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto from = reinterpret_cast<std::uintptr_t>(begin);
+  const std::uintptr_t skipped = (page - from % page) % page;
+  std::vector<unsigned char> pages((bytes - skipped) / page);
+  void* first = const_cast<std::byte*>(begin) + skipped;
+  EXPECT_EQ(::mincore(first, pages.size() * page, pages.data()), 0);
+  const auto found = std::ranges::count_if(pages, [](unsigned char each) { return each % 2 != 0; });
+  return static_cast<double>(found) / static_cast<double>(pages.size());
+}
+
+TEST(FrameReader, frees_a_frame_that_has_not_arrived_in_pieces) {
+  constexpr std::size_t piece = 1 << 20;
+  ReadBuffers buffers;
+  FrameReader reader(16 * piece, &buffers);
+  const std::string stream = framed_text(std::string(8 * piece, 'x'));
+  EXPECT_TRUE(feed(reader, std::string_view(stream).substr(0, 4 * piece + 4), 65'536).empty());
+  ASSERT_EQ(reader.unfinished_bytes(), 4 * piece);
+  const std::byte* frame = static_cast<std::byte*>(reader.room().pieces[0].iov_base) - 4 * piece;
+  EXPECT_EQ(part_in_memory(frame + 3 * piece, piece), 1.0);
+  reader.free_some(piece);
+  EXPECT_EQ(reader.unfinished_bytes(), 3 * piece);
+  EXPECT_EQ(part_in_memory(frame + 3 * piece, piece), 0.0);
+  EXPECT_EQ(part_in_memory(frame, 3 * piece), 1.0);
+  reader.free_some(2 * piece);
+  EXPECT_EQ(part_in_memory(frame + piece, 2 * piece), 0.0);
+  reader.free_some(2 * piece);
+  EXPECT_EQ(reader.unfinished_bytes(), 0u);
 }
 
 TEST(FrameReader, invalid_lengths_break_it) {

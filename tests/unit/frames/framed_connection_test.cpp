@@ -164,6 +164,23 @@ TEST(FramedConnection, frees_a_long_queue_in_pieces_after_it_was_accepted_and_cl
   EXPECT_FALSE(framed.loop.turn());
 }
 
+TEST(FramedConnection, frees_a_large_frame_in_pieces_that_had_not_arrived_when_it_was_closed) {
+  constexpr std::size_t piece = 1 << 20;
+  Framed framed({}, false, "");
+  framed.connection->on_open(false);
+  const std::string frame = framed_text(std::string(8 * piece, 'x'));
+  framed.arrive(std::string_view(frame).substr(0, 4 * piece));
+  framed.run();
+  EXPECT_EQ(framed.granted, 4 * piece - 4);
+  framed.loop.has_short_turns = true;
+  framed.handle.reset();
+  framed.connection.reset();
+  EXPECT_TRUE(framed.script.is_closed);
+  int turns = 0;
+  while (framed.loop.turn()) ++turns;
+  EXPECT_EQ(turns, 4);
+}
+
 TEST(FramedConnection, frees_the_queue_of_a_dialed_one_when_it_closes) {
   Framed framed;
   framed.script.room = 0;
