@@ -149,6 +149,12 @@ double Waits::percentile_ms(int percent) const {
   return static_cast<double>(sorted[std::min(at, sorted.size() - 1)].count()) / 1e3;
 }
 
+std::string repeated(const std::string& bytes, std::size_t count) {
+  std::string all;
+  for (std::size_t i = 0; i < count; ++i) all += bytes;
+  return all;
+}
+
 wire::MetadataRequest metadata_of(const std::string& prefix, int count) {
   wire::MetadataRequest request;
   request.topics.emplace();

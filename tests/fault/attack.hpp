@@ -73,6 +73,8 @@ template <class Request>
   return bytes ? std::string(bytes->flatten()->text()) : std::string();
 }
 
+[[nodiscard]] std::string repeated(const std::string& bytes, std::size_t count);
+
 /// Asks for the topics "PREFIX0", "PREFIX1" and so on. The answer is many times larger than the
 /// request if they have many partitions.
 [[nodiscard]] wire::MetadataRequest metadata_of(const std::string& prefix, int count);

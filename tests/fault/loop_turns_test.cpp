@@ -13,6 +13,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/broker_errors.hpp"
@@ -25,8 +26,10 @@
 #include "fault/pace.hpp"
 #include "fault/small_disk.hpp"
 #include "fault/wire_connection.hpp"
+#include "fault/zeros_batch.hpp"
 #include "wire/batch.hpp"
 #include "wire/batch_builder.hpp"
+#include "wire/compression.hpp"
 #include "wire/messages/create_partitions.hpp"
 #include "wire/messages/create_topics.hpp"
 #include "wire/messages/delete_topics.hpp"
@@ -128,6 +131,28 @@ Chain small_records_batch(std::size_t bytes) {
   return builder.seal({});
 }
 
+/// The same batch for the first partitions of a topic.
+wire::ProduceRequest produce_of(const std::string& topic, std::int32_t partitions,
+                                const Chain& batch) {
+  wire::ProduceRequest request;
+  request.acks = 1;
+  request.timeout_ms = 60'000;
+  auto& data = request.topic_data.emplace_back();
+  data.name = topic;
+  for (std::int32_t i = 0; i < partitions; ++i) {
+    data.partition_data.push_back({PartitionId{i}, batch});
+  }
+  return request;
+}
+
+void expect_accepted(WireConnection& by, const wire::ProduceRequest& request) {
+  const auto answer = by.ask(request, 12);
+  ASSERT_TRUE(answer) << answer.error().to_string();
+  for (const auto& partition : answer->responses.at(0).partition_responses) {
+    ASSERT_EQ(partition.error_code, 0) << partition.error_message.value_or("");
+  }
+}
+
 class LoopTurns : public testing::Test {
  protected:
   void start(Durability durability) { start(durability, scratch_ / "data"); }
@@ -136,6 +161,7 @@ class LoopTurns : public testing::Test {
     node::NodeSettings settings;
     settings.data_directory = data;
     settings.durability = durability;
+    settings.max_requests_bytes = max_requests_bytes_;
     settings.max_unread_answer_bytes = max_unread_answer_bytes_;
     disk::FileDiskOptions disk;
     disk.calls = &syncs_;
@@ -185,6 +211,7 @@ class LoopTurns : public testing::Test {
     ASSERT_EQ(answered, count);
   }
   ScratchDirectory scratch_;
+  std::size_t max_requests_bytes_ = node::NodeSettings().max_requests_bytes;
   std::size_t max_unread_answer_bytes_ = node::NodeSettings().max_unread_answer_bytes;
   CountedSyncs syncs_;
   /// The log start in the last answer.
@@ -749,6 +776,94 @@ TEST_F(LoopTurns, are_short_when_a_connection_closes_with_many_unread_answers) {
   // The last answer to `client` counts until the next one.
   wait_until(std::chrono::seconds(60), [&] { return unread_bytes() < 1_KiB; });
   EXPECT_LT(unread_bytes(), 1_KiB);
+}
+
+TEST_F(LoopTurns, are_short_when_batches_decompress_to_a_thousand_times_their_size) {
+  start(Durability::os);
+  WireConnection client(port());
+  constexpr std::int32_t partitions = is_measured ? 100 : 10;
+  constexpr std::size_t connections = 4;
+  ASSERT_TRUE(create_topic(client, "bombs", partitions, {{"max.message.bytes", "2097152"}}));
+  ASSERT_TRUE(create_topic(client, "plain", 1));
+  const Chain bomb = zeros_batch(wire::Compression::gzip, is_measured ? 250'000'000 : 25'000'000);
+  (void)node_->longest_turn();
+  {
+    const Attack attack(port(), {.connections = connections,
+                                 .bytes = bytes_of(produce_of("bombs", partitions, bomb), 12)});
+    const std::size_t whole = connections * partitions * bomb.size();
+    wait_until(std::chrono::seconds(120), [&] { return attack.sent_bytes() >= whole; });
+    ASSERT_GE(attack.sent_bytes(), whole);
+    // Each of these waits for a bomb, so that bombs are appended meanwhile.
+    const Chain compressed = zeros_batch(wire::Compression::lz4, 200'000);
+    for (int i = 0; i < 3; ++i) expect_accepted(client, produce_of("plain", 1, compressed));
+    for (int i = 0; i < 500; ++i) ASSERT_TRUE(produce(client, "plain", 0, "some value"));
+    expect_short_turns("batches of 250 KB that decompress to 250 MB");
+  }
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(offset_at(client, "plain", -1));
+  expect_short_turns("connections that close with such batches");
+}
+
+TEST_F(LoopTurns, are_short_when_a_request_has_a_thousand_batches_that_are_decompressed_at_once) {
+  start(Durability::os);
+  WireConnection client(port());
+  constexpr std::int32_t partitions = is_measured ? 1'000 : 100;
+  ASSERT_TRUE(create_topic(client, "t", partitions));
+  // The first append of each partition makes files.
+  expect_accepted(client, produce_of("t", partitions, zeros_batch(wire::Compression::none, 1)));
+  (void)node_->longest_turn();
+  for (const auto codec : {wire::Compression::gzip, wire::Compression::snappy,
+                           wire::Compression::lz4, wire::Compression::zstd}) {
+    expect_accepted(client, produce_of("t", partitions, zeros_batch(codec, 64'000)));
+    const std::string what = "batches of 64 KB under " + std::string(wire::name_of(codec));
+    expect_short_turns(what.c_str());
+  }
+}
+
+TEST_F(LoopTurns, are_short_beside_connections_that_pipeline_large_answers) {
+  start(Durability::os);
+  WireConnection client(port());
+  ASSERT_TRUE(create_topic(client, "large", 2'000));
+  ASSERT_TRUE(create_topic(client, "plain", 1));
+  wire::MetadataRequest all;
+  all.topics.reset();
+  (void)node_->longest_turn();
+  {
+    const Attack attack(port(), {.connections = is_measured ? std::size_t{200} : std::size_t{20},
+                                 .bytes = repeated(bytes_of(all, 9), 1'500)});
+    const std::uint64_t enough = is_measured ? 500_MiB : 50_MiB;
+    wait_until(std::chrono::seconds(120), [&] { return attack.read_bytes() >= enough; });
+    EXPECT_GE(attack.read_bytes(), enough);
+    for (int i = 0; i < 100; ++i) ASSERT_TRUE(produce(client, "plain", 0, "some value"));
+    expect_short_turns("200 connections that pipeline large answers");
+  }
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(offset_at(client, "plain", -1));
+  expect_short_turns("200 connections that close with large answers");
+}
+
+TEST_F(LoopTurns, are_short_beside_senders_that_drip) {
+  if (!is_measured) max_requests_bytes_ = 128_MiB;
+  start(Durability::os);
+  WireConnection client(port());
+  ASSERT_TRUE(create_topic(client, "plain", 1));
+  // Together more than the bound of all requests and than the sockets' buffers.
+  const std::size_t connections = is_measured ? 7 : 3;
+  constexpr std::uint32_t length = 100 << 20;
+  std::string begun;
+  for (int shift = 24; shift >= 0; shift -= 8) begun.push_back(static_cast<char>(length >> shift));
+  begun.resize(95 << 20);
+  (void)node_->longest_turn();
+  {
+    const Attack attack(port(), {.connections = connections,
+                                 .bytes = std::move(begun),
+                                 .rounds = 1,
+                                 .drip = std::chrono::seconds(5)});
+    wait_until(std::chrono::seconds(120), [&] { return attack.open_connections() < connections; });
+    EXPECT_LT(attack.open_connections(), connections);
+    ASSERT_TRUE(produce(client, "plain", 0, std::string(500'000, 'x')));
+    expect_short_turns("slow senders, of which the slowest are closed");
+  }
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(offset_at(client, "plain", -1));
+  expect_short_turns("connections that close within requests of 100 MB");
 }
 
 }  // namespace

@@ -36,12 +36,6 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using SteadyClock = std::chrono::steady_clock;
 
-std::string repeated(const std::string& bytes, std::size_t count) {
-  std::string all;
-  for (std::size_t i = 0; i < count; ++i) all += bytes;
-  return all;
-}
-
 wire::MetadataRequest metadata_of_all() {
   wire::MetadataRequest request;
   request.topics.reset();
