@@ -1,6 +1,10 @@
 #include "node/storage/strays.hpp"
 
+#include <array>
+#include <cstdio>
+
 #include "node_world.hpp"
+#include "wire/crc32c.hpp"
 #include "wire/messages/create_partitions.hpp"
 #include "wire/messages/delete_topics.hpp"
 #include "wire/messages/init_producer_id.hpp"
@@ -362,6 +366,41 @@ TEST_F(StrayDirectoriesTest, AMissingDirectoryOfTheFirstReleaseIsCreatedAgain) {
     ASSERT_TRUE(disk.remove_all("/data/t-0"));
   });
   EXPECT_EQ(produce("t", batch_of({"c"})).base_offset, Offset{0});
+}
+
+class NamesOnDiskTest : public StrayDirectoriesTest {};
+
+// 0.1.0 created topics whose names differ by '.' and '_' alone.
+TEST_F(NamesOnDiskTest, AreServedAlsoIfNewTopicsMayNotHaveThem) {
+  const std::vector<std::string> names{"a.b", "a_b", "a+b"};
+  std::string catalog;
+  const auto add_line = [&catalog](const std::string& text) {
+    std::array<char, 16> crc{};
+    std::snprintf(crc.data(), crc.size(), "%08x ", wire::crc32c(0, as_bytes(text)));
+    catalog += crc.data() + text + "\n";
+  };
+  add_line("cluster me");
+  TopicId id;
+  for (const std::string& name : names) {
+    ++id.bytes[0];
+    add_line("topic " + name + " " + id.to_string() + " 1");
+  }
+  add_line("producer-ids 1000");
+  restart_with([&](Disk& disk) { write_catalog(disk, catalog); });
+  ASSERT_TRUE(running().started) << running().started.error().to_string();
+  for (const std::string& name : names) {
+    EXPECT_EQ(metadata_code(name), 0) << name;
+    EXPECT_EQ(produce(name, batch_of({"of " + name})).error_code, 0) << name;
+  }
+  restart_after_kill();
+  for (const std::string& name : names) EXPECT_THAT(values(name), ElementsAre("of " + name));
+  EXPECT_EQ(try_create("a+c").error_code, broker_error::invalid_topic_exception);
+  wire::DeleteTopicsRequest request;
+  request.topics.push_back({"a.b", {}});
+  EXPECT_EQ(ask(request).responses.at(0).error_code, 0);
+  EXPECT_EQ(try_create("a.b").error_code, broker_error::invalid_topic_exception)
+      << "a_b is still there";
+  EXPECT_THAT(values("a_b"), ElementsAre("of a_b"));
 }
 
 TEST_F(StrayDirectoriesTest, NoPowerLossTakesTheFilesOfATopicThatWasCreated) {
