@@ -23,7 +23,8 @@
 
 // Damages every file of a data directory in every way, after every kind of stop. Acknowledged
 // records are there, or the node refuses and names the partition. Records may be missing only if
-// the durability setting allows their loss in a power loss, and then the node says so.
+// the durability setting allows their loss in a power loss, and then the node says so. Only damage
+// of the node's own files may prevent its start: it then ends with status 1 and names the file.
 
 namespace dohle::fault {
 namespace {
@@ -381,13 +382,11 @@ class DamageTest : public testing::TestWithParam<Setting> {
     return may_lose() && lines.find("may be missing") != std::string::npos &&
            lines.find(name) != std::string::npos;
   }
-  /// Empty if all promises hold. If the directory of a partition is `lost` and 0.1.0 made it, it is
-  /// made again, since 0.1.0 did not note whether it was on disk.
-  std::string judge(const std::string& lost) {
+  /// Empty if all promises hold after damage of `path`. If the directory of a partition is `lost`
+  /// and 0.1.0 made it, it is made again, since 0.1.0 did not note whether it was on disk.
+  std::string judge(const fs::path& path, const std::string& lost) {
     NodeProcess node(data_, {"--durability", GetParam().durability, "--no-auto-create"});
-    if (node.port() == 0) {
-      return node.lines().empty() ? "does not start, without a line" : "";
-    }
+    if (node.port() == 0) return judge_refusal(node, path);
     WireConnection connection(node.port());
     for (const Kept& kept : kept_) {
       if (auto wrong = judge(connection, node, kept, kept.name() == lost); !wrong.empty()) {
@@ -399,6 +398,18 @@ class DamageTest : public testing::TestWithParam<Setting> {
       if (auto wrong = judge(connection, node, commit, is_lost); !wrong.empty()) return wrong;
     }
     return judge_users(connection);
+  }
+  std::string judge_refusal(NodeProcess& node, const fs::path& path) const {
+    const int status = node.stop();
+    if (status != 1) return "does not start, with status " + std::to_string(status);
+    if (path.has_parent_path() || fs::is_directory(original_ / path)) {
+      return "does not start, for one partition";
+    }
+    const std::string lines = node.lines();
+    const bool is_named = lines.find(path.filename()) != std::string::npos;
+    const bool is_told_how =
+        path == "dohle-catalog" && lines.find("--adopt") != std::string::npos;
+    return is_named || is_told_how ? "" : "does not start, without a line that names the file";
   }
   /// Whole lines that are missing at the end of their file are noticed while its size is known.
   std::string judge_users(WireConnection& connection) {
@@ -478,7 +489,7 @@ class DamageTest : public testing::TestWithParam<Setting> {
         if (!damage.make(data_ / path)) continue;
         ++cases;
         const std::string lost = is_directory && is_earlier() ? path.string() : "";
-        const std::string verdict = judge(lost);
+        const std::string verdict = judge(path, lost);
         EXPECT_EQ(verdict, "") << path.string() << ": " << damage.name << "\n"
                                << bytes_of(data_.string() + ".stderr");
       }
