@@ -1,14 +1,30 @@
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdio>
+#include <cstdlib>
 #include <deque>
+#include <filesystem>
+#include <fstream>
 #include <functional>
+#include <iterator>
 #include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "base/random.hpp"
 #include "base/units.hpp"
+#include "dohle/node.hpp"
 #include "fault/node_process.hpp"
 #include "fault/wire_connection.hpp"
 #include "wire/messages/offset_commit.hpp"
@@ -38,7 +54,8 @@ std::string framed(std::uint32_t length, std::string_view body = {}) {
   return bytes.append(body);
 }
 
-std::size_t lines_with(const NodeProcess& node, std::string_view part) {
+template <class SomeNode>
+std::size_t lines_with(const SomeNode& node, std::string_view part) {
   const std::string lines = node.lines();
   std::size_t count = 0;
   for (auto at = lines.find(part); at != lines.npos; at = lines.find(part, at + 1)) ++count;
@@ -57,6 +74,108 @@ std::size_t descriptor_limit() {
   rlimit limit{};
   ::getrlimit(RLIMIT_NOFILE, &limit);
   return limit.rlim_cur;
+}
+
+/// A node inside a program that may have few descriptors: in a child process, until the parent
+/// stops it.
+class EmbeddedNode {
+ public:
+  EmbeddedNode(const std::filesystem::path& data, rlim_t max_descriptors)
+      : lines_(data.string() + ".stderr") {
+    int ready[2], go_on[2];
+    if (::pipe2(ready, O_CLOEXEC) != 0 || ::pipe2(go_on, O_CLOEXEC) != 0) std::abort();
+    pid_ = ::fork();
+    if (pid_ == 0) {
+      ::close(go_on[1]);
+      run(data, max_descriptors, ready[1], go_on[0]);
+    }
+    ::close(ready[1]);
+    ::close(go_on[0]);
+    go_on_ = go_on[1];
+    std::array<char, 16> text{};
+    if (::read(ready[0], text.data(), text.size()) > 0) {
+      std::from_chars(text.data(), text.data() + text.size(), port_);
+    }
+    ::close(ready[0]);
+  }
+  ~EmbeddedNode() {
+    if (pid_ != 0) ::kill(pid_, SIGKILL);
+    (void)stop();
+  }
+  EmbeddedNode(const EmbeddedNode&) = delete;
+  EmbeddedNode& operator=(const EmbeddedNode&) = delete;
+
+  /// 0 if it did not start; `lines` has the reason.
+  [[nodiscard]] std::uint16_t port() const { return port_; }
+  [[nodiscard]] std::string lines() const {
+    std::ifstream file(lines_);
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+  /// 0 if it closed its node without an error.
+  int stop() {
+    if (pid_ == 0) return -1;
+    ::close(go_on_);
+    int status = 0;
+    ::waitpid(std::exchange(pid_, 0), &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  }
+
+ private:
+  [[noreturn]] void run(const std::filesystem::path& data, rlim_t max_descriptors, int ready,
+                        int go_on) const {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    const rlimit limit{max_descriptors, max_descriptors};
+    const int lines = ::open(lines_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (::setrlimit(RLIMIT_NOFILE, &limit) != 0 || ::dup2(lines, STDERR_FILENO) < 0) ::_exit(2);
+    NodeOptions options;
+    options.data_dir = data;
+    options.listeners = {{.address = "127.0.0.1:0"}};
+    options.durability = Durability::os;
+    options.logger = stderr_logger(LogLevel::info);
+    auto node = Node::start(std::move(options));
+    if (!node) {
+      std::fprintf(stderr, "%s\n", node.error().to_string().c_str());
+      ::_exit(3);
+    }
+    const std::string& address = node->listeners().front().address;
+    const std::string port = address.substr(address.rfind(':') + 1);
+    if (::write(ready, port.data(), port.size()) < 0) ::_exit(4);
+    char none = 0;
+    while (::read(go_on, &none, 1) > 0) {
+    }
+    const auto closed = node->close();
+    if (!closed) std::fprintf(stderr, "%s\n", closed.error().to_string().c_str());
+    ::_exit(closed ? 0 : 5);
+  }
+
+  std::filesystem::path lines_;
+  pid_t pid_ = 0;
+  int go_on_ = -1;
+  std::uint16_t port_ = 0;
+};
+
+/// Creates topics, rolls segments and commits offsets.
+template <class SomeNode>
+void expect_files_for_all(const SomeNode& node, WireConnection& busy) {
+  for (int i = 0; i < 40; ++i) {
+    const std::string topic = "topic" + std::to_string(i);
+    const auto created = create_topic(busy, topic, 3, {{"segment.bytes", "1024"}});
+    ASSERT_TRUE(created) << created.error().to_string();
+    for (int partition = 0; partition < 3; ++partition) {
+      for (int roll = 0; roll < 4; ++roll) {
+        const auto produced = produce(busy, topic, partition, std::string(600, 'x'));
+        ASSERT_TRUE(produced) << produced.error().to_string() << node.lines();
+      }
+    }
+    wire::OffsetCommitRequest commit;
+    commit.group_id = "group";
+    auto& committed = commit.topics.emplace_back();
+    committed.name = topic;
+    committed.partitions.push_back({PartitionId{0}, Offset{2}, LeaderEpoch{0}, ""});
+    const auto answer = busy.ask(commit, 7);
+    ASSERT_TRUE(answer) << answer.error().to_string();
+    ASSERT_EQ(answer->topics.at(0).partitions.at(0).error_code, 0) << node.lines();
+  }
 }
 
 class LimitsTest : public testing::Test {
@@ -123,26 +242,27 @@ TEST_F(LimitsTest, IdleConnectionsLeaveDescriptorsForRollsCommitsAndTopics) {
   for (std::size_t i = 0; i < wanted; ++i) idle.emplace_back(port());
   EXPECT_TRUE(idle.back().is_closed_by_the_node());
   EXPECT_GT(lines_with(*node_, "RLIMIT_NOFILE 512"), 0u) << node_->lines();
-  for (int i = 0; i < 40; ++i) {
-    const std::string topic = "topic" + std::to_string(i);
-    const auto created = create_topic(busy, topic, 3, {{"segment.bytes", "1024"}});
-    ASSERT_TRUE(created) << created.error().to_string();
-    for (int partition = 0; partition < 3; ++partition) {
-      for (int roll = 0; roll < 4; ++roll) {
-        const auto produced = produce(busy, topic, partition, std::string(600, 'x'));
-        ASSERT_TRUE(produced) << produced.error().to_string() << node_->lines();
-      }
-    }
-    wire::OffsetCommitRequest commit;
-    commit.group_id = "group";
-    auto& committed = commit.topics.emplace_back();
-    committed.name = topic;
-    committed.partitions.push_back({PartitionId{0}, Offset{2}, LeaderEpoch{0}, ""});
-    const auto answer = busy.ask(commit, 7);
-    ASSERT_TRUE(answer) << answer.error().to_string();
-    ASSERT_EQ(answer->topics.at(0).partitions.at(0).error_code, 0) << node_->lines();
-  }
+  expect_files_for_all(*node_, busy);
   EXPECT_EQ(node_->stop(), 0) << node_->lines();
+}
+
+TEST_F(LimitsTest, IdleConnectionsLeaveDescriptorsForTheFilesOfAnEmbeddedNode) {
+  constexpr rlim_t max_descriptors = 300;
+  constexpr std::size_t wanted = 300;
+  raise_descriptor_limit();
+  ASSERT_GT(descriptor_limit(), wanted + 64);
+  EmbeddedNode embedded(scratch_ / "data", max_descriptors);
+  ASSERT_NE(embedded.port(), 0) << embedded.lines();
+  EXPECT_EQ(lines_with(embedded, "connections are accepted, not 10000 (max_connections)"), 1u)
+      << embedded.lines();
+  WireConnection busy(embedded.port());
+  ASSERT_TRUE(create_topic(busy, "t", 1));
+  std::deque<WireConnection> idle;
+  for (std::size_t i = 0; i < wanted; ++i) idle.emplace_back(embedded.port());
+  EXPECT_TRUE(idle.back().is_closed_by_the_node());
+  EXPECT_GT(lines_with(embedded, "RLIMIT_NOFILE 300"), 0u) << embedded.lines();
+  expect_files_for_all(embedded, busy);
+  EXPECT_EQ(embedded.stop(), 0) << embedded.lines();
 }
 
 TEST_F(LimitsTest, ThousandsOfIdleConnectionsLeaveTheOthersServed) {
