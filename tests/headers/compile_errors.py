@@ -4,7 +4,8 @@
 compile_errors.py COMPILER INCLUDE-DIRECTORY. Each program of compile_errors/ says in its first line
 "// The only error: " with a part of that error. All are compiled in one unit, each in a namespace of
 its own, since the headers take longest: there have to be as many errors as programs. Arguments that a
-format does not fit are errors too.
+format does not fit are errors too, and so is the warning about a dropped Result, which both compilers
+give by default.
 """
 import re
 import subprocess
@@ -27,8 +28,8 @@ def unit_of(programs):
 
 def errors_of(compiler, include, source):
     limit = ["-ferror-limit=0"] if "clang" in compiler else []
-    done = subprocess.run([compiler, "-std=c++23", "-fsyntax-only", "-Wformat", "-Werror=format", *limit,
-                           f"-I{include}", "-x", "c++", "-"],
+    done = subprocess.run([compiler, "-std=c++23", "-fsyntax-only", "-Wformat", "-Werror=format",
+                           "-Werror=unused-result", *limit, f"-I{include}", "-x", "c++", "-"],
                           input=source, capture_output=True, text=True, timeout=200, check=False)
     return [line for line in done.stderr.splitlines() if re.search(r"\berror: ", line)]
 
