@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <filesystem>
@@ -12,7 +13,9 @@
 #include <future>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "dohle/admin.hpp"
@@ -22,6 +25,10 @@
 #include "dohle/kafka.hpp"
 #include "dohle/node.hpp"
 #include "dohle/producer.hpp"
+#include "dohle/pull_subscriber.hpp"
+#include "dohle/redrive.hpp"
+#include "dohle/server.hpp"
+#include "dohle/writer.hpp"
 #include "scratch_directory.hpp"
 
 namespace dohle {
@@ -508,6 +515,124 @@ TEST(Forked, ABrokerInTheChildFailsAtOnceAndAnExitDoesNotHang) {
   EXPECT_TRUE(subscriber->unsubscribe(20s));
   EXPECT_TRUE(broker.disconnect(20s));
   kept_broker().reset();
+}
+
+TEST(Forked, EveryCallOfABrokerAndItsSubscribersInTheChildFailsAtOnce) {
+  const ScratchDirectory directory;
+  std::optional<Broker> broker =
+      kafka::new_broker({.addresses = {"embedded:" + directory.path()}, .logger = silent_logger()})
+          .value();
+  ASSERT_TRUE(broker->connect(20s));
+  ASSERT_TRUE(kafka::create_topic(*broker, "t", 1, 1));
+  ASSERT_TRUE(broker->publish("t", std::string_view("one"), {.async = false}));
+  const SubscribeOptions from_first{.group_id = "g", .start_offset = StartOffset::first()};
+  std::optional<PullSubscriber<RawEvent>> puller = broker->subscribe_pull("t", from_first).value();
+  auto pulled = puller->next(20s);
+  ASSERT_TRUE(pulled && *pulled);
+  std::optional<RawEvent> event = std::move(**pulled);
+  EXPECT_EQ(
+      in_child([&]() -> int {
+        int at = 0;
+        const auto expect = [&at](bool is_so, int number) {
+          if (!is_so && at == 0) at = number;
+        };
+        const TopicPartition first{"t", PartitionId{0}};
+        const std::vector<Message> messages(3);
+        const auto each = broker->publish("t", std::span<const Message>(messages));
+        const auto is_forked = [](const auto& result) { return says(result, Errc::forked); };
+        expect(each.size() == 3 && std::ranges::all_of(each, is_forked), 1);
+        expect(is_forked(broker->publish("t", Message())), 2);
+        expect(is_forked(broker->publish("t", std::string_view("x"))), 3);
+        expect(is_forked(broker->subscribe_pull("t")), 4);
+        expect(is_forked(broker->subscribe_batch("t", [](std::span<RawEvent>) {})), 5);
+        expect(is_forked(broker->request<Message>("t", Message())), 6);
+        bool is_told = false;
+        expect(is_forked(broker->request_async<Message>(
+                   "t", Message(), [&](Result<Message>) { is_told = true; })) &&
+                   !is_told,
+               7);
+        expect(is_forked(broker->request_future<Message>("t", Message()).get()), 8);
+        expect(is_forked(broker->reply<Message>(
+                   "t", [](const Message&) { return Message(); }, SubscribeOptions())),
+               9);
+        expect(is_forked(broker->client()), 10);
+        expect(broker->metrics().metrics.empty(), 11);
+        expect(broker->request_counts().under_way == 0, 12);
+        expect(is_forked(kafka::redrive(*broker, "t.dlt", "t")), 13);
+        expect(is_forked(puller->next(30s)), 20);
+        expect(is_forked(puller->wait_ready(30s)), 21);
+        expect(is_forked(puller->pause()), 22);
+        expect(is_forked(puller->resume()), 23);
+        expect(is_forked(puller->pause(first)), 24);
+        expect(is_forked(puller->resume(first)), 25);
+        expect(is_forked(puller->seek(first, Offset{0})), 26);
+        expect(is_forked(puller->position(first)), 27);
+        expect(is_forked(puller->committed(first)), 28);
+        expect(is_forked(puller->pause(first.partition)), 29);
+        expect(is_forked(puller->resume(first.partition)), 30);
+        expect(is_forked(puller->seek(first.partition, Offset{0})), 31);
+        expect(is_forked(puller->position(first.partition)), 32);
+        expect(is_forked(puller->committed(first.partition)), 33);
+        expect(puller->assignment().empty() && puller->lag().partitions.empty(), 34);
+        expect(puller->held().empty(), 35);
+        expect(is_forked(event->retry_after(1s)), 36);
+        expect(is_forked(event->ack()), 37);
+        expect(is_forked(puller->unsubscribe(30s)), 38);
+        event.reset();
+        puller.reset();
+        broker.reset();
+        return at;
+      }),
+      0);
+  EXPECT_TRUE(event->ack());
+  EXPECT_TRUE(puller->unsubscribe(20s));
+  EXPECT_TRUE(broker->publish("t", std::string_view("two"), {.async = false}));
+  EXPECT_TRUE(broker->disconnect(20s));
+}
+
+TEST(Forked, EveryCallOfAWriterInTheChildFailsAtOnce) {
+  const ScratchDirectory directory;
+  std::optional<kafka::Writer> writer(std::in_place, true);
+  kafka::WriterConfig config;
+  config.brokers = std::vector<std::string>{"embedded:" + directory.path()};
+  ASSERT_TRUE(writer->create_producer(config));
+  std::optional<Producer> producer = writer->producer("t").value();
+  EXPECT_EQ(in_child([&]() -> int {
+              if (!says(writer->create_producer(config), Errc::forked)) return 1;
+              if (!says(writer->producer("t"), Errc::forked)) return 2;
+              if (!says(writer->producer("u"), Errc::forked)) return 3;
+              if (!says(producer->send("t", {.value = as_bytes("x")}), Errc::forked)) return 4;
+              if (!says(writer->close(30s), Errc::forked)) return 5;
+              producer.reset();
+              writer.reset();
+              return 0;
+            }),
+            0);
+  EXPECT_TRUE(writer->close(20s));
+}
+
+TEST(Forked, EveryCallOfAServerInTheChildFailsAtOnce) {
+  const ScratchDirectory directory;
+  ServerOptions options;
+  options.broker.addresses = {"embedded:" + directory.path()};
+  options.broker.logger = silent_logger();
+  std::optional<Server> server(std::in_place, std::move(options));
+  ASSERT_TRUE(server->start());
+  const auto ignore = [](RawEvent) {};
+  EXPECT_EQ(in_child([&]() -> int {
+              if (!says(server->register_subscriber("t", ignore), Errc::forked)) return 1;
+              if (!says(server->start(), Errc::forked)) return 2;
+              if (!says(server->run(), Errc::forked)) return 3;
+              if (!says(server->stop(30s), Errc::forked)) return 4;
+              if (!says(server->stop(), Errc::forked)) return 5;
+              if (server->health().state != ServerState::idle) return 6;
+              if (server->broker() != nullptr || !server->endpoint().empty()) return 7;
+              server.reset();
+              return 0;
+            }),
+            0);
+  EXPECT_EQ(server->health().state, ServerState::running);
+  EXPECT_TRUE(server->stop(20s));
 }
 
 #ifndef __has_feature
