@@ -30,9 +30,9 @@ struct OnLoop {
 /// network all use it; only their streams differ.
 ///
 /// Its handle and its pending work keep it alive, so a connection may be destroyed inside its own
-/// callback. It owns its stream. A closed connection that was accepted frees a long write queue, then
-/// a large frame that has not arrived, in pieces of a turn. It counts as queued the bytes that are
-/// left of the queue. Loop thread only.
+/// callback. It owns its stream. A closed connection that was accepted frees a long write queue,
+/// then a large frame that has not arrived, in pieces of a turn. It counts as queued the bytes that
+/// are left of the queue. Loop thread only.
 class FramedConnection final : public std::enable_shared_from_this<FramedConnection>,
                                public StreamOwner {
  public:

@@ -407,8 +407,7 @@ class DamageTest : public testing::TestWithParam<Setting> {
     }
     const std::string lines = node.lines();
     const bool is_named = lines.find(path.filename()) != std::string::npos;
-    const bool is_told_how =
-        path == "dohle-catalog" && lines.find("--adopt") != std::string::npos;
+    const bool is_told_how = path == "dohle-catalog" && lines.find("--adopt") != std::string::npos;
     return is_named || is_told_how ? "" : "does not start, without a line that names the file";
   }
   /// Whole lines that are missing at the end of their file are noticed while its size is known.

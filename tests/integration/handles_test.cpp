@@ -530,60 +530,59 @@ TEST(Forked, EveryCallOfABrokerAndItsSubscribersInTheChildFailsAtOnce) {
   auto pulled = puller->next(20s);
   ASSERT_TRUE(pulled && *pulled);
   std::optional<RawEvent> event = std::move(**pulled);
-  EXPECT_EQ(
-      in_child([&]() -> int {
-        int at = 0;
-        const auto expect = [&at](bool is_so, int number) {
-          if (!is_so && at == 0) at = number;
-        };
-        const TopicPartition first{"t", PartitionId{0}};
-        const std::vector<Message> messages(3);
-        const auto each = broker->publish("t", std::span<const Message>(messages));
-        const auto is_forked = [](const auto& result) { return says(result, Errc::forked); };
-        expect(each.size() == 3 && std::ranges::all_of(each, is_forked), 1);
-        expect(is_forked(broker->publish("t", Message())), 2);
-        expect(is_forked(broker->publish("t", std::string_view("x"))), 3);
-        expect(is_forked(broker->subscribe_pull("t")), 4);
-        expect(is_forked(broker->subscribe_batch("t", [](std::span<RawEvent>) {})), 5);
-        expect(is_forked(broker->request<Message>("t", Message())), 6);
-        bool is_told = false;
-        expect(is_forked(broker->request_async<Message>(
-                   "t", Message(), [&](Result<Message>) { is_told = true; })) &&
-                   !is_told,
-               7);
-        expect(is_forked(broker->request_future<Message>("t", Message()).get()), 8);
-        expect(is_forked(broker->reply<Message>(
-                   "t", [](const Message&) { return Message(); }, SubscribeOptions())),
-               9);
-        expect(is_forked(broker->client()), 10);
-        expect(broker->metrics().metrics.empty(), 11);
-        expect(broker->request_counts().under_way == 0, 12);
-        expect(is_forked(kafka::redrive(*broker, "t.dlt", "t")), 13);
-        expect(is_forked(puller->next(30s)), 20);
-        expect(is_forked(puller->wait_ready(30s)), 21);
-        expect(is_forked(puller->pause()), 22);
-        expect(is_forked(puller->resume()), 23);
-        expect(is_forked(puller->pause(first)), 24);
-        expect(is_forked(puller->resume(first)), 25);
-        expect(is_forked(puller->seek(first, Offset{0})), 26);
-        expect(is_forked(puller->position(first)), 27);
-        expect(is_forked(puller->committed(first)), 28);
-        expect(is_forked(puller->pause(first.partition)), 29);
-        expect(is_forked(puller->resume(first.partition)), 30);
-        expect(is_forked(puller->seek(first.partition, Offset{0})), 31);
-        expect(is_forked(puller->position(first.partition)), 32);
-        expect(is_forked(puller->committed(first.partition)), 33);
-        expect(puller->assignment().empty() && puller->lag().partitions.empty(), 34);
-        expect(puller->held().empty(), 35);
-        expect(is_forked(event->retry_after(1s)), 36);
-        expect(is_forked(event->ack()), 37);
-        expect(is_forked(puller->unsubscribe(30s)), 38);
-        event.reset();
-        puller.reset();
-        broker.reset();
-        return at;
-      }),
-      0);
+  EXPECT_EQ(in_child([&]() -> int {
+              int at = 0;
+              const auto expect = [&at](bool is_so, int number) {
+                if (!is_so && at == 0) at = number;
+              };
+              const TopicPartition first{"t", PartitionId{0}};
+              const std::vector<Message> messages(3);
+              const auto each = broker->publish("t", std::span<const Message>(messages));
+              const auto is_forked = [](const auto& result) { return says(result, Errc::forked); };
+              expect(each.size() == 3 && std::ranges::all_of(each, is_forked), 1);
+              expect(is_forked(broker->publish("t", Message())), 2);
+              expect(is_forked(broker->publish("t", std::string_view("x"))), 3);
+              expect(is_forked(broker->subscribe_pull("t")), 4);
+              expect(is_forked(broker->subscribe_batch("t", [](std::span<RawEvent>) {})), 5);
+              expect(is_forked(broker->request<Message>("t", Message())), 6);
+              bool is_told = false;
+              expect(is_forked(broker->request_async<Message>(
+                         "t", Message(), [&](Result<Message>) { is_told = true; })) &&
+                         !is_told,
+                     7);
+              expect(is_forked(broker->request_future<Message>("t", Message()).get()), 8);
+              expect(is_forked(broker->reply<Message>(
+                         "t", [](const Message&) { return Message(); }, SubscribeOptions())),
+                     9);
+              expect(is_forked(broker->client()), 10);
+              expect(broker->metrics().metrics.empty(), 11);
+              expect(broker->request_counts().under_way == 0, 12);
+              expect(is_forked(kafka::redrive(*broker, "t.dlt", "t")), 13);
+              expect(is_forked(puller->next(30s)), 20);
+              expect(is_forked(puller->wait_ready(30s)), 21);
+              expect(is_forked(puller->pause()), 22);
+              expect(is_forked(puller->resume()), 23);
+              expect(is_forked(puller->pause(first)), 24);
+              expect(is_forked(puller->resume(first)), 25);
+              expect(is_forked(puller->seek(first, Offset{0})), 26);
+              expect(is_forked(puller->position(first)), 27);
+              expect(is_forked(puller->committed(first)), 28);
+              expect(is_forked(puller->pause(first.partition)), 29);
+              expect(is_forked(puller->resume(first.partition)), 30);
+              expect(is_forked(puller->seek(first.partition, Offset{0})), 31);
+              expect(is_forked(puller->position(first.partition)), 32);
+              expect(is_forked(puller->committed(first.partition)), 33);
+              expect(puller->assignment().empty() && puller->lag().partitions.empty(), 34);
+              expect(puller->held().empty(), 35);
+              expect(is_forked(event->retry_after(1s)), 36);
+              expect(is_forked(event->ack()), 37);
+              expect(is_forked(puller->unsubscribe(30s)), 38);
+              event.reset();
+              puller.reset();
+              broker.reset();
+              return at;
+            }),
+            0);
   EXPECT_TRUE(event->ack());
   EXPECT_TRUE(puller->unsubscribe(20s));
   EXPECT_TRUE(broker->publish("t", std::string_view("two"), {.async = false}));

@@ -19,8 +19,8 @@ void PastTopics::keep(std::string_view topic, Ids ids) {
   if (ids.id.is_none() && ids.replaced.is_empty()) return;
   topics_.insert_or_assign(std::string(topic), Topic{std::move(ids), left_++});
   if (topics_.size() <= max_topics) return;
-  topics_.erase(std::ranges::min_element(
-      topics_, {}, [](const auto& entry) { return entry.second.number; }));
+  topics_.erase(
+      std::ranges::min_element(topics_, {}, [](const auto& entry) { return entry.second.number; }));
 }
 
 PastTopics::Ids PastTopics::recall(std::string_view topic) {
