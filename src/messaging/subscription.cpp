@@ -735,6 +735,7 @@ void Subscription::apply_pauses() {
     rewinds = state_.take_rewinds();
     pauses = state_.update_pauses(!state_.has_room(), now);
     held = state_.held_reports(now);
+    DOHLE_CHECK_INVARIANTS(state_);
   }
   for (const Report& report : held) tell(report);
   setup_.reports->say_left_out(monotonic_now());

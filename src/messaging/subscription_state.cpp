@@ -96,43 +96,48 @@ void SubscriptionState::check_invariants() const {
                    "a message holds its partition that is done");
     }
   }
-  std::map<std::uint64_t, std::size_t> waiting;
   for_each_queued([&](std::size_t lane, const EventPointer& event) {
-    ++waiting[event->assignment];
     DOHLE_ASSERT(event->lane == lane, "an event waits in another's lane");
-    const auto found = partitions_.find(partition_of(*event));
+    const auto found = partitions_.find(Place{event->topic, event->partition});
     DOHLE_ASSERT(found != partitions_.end() && found->second.assignment == event->assignment,
                  "an event waits that belongs to an earlier assignment");
     DOHLE_ASSERT(!found->second.is_closing, "an event waits of a partition that is given up");
   });
-  for (const auto& [name, partition] : partitions_) {
-    DOHLE_ASSERT(partition.queued == waiting[partition.assignment],
-                 "the waiting events of a partition are miscounted");
-  }
 }
 
 void SubscriptionState::check_counts() const {
   std::size_t due = 0;
   std::size_t refused = 0;
   std::size_t paused = 0;
+  std::size_t waiting = 0;
   for (const auto& [_, partition] : partitions_) {
     due += partition.ledger.due() ? 1 : 0;
     refused += partition.ledger.due() && partition.refusal ? 1 : 0;
     paused += partition.is_paused ? 1 : 0;
+    waiting += partition.queued;
+    DOHLE_ASSERT(partition.queued == 0 || partition.queued == queued_of(partition.assignment),
+                 "the waiting events of a partition are miscounted");
   }
+  DOHLE_ASSERT(waiting == queued(), "the waiting events of a partition are miscounted");
   DOHLE_ASSERT(due == due_, "the partitions with something to commit are miscounted");
   DOHLE_ASSERT(refused == refused_, "the partitions whose offsets were refused are miscounted");
   DOHLE_ASSERT(paused == paused_, "the paused partitions are miscounted");
 }
 
+std::size_t SubscriptionState::queued_of(std::uint64_t assignment) const {
+  std::size_t count = 0;
+  for_each_queued([&](std::size_t, const EventPointer& event) {
+    count += event->assignment == assignment ? 1 : 0;
+  });
+  return count;
+}
+
 void SubscriptionState::check_redirects() const {
   std::size_t under_way = 0;
-  std::map<std::uint64_t, std::size_t> failing;
   for (const auto& [id, pending] : redirects_) {
     DOHLE_ASSERT(id == pending.redirect.id && id <= last_redirect_,
                  "a redirection has another's number");
     under_way += pending.is_under_way ? 1 : 0;
-    failing[pending.redirect.event->assignment] += pending.is_failing ? 1 : 0;
     const auto* const entry = assigned(pending.redirect.event->assignment);
     DOHLE_ASSERT(entry != nullptr || pending.is_under_way,
                  "a redirection waits that belongs to an earlier assignment");
@@ -141,8 +146,13 @@ void SubscriptionState::check_redirects() const {
         "a message is redirected that is done");
   }
   DOHLE_ASSERT(under_way == redirecting_, "the redirections under way are miscounted");
-  for (const auto& [name, partition] : partitions_) {
-    DOHLE_ASSERT(partition.failing_redirects == failing[partition.assignment],
+  for (const auto& [_, partition] : partitions_) {
+    const auto fails_here = [&](const auto& entry) {
+      return entry.second.is_failing &&
+             entry.second.redirect.event->assignment == partition.assignment;
+    };
+    DOHLE_ASSERT(partition.failing_redirects ==
+                     static_cast<std::size_t>(std::ranges::count_if(redirects_, fails_here)),
                  "the failing redirections of a partition are miscounted");
   }
 }

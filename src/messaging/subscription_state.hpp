@@ -421,6 +421,8 @@ class SubscriptionState {
   static Report dead_letter_report(const PendingRedirect& pending, const Receipt& receipt);
   void check_redirects() const;
   void check_counts() const;
+  /// Number of events of this assignment that wait for a handler. Walks all waiting events.
+  [[nodiscard]] std::size_t queued_of(std::uint64_t assignment) const;
   [[nodiscard]] static PartitionOffset offset_of(const TopicPartition& name,
                                                  const Partition& partition);
   void settle(messaging::EventState& event, Partition& partition);
