@@ -235,8 +235,9 @@ class DOHLE_API Consumer {
   /// Waits until there are records, a rebalance is done, or `timeout` expires (an empty result). An
   /// error that lasts until a seek (no_offset, damage) is returned again after 100 ms. This wait
   /// doubles up to 1 s. The other partitions are read meanwhile. Errors: cancelled after wakeup();
-  /// no_offset; limit_reached if the Records that the program holds fill buffer_bytes; fenced;
-  /// errors that are not retriable.
+  /// no_offset; limit_reached if the Records that the program holds fill buffer_bytes; the broker
+  /// error FENCED_INSTANCE_ID (82), which is fatal, once another consumer has joined the group with
+  /// this group_instance_id; errors that are not retriable.
   Result<Records> poll(std::chrono::milliseconds timeout);
   /// Makes the running or the next poll return Errc::cancelled. Any thread.
   void wakeup();
@@ -246,8 +247,8 @@ class DOHLE_API Consumer {
   /// refused with not_owner until it has joined again. An offset that the coordinator refuses, for
   /// example of a topic that no longer exists (UNKNOWN_TOPIC_OR_PARTITION), fails the call at once;
   /// the other offsets are committed, and the error says so. Errors:
-  /// not_owner; invalid_argument without a group; timed_out; fenced; the error that the coordinator
-  /// returned.
+  /// not_owner; invalid_argument without a group; timed_out; the error that the coordinator
+  /// returned, for example FENCED_INSTANCE_ID as of poll().
   Result<void> commit_sync();
   /// Commits these offsets. As commit_sync(); an error names the refused partitions (at most 10,
   /// and the number of the rest), has the code of the first one, and says whether the other offsets

@@ -41,7 +41,6 @@ enum class Errc : std::int16_t {
   no_offset,            ///< there is no offset to read from, or it is out of range
   no_such_topic,        ///< the topic does not exist, and may not be created
   no_such_partition,    ///< the topic has fewer partitions
-  fenced,               ///< a newer instance replaced this one
   handler_failed,       ///< the user's handler returned an error or threw
   codec_failed,         ///< a body could not be encoded or decoded
   limit_reached,        ///< a documented limit is reached; the message names it

@@ -57,8 +57,6 @@ std::string_view errc_name(Errc code) {
       return "no_such_topic";
     case Errc::no_such_partition:
       return "no_such_partition";
-    case Errc::fenced:
-      return "fenced";
     case Errc::handler_failed:
       return "handler_failed";
     case Errc::codec_failed:

@@ -272,6 +272,34 @@ TEST_F(ConsumerOnNode, a_partition_goes_to_the_member_that_stays) {
   EXPECT_EQ(read(second, 5), numbers(10, 15));
 }
 
+TEST_F(ConsumerOnNode, learns_from_poll_and_commit_that_its_instance_was_replaced) {
+  produce("orders", 3);
+  // Only the commit and the poll ask the coordinator.
+  const ConsumerOptions options{.group_id = "billing",
+                                .group_instance_id = "one",
+                                .auto_commit = false,
+                                .session_timeout = seconds(600),
+                                .heartbeat_interval = seconds(300)};
+  Consumer first = consumer(options);
+  ASSERT_TRUE(first.subscribe({"orders"}));
+  EXPECT_EQ(read(first, 3), numbers(0, 3));
+  Consumer second = consumer(options);
+  ASSERT_TRUE(second.subscribe({"orders"}));
+  EXPECT_EQ(read(second, 3), numbers(0, 3));
+  const auto committed = first.commit_sync({{{"orders", PartitionId{0}}, {Offset{3}}}});
+  ASSERT_FALSE(committed);
+  EXPECT_TRUE(committed.error().is_broker(82)) << committed.error().to_string();
+  EXPECT_TRUE(committed.error().is_fatal());
+  std::optional<Error> told;
+  for (int polls = 0; polls < 100 && !told; ++polls) {
+    const auto polled = first.poll(milliseconds(100));
+    if (!polled) told = polled.error();
+  }
+  ASSERT_TRUE(told.has_value());
+  EXPECT_TRUE(told->is_broker(82)) << told->to_string();
+  EXPECT_TRUE(told->is_fatal());
+}
+
 TEST_F(ConsumerOnNode, refuses_invalid_options) {
   auto made = client_->consumer({.max_poll_records = 0});
   ASSERT_FALSE(made);
