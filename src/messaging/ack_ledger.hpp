@@ -84,7 +84,7 @@ class AckLedger {
 // Here, since each message needs them.
 
 inline void AckLedger::on_delivered(Offset offset, LeaderEpoch epoch, std::size_t bytes) {
-  DOHLE_ASSERT(is_next(offset), "a record is handed out before one of a lower offset");
+  DOHLE_ASSERT_COSTLY(is_next(offset), "a record is handed out before one of a lower offset");
   entries_.push_back({offset, epoch, bytes});
   bytes_ += bytes;
   on_position(offset + 1);
@@ -110,7 +110,7 @@ inline bool AckLedger::on_done(Offset offset) {
   Entry* const entry = find(offset);
   if (entry == nullptr || entry->done) return false;
   entry->done = true;
-  DOHLE_ASSERT(bytes_ >= entry->bytes, "more bytes are done than were handed out");
+  DOHLE_ASSERT_COSTLY(bytes_ >= entry->bytes, "more bytes are done than were handed out");
   bytes_ -= entry->bytes;
   while (!entries_.empty() && entries_.front().done) {
     done_epoch_ = entries_.front().epoch;

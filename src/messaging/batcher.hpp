@@ -78,7 +78,7 @@ class Batcher {
 
   /// One of the items of the lane's batch is done.
   void finish(std::size_t lane) {
-    DOHLE_ASSERT(lanes_[lane].unfinished > 0, "an item is finished whose lane has no batch");
+    DOHLE_ASSERT_COSTLY(lanes_[lane].unfinished > 0, "an item is finished whose lane has no batch");
     --lanes_[lane].unfinished;
   }
 

@@ -96,7 +96,7 @@ class Lanes {
   }
 
   void finish(std::size_t lane) {
-    DOHLE_ASSERT(lanes_[lane].is_busy, "a lane is finished that is not busy");
+    DOHLE_ASSERT_COSTLY(lanes_[lane].is_busy, "a lane is finished that is not busy");
     lanes_[lane].is_busy = false;
     offer(lane);
   }

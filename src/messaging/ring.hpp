@@ -27,7 +27,7 @@ class Ring {
     ++size_;
   }
   void pop_front() {
-    DOHLE_ASSERT(size_ > 0, "an item is taken from an empty queue");
+    DOHLE_ASSERT_COSTLY(size_ > 0, "an item is taken from an empty queue");
     items_[first_] = Item();
     first_ = place(1);
     --size_;

@@ -226,7 +226,7 @@ Result<void> Subscription::retry_after(const EventPointer& event, std::chrono::m
 }
 
 void Subscription::end_by_policy(Lock& lock) {
-  DOHLE_ASSERT(lock.owns_lock(), "a subscription's state is read without its lock");
+  DOHLE_ASSERT_COSTLY(lock.owns_lock(), "a subscription's state is read without its lock");
   if (!state_.stop_reason() || is_stopping_) return;
   end_error_ = state_.stop_reason();
   mark_stopping(lock, setup_.rebalance_timeout);
@@ -253,7 +253,7 @@ std::vector<HeldMessage> Subscription::held() const {
 }
 
 void Subscription::nudge(Lock& lock, TimePoint now) {
-  DOHLE_ASSERT(lock.owns_lock(), "a subscription's state is read without its lock");
+  DOHLE_ASSERT_COSTLY(lock.owns_lock(), "a subscription's state is read without its lock");
   if (is_stopping_ || has_work(now)) interrupt_poll(lock);
 }
 

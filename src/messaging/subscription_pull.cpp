@@ -68,7 +68,7 @@ class Subscription::Puller {
 };
 
 Result<bool> Subscription::next(milliseconds timeout, PullReceiver& receiver) {
-  DOHLE_ASSERT(setup_.pulls, "a subscription is pulled that has a handler");
+  DOHLE_ASSERT_COSTLY(setup_.pulls, "a subscription is pulled that has a handler");
   if (auto usable = check_usable(); !usable) return fail(usable.error());
   if (may_not_wait()) {
     return fail(Error::client(Errc::would_deadlock,

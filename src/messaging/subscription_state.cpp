@@ -422,8 +422,8 @@ void SubscriptionState::start(EventPointer event, TimePoint now) {
   // A waiting event belongs to the current assignment: others are dropped when their assignment
   // ends.
   Partition* const partition = owned(*event);
-  DOHLE_ASSERT(partition != nullptr, "work waits of a partition that is not owned");
-  DOHLE_ASSERT(partition->queued > 0, "the waiting events of a partition are miscounted");
+  DOHLE_ASSERT_COSTLY(partition != nullptr, "work waits of a partition that is not owned");
+  DOHLE_ASSERT_COSTLY(partition->queued > 0, "the waiting events of a partition are miscounted");
   --partition->queued;
   ++partition->running;
   event->is_running = true;
@@ -449,16 +449,16 @@ SubscriptionState::Partition* SubscriptionState::owned(const messaging::EventSta
 
 SubscriptionState::Ended SubscriptionState::end_running(EventState& event) {
   const std::size_t place = event.running_place;
-  DOHLE_ASSERT(place < running_.size() && running_[place].get() == &event,
-               "a handler ended that did not run");
+  DOHLE_ASSERT_COSTLY(place < running_.size() && running_[place].get() == &event,
+                      "a handler ended that did not run");
   std::swap(running_[place], running_.back());
   running_[place]->running_place = place;
   Ended ended{std::move(running_.back()), owned(event)};
   running_.pop_back();
   event.is_running = false;
   if (ended.partition != nullptr) {
-    DOHLE_ASSERT(ended.partition->running > 0,
-                 "the running handlers of a partition are miscounted");
+    DOHLE_ASSERT_COSTLY(ended.partition->running > 0,
+                        "the running handlers of a partition are miscounted");
     --ended.partition->running;
   }
   return ended;
