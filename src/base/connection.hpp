@@ -111,9 +111,9 @@ struct DialOptions {
 };
 
 /// Makes outgoing connections. Loop thread only.
-class Dialer {
+class ConnectionDialer {
  public:
-  virtual ~Dialer() = default;
+  virtual ~ConnectionDialer() = default;
   /// Returns at once; on_open or on_closed follows. `events` outlives the connection. All addresses
   /// of a name are tried before it counts as failed. Errc::name_not_resolved is not retriable if
   /// the name service answered that the host does not exist.

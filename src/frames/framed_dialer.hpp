@@ -10,7 +10,7 @@ namespace dohle::frames {
 
 /// Frames over the streams of a dialer. The loop and its parts in `on` outlive it and its
 /// connections. Loop thread only, or before the loop runs.
-class FramedDialer final : public Dialer {
+class FramedDialer final : public ConnectionDialer {
  public:
   FramedDialer(std::unique_ptr<StreamDialer> streams, OnLoop on)
       : streams_(std::move(streams)), on_(on) {}

@@ -30,14 +30,14 @@ class Batcher {
 
   /// The lane's batch is due at `due` at the latest.
   void push(std::size_t lane, Item item, TimePoint due) {
-    Lane& to = lanes_[lane];
+    BatchLane& to = lanes_[lane];
     to.due = std::min(to.due, due);
     to.waiting.push_back({std::move(item), due});
     ++queued_;
   }
   /// Puts `item` in front of its lane, which then waits until `at` and is due.
   void push_retry(std::size_t lane, Item item, TimePoint at) {
-    Lane& to = lanes_[lane];
+    BatchLane& to = lanes_[lane];
     to.due = std::min(to.due, at);
     to.not_before = std::max(to.not_before, at);
     to.waiting.push_front({std::move(item), at, at});
@@ -46,7 +46,7 @@ class Batcher {
   /// Makes the batches due of which an item satisfies `predicate`, retries excepted.
   template <class Predicate>
   void hurry_if(Predicate predicate) {
-    for (Lane& lane : lanes_) {
+    for (BatchLane& lane : lanes_) {
       for (Entry& entry : lane.waiting) {
         if (predicate(entry.item)) entry.due = TimePoint::min();
       }
@@ -57,8 +57,8 @@ class Batcher {
   /// The items of the batch that is due for the longest time, in a row. Empty if none is due. Its
   /// lane is busy until `finish` was called for each item.
   [[nodiscard]] std::vector<Item> take(TimePoint now) {
-    Lane* chosen = nullptr;
-    for (Lane& lane : lanes_) {
+    BatchLane* chosen = nullptr;
+    for (BatchLane& lane : lanes_) {
       if (ready_at(lane) > now) continue;
       if (chosen == nullptr || lane.due < chosen->due) chosen = &lane;
     }
@@ -85,7 +85,7 @@ class Batcher {
   /// The next time at which take may return a batch. `never` if a push or finish has to come first.
   [[nodiscard]] TimePoint next_time() const {
     TimePoint next = never;
-    for (const Lane& lane : lanes_) next = std::min(next, ready_at(lane));
+    for (const BatchLane& lane : lanes_) next = std::min(next, ready_at(lane));
     return next;
   }
 
@@ -93,7 +93,7 @@ class Batcher {
   /// waits for it.
   template <class Predicate>
   void drop_if(Predicate predicate) {
-    for (Lane& lane : lanes_) {
+    for (BatchLane& lane : lanes_) {
       queued_ -=
           std::erase_if(lane.waiting, [&](const Entry& entry) { return predicate(entry.item); });
       lane.look_at_entries();
@@ -110,16 +110,16 @@ class Batcher {
   /// Number of items that were taken and are not finished.
   [[nodiscard]] std::size_t unfinished() const {
     std::size_t sum = 0;
-    for (const Lane& lane : lanes_) sum += lane.unfinished;
+    for (const BatchLane& lane : lanes_) sum += lane.unfinished;
     return sum;
   }
 
   /// Asserts the invariants that hold between two events. Walks all lanes.
   void check_invariants() const {
     std::size_t queued = 0;
-    for (const Lane& lane : lanes_) {
+    for (const BatchLane& lane : lanes_) {
       queued += lane.waiting.size();
-      Lane other = {.waiting = lane.waiting};
+      BatchLane other = {.waiting = lane.waiting};
       other.look_at_entries();
       DOHLE_ASSERT(other.due == lane.due && other.not_before == lane.not_before,
                    "a lane's times are not those of its items");
@@ -135,7 +135,7 @@ class Batcher {
     /// Of a retry.
     TimePoint not_before = TimePoint::min();
   };
-  struct Lane {
+  struct BatchLane {
     std::deque<Entry> waiting = {};
     /// The earliest due time of the waiting items, and the latest time of their retries.
     TimePoint due = never;
@@ -153,13 +153,13 @@ class Batcher {
     }
   };
 
-  [[nodiscard]] TimePoint ready_at(const Lane& lane) const {
+  [[nodiscard]] TimePoint ready_at(const BatchLane& lane) const {
     if (lane.unfinished > 0 || lane.waiting.empty()) return never;
     const bool is_whole = lane.waiting.size() >= size_;
     return std::max(lane.not_before, is_whole ? TimePoint::min() : lane.due);
   }
 
-  std::vector<Lane> lanes_;
+  std::vector<BatchLane> lanes_;
   const std::size_t size_;
   std::size_t queued_ = 0;
 };

@@ -29,7 +29,7 @@ class Lanes {
 
   void push(std::size_t lane, Item item) {
     const Place place = place_for(std::move(item));
-    Lane& to = lanes_[lane];
+    KeyLane& to = lanes_[lane];
     (to.first == nowhere ? to.first : nodes_[to.last].next) = place;
     to.last = place;
     offer(lane);
@@ -38,7 +38,7 @@ class Lanes {
   /// Puts `item` in front of its lane, which then waits until `at`.
   void push_retry(std::size_t lane, Item item, TimePoint at) {
     const Place place = place_for(std::move(item));
-    Lane& to = lanes_[lane];
+    KeyLane& to = lanes_[lane];
     if (to.first == nowhere) to.last = place;
     nodes_[place].next = std::exchange(to.first, place);
     to.blocked_until = std::max(to.blocked_until, at);
@@ -55,13 +55,13 @@ class Lanes {
     }
   }
   [[nodiscard]] std::size_t busy() const {
-    return static_cast<std::size_t>(std::ranges::count(lanes_, true, &Lane::is_busy));
+    return static_cast<std::size_t>(std::ranges::count(lanes_, true, &KeyLane::is_busy));
   }
 
   /// Asserts the invariants that hold between two events. Walks all lanes.
   void check_invariants() const {
     std::size_t queued = 0, ready = 0;
-    for (const Lane& lane : lanes_) {
+    for (const KeyLane& lane : lanes_) {
       for (Place at = lane.first; at != nowhere; at = nodes_[at].next) ++queued;
       ready += lane.is_ready ? 1 : 0;
       const bool is_blocked = lane.blocked_until != TimePoint::min();
@@ -84,7 +84,7 @@ class Lanes {
     while (!ready_.empty()) {
       const std::size_t index = ready_.front();
       ready_.pop_front();
-      Lane& lane = lanes_[index];
+      KeyLane& lane = lanes_[index];
       lane.is_ready = false;
       if (lane.is_busy || lane.is_empty() || lane.blocked_until != TimePoint::min()) continue;
       const Place place = lane.first;
@@ -120,7 +120,7 @@ class Lanes {
   template <class Predicate>
   void drop_if(Predicate predicate) {
     for (std::size_t index = 0; index < lanes_.size(); ++index) {
-      Lane& lane = lanes_[index];
+      KeyLane& lane = lanes_[index];
       if (lane.is_empty()) continue;
       const bool is_first_dropped = predicate(nodes_[lane.first].item);
       remove_from(lane, predicate);
@@ -137,7 +137,7 @@ class Lanes {
     Item item = Item();
     Place next = nowhere;
   };
-  struct Lane {
+  struct KeyLane {
     [[nodiscard]] bool is_empty() const { return first == nowhere; }
     Place first = nowhere;
     /// Valid if the lane is not empty.
@@ -163,7 +163,7 @@ class Lanes {
     return std::exchange(nodes_[place], {Item(), std::exchange(free_, place)}).item;
   }
   template <class Predicate>
-  void remove_from(Lane& lane, Predicate predicate) {
+  void remove_from(KeyLane& lane, Predicate predicate) {
     Place kept = nowhere;
     for (Place at = std::exchange(lane.first, nowhere); at != nowhere;) {
       const Place next = nodes_[at].next;
@@ -180,14 +180,14 @@ class Lanes {
   }
 
   void offer(std::size_t index) {
-    Lane& lane = lanes_[index];
+    KeyLane& lane = lanes_[index];
     if (lane.is_busy || lane.is_ready || lane.is_empty()) return;
     if (lane.blocked_until != TimePoint::min()) return;
     lane.is_ready = true;
     ready_.push_back(index);
   }
 
-  std::vector<Lane> lanes_;
+  std::vector<KeyLane> lanes_;
   std::vector<Node> nodes_;
   /// The first of the nodes without an item.
   Place free_ = nowhere;

@@ -117,7 +117,7 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   [[nodiscard]] Result<TopicPartition> of_only_topic(PartitionId partition,
                                                      std::string_view call) const;
   /// Of all assigned partitions, also those of retry topics.
-  [[nodiscard]] std::vector<Progress> progress() const;
+  [[nodiscard]] std::vector<PartitionProgress> progress() const;
   /// Passes the next message to `receiver`; false if none came in time. Only with `Setup::pulls`.
   /// Errors: closed, would_deadlock, forked.
   Result<bool> next(std::chrono::milliseconds timeout, PullReceiver& receiver);

@@ -58,7 +58,7 @@ Result<Offset> Subscription::committed(const TopicPartition& partition) const {
   return known(state_.committed(partition), partition, "committed");
 }
 
-std::vector<Progress> Subscription::progress() const {
+std::vector<PartitionProgress> Subscription::progress() const {
   const std::lock_guard lock(mutex_);
   return state_.progress();
 }

@@ -37,8 +37,8 @@ std::optional<Offset> SubscriptionState::committed(const TopicPartition& partiti
   return found->second.ledger.committed();
 }
 
-std::vector<Progress> SubscriptionState::progress() const {
-  std::vector<Progress> all;
+std::vector<PartitionProgress> SubscriptionState::progress() const {
+  std::vector<PartitionProgress> all;
   all.reserve(partitions_.size());
   for (const auto& [name, partition] : partitions_) {
     all.push_back({name, partition.ledger.done_up_to(), partition.level > 0});

@@ -81,7 +81,7 @@ struct Report {
 };
 
 /// How far a partition's messages are acknowledged.
-struct Progress {
+struct PartitionProgress {
   TopicPartition partition;
   /// The first message that is not; none if it is not known.
   Offset done_up_to;
@@ -159,7 +159,7 @@ class SubscriptionState {
   [[nodiscard]] std::optional<Offset> committed(const TopicPartition& partition) const;
 
   /// Of all assigned partitions.
-  [[nodiscard]] std::vector<Progress> progress() const;
+  [[nodiscard]] std::vector<PartitionProgress> progress() const;
 
   // Records in, work out.
 

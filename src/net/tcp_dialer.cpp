@@ -32,9 +32,9 @@ bool is_connected_to_itself(int socket) {
 constexpr std::size_t max_name_threads = 4;
 constexpr std::size_t max_user_threads = 16;
 
-// Finds the addresses of a host and tries them, all within one timeout, in one or two lanes: in
+// Finds the addresses of a host and tries them, all within one timeout, in one or two rows: in
 // each one address after the other, of one family in each if there are two (RFC 6555). An address
-// gets a share of the lane's time. Owned by the stream that it opens.
+// gets a share of the row's time. Owned by the stream that it opens.
 class Dial final : public std::enable_shared_from_this<Dial> {
  public:
   Dial(Loop& loop, Endpoint to, const DialOptions& options,
@@ -45,7 +45,7 @@ class Dial final : public std::enable_shared_from_this<Dial> {
         settings_(std::move(settings)),
         stream_(stream) {}
   ~Dial() {
-    for (Lane& lane : lanes_) end_attempt(lane);
+    for (AddressRow& row : rows_) end_attempt(row);
     loop_.cancel(timer_);
     loop_.cancel(fallback_timer_);
     if (query_ != nullptr) query_->give_up();
@@ -78,7 +78,7 @@ class Dial final : public std::enable_shared_from_this<Dial> {
 
  private:
   // Tries its addresses one after the other.
-  struct Lane final : Watcher {
+  struct AddressRow final : Watcher {
     Dial* dial = nullptr;
     std::vector<SocketAddress> addresses;
     std::size_t next = 0;
@@ -113,68 +113,68 @@ class Dial final : public std::enable_shared_from_this<Dial> {
       }
     }
     DOHLE_ASSERT(!addresses.empty(), "a host without an address is dialled");
-    for (Lane& lane : lanes_) lane.dial = this;
+    for (AddressRow& row : rows_) row.dial = this;
     const int family = addresses.front().family();
     for (const SocketAddress& address : addresses) {
       const bool is_first = !settings_->fallback_delay || address.family() == family;
-      lanes_[is_first ? 0 : 1].addresses.push_back(address);
+      rows_[is_first ? 0 : 1].addresses.push_back(address);
     }
-    if (!lanes_[1].addresses.empty()) {
+    if (!rows_[1].addresses.empty()) {
       const TimePoint at = loop_.tick().mono + *settings_->fallback_delay;
       fallback_timer_ = loop_.arm(at, [weak = weak_from_this()] {
         if (const auto self = weak.lock()) self->begin_fallback();
       });
     }
-    connect_next(lanes_[0]);
+    connect_next(rows_[0]);
   }
 
   void begin_fallback() {
     loop_.cancel(std::exchange(fallback_timer_, 0));
-    if (!lanes_[1].has_begun) connect_next(lanes_[1]);
+    if (!rows_[1].has_begun) connect_next(rows_[1]);
   }
 
-  void connect_next(Lane& lane) {
-    lane.has_begun = true;
-    while (lane.next < lane.addresses.size()) {
-      if (connect(lane, lane.addresses[lane.next++])) return arm_share(lane);
+  void connect_next(AddressRow& row) {
+    row.has_begun = true;
+    while (row.next < row.addresses.size()) {
+      if (connect(row, row.addresses[row.next++])) return arm_share(row);
       last_errno_ = errno;
-      end_attempt(lane);
+      end_attempt(row);
     }
-    if (!lanes_[1].has_begun && !lanes_[1].addresses.empty()) return begin_fallback();
-    if (!lanes_[0].has_ended() || !lanes_[1].has_ended()) return;
+    if (!rows_[1].has_begun && !rows_[1].addresses.empty()) return begin_fallback();
+    if (!rows_[0].has_ended() || !rows_[1].has_ended()) return;
     fail(Error::client(Errc::connection_failed, text_of_errno(last_errno_)));
   }
 
   // An address that answers nothing leaves time for those after it.
-  void arm_share(Lane& lane) {
-    const std::size_t after = lane.addresses.size() - lane.next;
+  void arm_share(AddressRow& row) {
+    const std::size_t after = row.addresses.size() - row.next;
     if (after == 0) return;
     const TimePoint now = loop_.tick().mono;
     const Duration left = deadline_ - now;
     const Duration share = address_share(left, after + 1);
     if (share >= left) return;
-    lane.share_timer = loop_.arm(now + share, [weak = weak_from_this(), &lane] {
-      if (const auto self = weak.lock()) self->end_share(lane);
+    row.share_timer = loop_.arm(now + share, [weak = weak_from_this(), &row] {
+      if (const auto self = weak.lock()) self->end_share(row);
     });
   }
 
-  void end_share(Lane& lane) {
-    lane.share_timer = 0;
+  void end_share(AddressRow& row) {
+    row.share_timer = 0;
     last_errno_ = ETIMEDOUT;
-    end_attempt(lane);
-    connect_next(lane);
+    end_attempt(row);
+    connect_next(row);
   }
 
   // Returns false, with errno set, if the attempt failed at once. Otherwise an event brings the
   // outcome.
-  bool connect(Lane& lane, const SocketAddress& address) {
-    DOHLE_ASSERT(lane.watch == 0, "two addresses of a lane are tried at once");
-    lane.socket = tcp_socket(address.family(), options_.limits);
-    const int number = lane.socket.number();
-    if (!lane.socket.is_open() || !bind(number)) return false;
+  bool connect(AddressRow& row, const SocketAddress& address) {
+    DOHLE_ASSERT(row.watch == 0, "two addresses of a row are tried at once");
+    row.socket = tcp_socket(address.family(), options_.limits);
+    const int number = row.socket.number();
+    if (!row.socket.is_open() || !bind(number)) return false;
     if (::connect(number, address.get(), address.size) != 0 && errno != EINPROGRESS) return false;
-    lane.watch = loop_.poller().watch(number, lane);
-    return lane.watch != 0;
+    row.watch = loop_.poller().watch(number, row);
+    return row.watch != 0;
   }
 
   bool bind(int socket) {
@@ -186,19 +186,19 @@ class Dial final : public std::enable_shared_from_this<Dial> {
     return ::bind(socket, local->get(), local->size) == 0;
   }
 
-  void on_ready(Lane& lane) {
+  void on_ready(AddressRow& row) {
     const auto self = shared_from_this();
     int code = 0;
     socklen_t size = sizeof code;
-    ::getsockopt(lane.socket.number(), SOL_SOCKET, SO_ERROR, &code, &size);
-    if (code == 0 && is_connected_to_itself(lane.socket.number())) code = ECONNREFUSED;
-    if (code == 0) return open(std::move(lane.socket), std::exchange(lane.watch, 0));
+    ::getsockopt(row.socket.number(), SOL_SOCKET, SO_ERROR, &code, &size);
+    if (code == 0 && is_connected_to_itself(row.socket.number())) code = ECONNREFUSED;
+    if (code == 0) return open(std::move(row.socket), std::exchange(row.watch, 0));
     last_errno_ = code;
-    end_attempt(lane);
-    connect_next(lane);
+    end_attempt(row);
+    connect_next(row);
   }
 
-  // The stream drops the dial, and with it the attempts of the other lane.
+  // The stream drops the dial, and with it the attempts of the other row.
   void open(Descriptor socket, WatchId watch) {
     stream_.opened(std::move(socket), watch, settings_->keep_alive);
   }
@@ -214,10 +214,10 @@ class Dial final : public std::enable_shared_from_this<Dial> {
     stream_.failed(why);
   }
 
-  void end_attempt(Lane& lane) {
-    loop_.cancel(std::exchange(lane.share_timer, 0));
-    loop_.poller().remove(std::exchange(lane.watch, 0));
-    lane.socket.close();
+  void end_attempt(AddressRow& row) {
+    loop_.cancel(std::exchange(row.share_timer, 0));
+    loop_.poller().remove(std::exchange(row.watch, 0));
+    row.socket.close();
   }
 
   Loop& loop_;
@@ -226,7 +226,7 @@ class Dial final : public std::enable_shared_from_this<Dial> {
   const std::shared_ptr<const ConnectSettings> settings_;
   TcpStream& stream_;
   std::shared_ptr<NameQuery> query_;
-  std::array<Lane, 2> lanes_;
+  std::array<AddressRow, 2> rows_;
   int last_errno_ = 0;
   TimePoint deadline_{};
   TimerId timer_ = 0;

@@ -29,9 +29,9 @@ struct NodeSettings {
   std::chrono::milliseconds max_timestamp_after = std::chrono::hours(1);
   GroupCoordinator::Options groups = {};
   SecuritySettings security = {};
-  /// As Topics::Options::adopt.
+  /// As TopicTable::Options::adopt.
   std::vector<std::string> adopt = {};
-  /// As Topics::Options::accept_losses.
+  /// As TopicTable::Options::accept_losses.
   std::vector<AcceptedLoss> accept_losses = {};
 };
 

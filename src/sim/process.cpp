@@ -20,7 +20,7 @@ std::string life_name(const std::string& name, std::size_t life) {
 }  // namespace
 
 /// The network as a process sees it.
-class Sockets final : public Dialer, public Listening {
+class Sockets final : public ConnectionDialer, public Listening {
  public:
   Sockets(ProcessLoop& loop, StreamLayer* layer) : loop_(loop), layer_(layer) {}
 
@@ -88,13 +88,13 @@ Random& Process::random() {
 SecureRandom& Process::secure_random() {
   return present().secure_random;
 }
-Dialer& Process::dialer() {
+ConnectionDialer& Process::dialer() {
   return present().sockets;
 }
 Listening& Process::listening() {
   return present().sockets;
 }
-std::unique_ptr<Dialer> Process::dialer(StreamLayer& layer) {
+std::unique_ptr<ConnectionDialer> Process::dialer(StreamLayer& layer) {
   return std::make_unique<Sockets>(present().loop, &layer);
 }
 std::unique_ptr<Listening> Process::listening(StreamLayer& layer) {

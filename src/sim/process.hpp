@@ -47,10 +47,10 @@ class Process {
   [[nodiscard]] Clock& clock();
   [[nodiscard]] Random& random();
   [[nodiscard]] SecureRandom& secure_random();
-  [[nodiscard]] Dialer& dialer();
+  [[nodiscard]] ConnectionDialer& dialer();
   [[nodiscard]] Listening& listening();
   /// The same with `layer` between the connections and their sockets.
-  [[nodiscard]] std::unique_ptr<Dialer> dialer(StreamLayer& layer);
+  [[nodiscard]] std::unique_ptr<ConnectionDialer> dialer(StreamLayer& layer);
   [[nodiscard]] std::unique_ptr<Listening> listening(StreamLayer& layer);
   [[nodiscard]] Disk& disk();
   /// Runs jobs on the only thread, each after a delay that the seed chooses, so not in order.

@@ -128,7 +128,7 @@ struct Environment::Parts {
     return look;
   }
 
-  [[nodiscard]] Result<Ends> ends_of(const std::vector<messaging::Progress>& read) const {
+  [[nodiscard]] Result<Ends> ends_of(const std::vector<messaging::PartitionProgress>& read) const {
     Ends ends;
     auto looked = node::NodeAccess::with_engine(
         *node, [&](node::NodeEngine& engine) { ends = test_environment::ends_of(engine, read); });

@@ -66,19 +66,19 @@ GroupLook look_at_group(node::NodeEngine& engine, const std::string& group,
   return look;
 }
 
-Ends ends_of(node::NodeEngine& engine, std::span<const messaging::Progress> read) {
+Ends ends_of(node::NodeEngine& engine, std::span<const messaging::PartitionProgress> read) {
   Ends ends;
-  for (const messaging::Progress& each : read) {
+  for (const messaging::PartitionProgress& each : read) {
     const log::PartitionLog* const log = log_of(engine, each.partition);
     if (log != nullptr) ends.emplace(each.partition, log->high_watermark());
   }
   return ends;
 }
 
-std::vector<Unhandled> not_acknowledged(std::span<const messaging::Progress> read, const Ends& ends,
-                                        bool with_retry_topics) {
+std::vector<Unhandled> not_acknowledged(std::span<const messaging::PartitionProgress> read,
+                                        const Ends& ends, bool with_retry_topics) {
   std::vector<Unhandled> left;
-  for (const messaging::Progress& each : read) {
+  for (const messaging::PartitionProgress& each : read) {
     if (each.is_retry && !with_retry_topics) continue;
     const auto end = ends.find(each.partition);
     if (end == ends.end() || each.done_up_to >= end->second) continue;

@@ -35,10 +35,11 @@ using Ends = std::map<TopicPartition, Offset>;
 [[nodiscard]] GroupLook look_at_group(node::NodeEngine& engine, const std::string& group,
                                       bool with_retry_topics);
 /// The ends of these partitions; those that do not exist are left out. Node's thread.
-[[nodiscard]] Ends ends_of(node::NodeEngine& engine, std::span<const messaging::Progress> read);
+[[nodiscard]] Ends ends_of(node::NodeEngine& engine,
+                           std::span<const messaging::PartitionProgress> read);
 /// What a subscription has not acknowledged.
-[[nodiscard]] std::vector<Unhandled> not_acknowledged(std::span<const messaging::Progress> read,
-                                                      const Ends& ends, bool with_retry_topics);
+[[nodiscard]] std::vector<Unhandled> not_acknowledged(
+    std::span<const messaging::PartitionProgress> read, const Ends& ends, bool with_retry_topics);
 
 /// "orders-0: offsets 3 to 4; orders-1: …"
 [[nodiscard]] std::string to_text(std::span<const Unhandled> left);

@@ -15,10 +15,10 @@ namespace dohle::wire::field {
 
 /// Reads a frame. After the first fault every read returns a default value and loops end. `path`
 /// grows to the names of the fields around the fault.
-class Reader {
+class WireReader {
  public:
   /// `max_elements`: of all arrays together.
-  Reader(const Slice& frame, std::int16_t version, bool flexible, std::size_t max_elements)
+  WireReader(const Slice& frame, std::int16_t version, bool flexible, std::size_t max_elements)
       : frame_(frame),
         at_(frame.data()),
         end_(frame.data() + frame.size()),
@@ -206,7 +206,7 @@ class Reader {
 
 class FieldReader {
  public:
-  explicit FieldReader(Reader& reader) : reader_(reader) {}
+  explicit FieldReader(WireReader& reader) : reader_(reader) {}
 
   template <class T>
   void operator()(T& value, const char* name, auto... options) {
@@ -218,20 +218,20 @@ class FieldReader {
   }
 
  private:
-  Reader& reader_;
+  WireReader& reader_;
 };
 
 /// Iterates over tagged fields. After each `next` the caller reads or skips `size` bytes.
 class TagCursor {
  public:
-  explicit TagCursor(Reader& reader);
+  explicit TagCursor(WireReader& reader);
   /// False at the end and after a fault.
   bool next();
   [[nodiscard]] std::uint32_t tag() const { return tag_; }
   [[nodiscard]] std::size_t size() const { return size_; }
 
  private:
-  Reader& reader_;
+  WireReader& reader_;
   std::uint32_t left_ = 0;
   std::uint32_t tag_ = 0;
   std::uint32_t size_ = 0;
@@ -241,7 +241,7 @@ class TagCursor {
 /// Reads the field with one tag, if the struct has it.
 class TagReader {
  public:
-  TagReader(Reader& reader, std::uint32_t tag, std::size_t size)
+  TagReader(WireReader& reader, std::uint32_t tag, std::size_t size)
       : reader_(reader), tag_(tag), size_(size) {}
 
   template <class T, class... Options>
@@ -257,14 +257,14 @@ class TagReader {
   [[nodiscard]] bool found() const { return found_; }
 
  private:
-  Reader& reader_;
+  WireReader& reader_;
   std::uint32_t tag_;
   std::size_t size_;
   bool found_ = false;
 };
 
 template <class S>
-void Reader::tags(S& s) {
+void WireReader::tags(S& s) {
   for (TagCursor cursor(*this); cursor.next();) {
     TagReader known(*this, cursor.tag(), cursor.size());
     S::fields(s, known);
@@ -273,7 +273,7 @@ void Reader::tags(S& s) {
 }
 
 template <class S>
-void Reader::structure(S& s) {
+void WireReader::structure(S& s) {
   FieldReader fields(*this);
   S::fields(s, fields);
   if (flexible_ && !failed_) tags(s);
@@ -281,7 +281,7 @@ void Reader::structure(S& s) {
 
 /// The fault of a reader that failed.
 [[nodiscard]] Error decode_error(std::string_view message, std::int16_t version,
-                                 const Reader& reader);
+                                 const WireReader& reader);
 
 template <class M>
 Result<M> decoded(const Slice& body, std::int16_t version, std::size_t max_elements,
@@ -290,7 +290,7 @@ Result<M> decoded(const Slice& body, std::int16_t version, std::size_t max_eleme
     return fail(unknown_version(message_name<M>(), version, M::api.versions));
   }
   Result<M> message;
-  Reader reader(body, version, M::api.is_flexible(version), max_elements);
+  WireReader reader(body, version, M::api.is_flexible(version), max_elements);
   reader.structure(*message);
   if (!may_have_more) reader.refuse_rest();
   if (reader.failed()) return fail(decode_error(message_name<M>(), version, reader));

@@ -157,10 +157,10 @@ void Measure::structure(const S& s) {
 }
 
 /// Writes the fields that Measure has measured. Every write is within the measured bytes.
-class Writer {
+class WireWriter {
  public:
   /// `own` is the part of the message that is not spliced.
-  Writer(Slice own, std::byte* at, std::int16_t version, bool flexible)
+  WireWriter(Slice own, std::byte* at, std::int16_t version, bool flexible)
       : own_(std::move(own)), at_(at), run_(own_.data()), version_(version), flexible_(flexible) {}
 
   [[nodiscard]] std::int16_t version() const { return version_; }
@@ -273,7 +273,7 @@ class Writer {
 template <class S>
 class TagWriter {
  public:
-  TagWriter(Writer& writer, bool writes) : writer_(writer), writes_(writes) {}
+  TagWriter(WireWriter& writer, bool writes) : writer_(writer), writes_(writes) {}
 
   template <class T, class... Options>
   void operator()(const T& value, const char* name, Options... options) {
@@ -298,7 +298,7 @@ class TagWriter {
     writer_.value(value);
   }
 
-  Writer& writer_;
+  WireWriter& writer_;
   bool writes_;
   std::size_t place_ = 0;
   std::size_t count_ = 0;
@@ -306,7 +306,7 @@ class TagWriter {
 
 class FieldWriter {
  public:
-  explicit FieldWriter(Writer& writer) : writer_(writer) {}
+  explicit FieldWriter(WireWriter& writer) : writer_(writer) {}
 
   template <class T>
   void operator()(const T& value, const char*, auto... options) {
@@ -316,11 +316,11 @@ class FieldWriter {
   }
 
  private:
-  Writer& writer_;
+  WireWriter& writer_;
 };
 
 template <class S>
-void Writer::structure(const S& s) {
+void WireWriter::structure(const S& s) {
   FieldWriter fields(*this);
   S::fields(s, fields);
   if (!flexible_) return;
@@ -371,8 +371,8 @@ Result<Chain> encode_behind(const FramePrefix& prefix, const M& message, std::in
   if (prefix.size != 0) {
     prefix.write(prefix.from, buffer->data(), measure->bytes() + measure->spliced_bytes());
   }
-  field::Writer writer(std::move(own), buffer->data() + prefix.size, version,
-                       M::api.is_flexible(version));
+  field::WireWriter writer(std::move(own), buffer->data() + prefix.size, version,
+                           M::api.is_flexible(version));
   writer.out().pieces().reserve(measure->splices() + 1);
   writer.structure(message);
   return writer.finish();

@@ -12,11 +12,11 @@ namespace {
 constexpr std::size_t frame_length_bytes = 4;
 
 /// Skips the tagged fields of a header, of which none is defined.
-void skip_tags(field::Reader& reader) {
+void skip_tags(field::WireReader& reader) {
   for (field::TagCursor cursor(reader); cursor.next();) reader.skip(cursor.size());
 }
 
-Error malformed_header(std::string_view which, const field::Reader& reader) {
+Error malformed_header(std::string_view which, const field::WireReader& reader) {
   return Error::client(Errc::malformed, "malformed " + std::string(which) + " header at byte " +
                                             std::to_string(reader.position()) + ": " +
                                             std::string(reader.what()));
@@ -66,7 +66,7 @@ FramePrefix ResponsePrefix::frame() const {
 }
 
 Result<RequestFrame> decode_request_header(const Slice& frame) {
-  field::Reader reader(frame, 1, false, SIZE_MAX);
+  field::WireReader reader(frame, 1, false, SIZE_MAX);
   RequestFrame request;
   RequestHeader& header = request.header;
   header.api_key = ApiKey{reader.integer<std::int16_t>()};
@@ -87,7 +87,7 @@ Result<RequestFrame> decode_request_header(const Slice& frame) {
 
 Result<ResponseFrame> decode_response_header(const Slice& frame, const Api& api,
                                              std::int16_t api_version) {
-  field::Reader reader(frame, 0, false, SIZE_MAX);
+  field::WireReader reader(frame, 0, false, SIZE_MAX);
   ResponseFrame response;
   response.correlation_id = reader.integer<std::int32_t>();
   if (!reader.failed() && response_header_version(api, api_version) >= 1) skip_tags(reader);

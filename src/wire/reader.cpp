@@ -31,7 +31,7 @@ Error too_large(std::string_view message, std::size_t bytes) {
                                             " bytes, a frame holds at most 2147483647");
 }
 
-Error decode_error(std::string_view message, std::int16_t version, const Reader& reader) {
+Error decode_error(std::string_view message, std::int16_t version, const WireReader& reader) {
   const bool is_large = reader.has_too_many_elements();
   std::string text = (is_large ? "" : "malformed ") + named(message, version) + " at byte " +
                      std::to_string(reader.position());
@@ -40,30 +40,30 @@ Error decode_error(std::string_view message, std::int16_t version, const Reader&
                        text.append(": ").append(reader.what()));
 }
 
-void Reader::refuse(std::string what) {
+void WireReader::refuse(std::string what) {
   if (failed_) return;
   failed_ = true;
   what_ = std::move(what);
 }
 
-void Reader::leave(const char* name) {
+void WireReader::leave(const char* name) {
   path_ = path_.empty() ? std::string(name) : std::string(name) + "." + path_;
 }
 
-void Reader::refuse_short(std::size_t wanted) {
+void WireReader::refuse_short(std::size_t wanted) {
   refuse(std::to_string(wanted) + " bytes wanted, " + std::to_string(left()) + " are left");
 }
 
-void Reader::refuse_null() {
+void WireReader::refuse_null() {
   refuse("null where null is not allowed");
 }
 
-void Reader::refuse_elements() {
+void WireReader::refuse_elements() {
   refuse("all arrays together have more than " + std::to_string(max_elements_) + " elements");
   has_too_many_elements_ = true;
 }
 
-std::uint32_t Reader::varint() {
+std::uint32_t WireReader::varint() {
   if (at_ == end_) {
     refuse_short(1);
     return 0;
@@ -78,13 +78,13 @@ std::uint32_t Reader::varint() {
   return value;
 }
 
-void Reader::sixteen(Uuid& into) {
+void WireReader::sixteen(Uuid& into) {
   if (left() < into.size()) return refuse_short(into.size());
   std::copy_n(reinterpret_cast<const std::uint8_t*>(at_), into.size(), into.begin());
   at_ += into.size();
 }
 
-std::int64_t Reader::checked_length(std::int64_t length) {
+std::int64_t WireReader::checked_length(std::int64_t length) {
   if (length < -1) refuse("negative length " + std::to_string(length));
 #ifndef DOHLE_PLANTED_TRUST_LENGTHS  // defined only for the fuzz target that has to fail
   if (length > static_cast<std::int64_t>(left())) {
@@ -94,7 +94,7 @@ std::int64_t Reader::checked_length(std::int64_t length) {
   return failed_ ? 0 : length;
 }
 
-std::int64_t Reader::array_count() {
+std::int64_t WireReader::array_count() {
   const std::int64_t count =
       flexible_ ? std::int64_t{varint()} - 1 : std::int64_t{integer<std::int32_t>()};
   if (count > static_cast<std::int64_t>(max_array_elements)) {
@@ -103,7 +103,7 @@ std::int64_t Reader::array_count() {
   return checked_length(count);
 }
 
-std::int64_t Reader::string_length() {
+std::int64_t WireReader::string_length() {
   if (!flexible_) return checked_length(integer<std::int16_t>());
   const std::int64_t length = std::int64_t{varint()} - 1;
   if (length > static_cast<std::int64_t>(max_string_bytes)) {
@@ -112,22 +112,22 @@ std::int64_t Reader::string_length() {
   return checked_length(length);
 }
 
-std::int64_t Reader::bytes_length() {
+std::int64_t WireReader::bytes_length() {
   return checked_length(flexible_ ? std::int64_t{varint()} - 1
                                   : std::int64_t{integer<std::int32_t>()});
 }
 
-void Reader::leave_tagged(const std::byte* outer_end) {
+void WireReader::leave_tagged(const std::byte* outer_end) {
   if (failed_) return;
   if (at_ != end_) return refuse("the tagged field is shorter than its length says");
   end_ = outer_end;
 }
 
-void Reader::refuse_rest() {
+void WireReader::refuse_rest() {
   if (!failed_ && left() != 0) refuse(std::to_string(left()) + " bytes too many");
 }
 
-TagCursor::TagCursor(Reader& reader) : reader_(reader), left_(reader.varint()) {
+TagCursor::TagCursor(WireReader& reader) : reader_(reader), left_(reader.varint()) {
   if (left_ > max_tagged_fields || left_ > reader.left()) {
     reader.refuse(std::to_string(left_) + " tagged fields");
   }

@@ -136,7 +136,7 @@ class TlsLayer : public sim::StreamLayer {
 };
 
 /// A client's connections with TLS. The steps of its handshakes take a worker's time.
-class TlsLinkDialer final : public Dialer, public TlsLayer {
+class TlsLinkDialer final : public ConnectionDialer, public TlsLayer {
  public:
   /// A connection that was dialed.
   struct Dialed {
@@ -175,7 +175,7 @@ class TlsLinkDialer final : public Dialer, public TlsLayer {
   // Of the dial under way.
   std::chrono::milliseconds timeout_{};
   std::string address_;
-  std::unique_ptr<Dialer> sockets_;
+  std::unique_ptr<ConnectionDialer> sockets_;
 };
 
 /// A node's connections with TLS. The steps of their handshakes take turns.

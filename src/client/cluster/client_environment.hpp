@@ -27,7 +27,7 @@ class RecordTime {
 /// own.
 struct ClientEnvironment {
   Executor& loop;
-  Dialer& dialer;
+  ConnectionDialer& dialer;
   const Clock& clock;
   Random& random;
   Workers& workers;

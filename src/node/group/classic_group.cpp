@@ -39,18 +39,18 @@ constexpr std::size_t group_overhead = 1'024, pending_overhead = 128;
 // Finds the assignments of members that are named in the order of their ids.
 class AssignedOf {
  public:
-  explicit AssignedOf(const std::vector<Assigned>& assignments) : assignments_(assignments) {}
+  explicit AssignedOf(const std::vector<MemberShare>& assignments) : assignments_(assignments) {}
   const Slice* to(const std::string& member_id) {
     const Slice* found = nullptr;
     while (next_ < assignments_.size() && assignments_[next_].member_id <= member_id) {
-      const Assigned& here = assignments_[next_++];
+      const MemberShare& here = assignments_[next_++];
       if (here.member_id == member_id) found = &here.assignment;
     }
     return found;
   }
 
  private:
-  const std::vector<Assigned>& assignments_;
+  const std::vector<MemberShare>& assignments_;
   std::size_t next_ = 0;
 };
 

@@ -47,7 +47,7 @@ struct SyncRequest {
   std::optional<std::string> protocol_type;
   std::optional<std::string> protocol;
   /// The leader's assignments, sorted by member id. Of several for one member the last one counts.
-  std::vector<Assigned> assignments;
+  std::vector<MemberShare> assignments;
 };
 
 struct JoinedMember {
@@ -110,8 +110,8 @@ class ClassicGroup {
     stable,
   };
 
-  using Member = GroupMember;
-  using Members = GroupMembers;
+  using Member = ClassicMember;
+  using Members = ClassicMembers;
 
   ClassicGroup(std::string id, GroupOptions options, Timestamp now);
   /// A group from its stored state. The session timeouts of its members start now.

@@ -13,7 +13,7 @@ namespace {
 // A node in the member's list, and one in the totals.
 constexpr std::size_t protocol_overhead = 256;
 
-std::size_t memory_of(const GroupMember& member) {
+std::size_t memory_of(const ClassicMember& member) {
   const std::size_t instance = member.instance_id ? member.instance_id->size() : 0;
   return member_overhead + 4 * member.id.size() + 2 * instance + member.client_id.size() +
          member.client_host.size() + counted_bytes(member.protocols) +
@@ -30,14 +30,14 @@ bool is_first(const std::vector<GroupProtocol>& protocols, std::size_t at) {
 
 }  // namespace
 
-void sort(std::vector<Assigned>& assignments) {
+void sort(std::vector<MemberShare>& assignments) {
   std::vector<std::size_t> order(assignments.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::ranges::sort(order, [&](std::size_t one, std::size_t other) {
     const int difference = assignments[one].member_id.compare(assignments[other].member_id);
     return difference != 0 ? difference < 0 : one < other;
   });
-  std::vector<Assigned> sorted;
+  std::vector<MemberShare> sorted;
   sorted.reserve(assignments.size());
   for (const std::size_t at : order) sorted.push_back(std::move(assignments[at]));
   assignments = std::move(sorted);
@@ -65,7 +65,7 @@ std::size_t counted_bytes(const Slice& assignment) {
   return std::max(assignment.size(), min_counted_bytes);
 }
 
-void MemberTotals::add(const GroupMember& member) {
+void MemberTotals::add(const ClassicMember& member) {
   ++members_;
   metadata_bytes_ += node::metadata_bytes(member.client_id, member.instance_id, member.protocols);
   memory_bytes_ += memory_of(member);
@@ -76,7 +76,7 @@ void MemberTotals::add(const GroupMember& member) {
   }
 }
 
-void MemberTotals::remove(const GroupMember& member) {
+void MemberTotals::remove(const ClassicMember& member) {
   DOHLE_ASSERT(members_ > 0, "a member leaves that was not counted");
   --members_;
   metadata_bytes_ -= node::metadata_bytes(member.client_id, member.instance_id, member.protocols);
@@ -91,19 +91,19 @@ void MemberTotals::remove(const GroupMember& member) {
   }
 }
 
-void MemberTotals::set_assignment(GroupMember& member, Slice assignment) {
+void MemberTotals::set_assignment(ClassicMember& member, Slice assignment) {
   memory_bytes_ -= counted_bytes(member.assignment);
   member.assignment = std::move(assignment);
   memory_bytes_ += counted_bytes(member.assignment);
 }
 
-void MemberTotals::set_awaiting_join(GroupMember& member, ReplyTo to) {
+void MemberTotals::set_awaiting_join(ClassicMember& member, ReplyTo to) {
   if (member.awaiting_join != 0) --joining_;
   member.awaiting_join = to;
   if (member.awaiting_join != 0) ++joining_;
 }
 
-void MemberTotals::set_unsynced(GroupMember& member, bool is_unsynced) {
+void MemberTotals::set_unsynced(ClassicMember& member, bool is_unsynced) {
   if (member.is_unsynced) --unsynced_;
   member.is_unsynced = is_unsynced;
   if (member.is_unsynced) ++unsynced_;

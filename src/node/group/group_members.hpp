@@ -24,7 +24,7 @@ struct GroupProtocol {
 };
 
 /// A member of a classic group.
-struct GroupMember {
+struct ClassicMember {
   std::string id;
   std::optional<std::string> instance_id;
   std::string client_id;
@@ -41,16 +41,16 @@ struct GroupMember {
   bool is_unsynced = false;
   TimePoint expires_at = never;
 };
-using GroupMembers = std::map<std::string, GroupMember, std::less<>>;
+using ClassicMembers = std::map<std::string, ClassicMember, std::less<>>;
 
 /// What a leader assigns to a member.
-struct Assigned {
+struct MemberShare {
   std::string member_id;
   Slice assignment;
 };
 /// Sorts assignments as `SyncRequest` needs them. Of several for one member the last one stays
 /// last.
-void sort(std::vector<Assigned>& assignments);
+void sort(std::vector<MemberShare>& assignments);
 
 /// Size of the texts that a member sends: its ids, and its protocols' names and metadata.
 [[nodiscard]] std::size_t metadata_bytes(std::string_view client_id,
@@ -67,11 +67,11 @@ inline constexpr std::size_t member_overhead = 512;
 /// a join, a sync or a heartbeat never walks the others.
 class MemberTotals {
  public:
-  void add(const GroupMember& member);
-  void remove(const GroupMember& member);
-  void set_assignment(GroupMember& member, Slice assignment);
-  void set_awaiting_join(GroupMember& member, ReplyTo to);
-  void set_unsynced(GroupMember& member, bool is_unsynced);
+  void add(const ClassicMember& member);
+  void remove(const ClassicMember& member);
+  void set_assignment(ClassicMember& member, Slice assignment);
+  void set_awaiting_join(ClassicMember& member, ReplyTo to);
+  void set_unsynced(ClassicMember& member, bool is_unsynced);
 
   [[nodiscard]] std::size_t members() const { return members_; }
   [[nodiscard]] std::size_t metadata_bytes() const { return metadata_bytes_; }

@@ -36,7 +36,7 @@ struct TopicReference {
 /// them. Copyable; the topics and the authorizer outlive it.
 class Access {
  public:
-  Access(Topics& topics, const Authorizer& authorizer, std::shared_ptr<const Principal> who)
+  Access(TopicTable& topics, const Authorizer& authorizer, std::shared_ptr<const Principal> who)
       : topics_(&topics), authorizer_(&authorizer), who_(std::move(who)) {}
 
   [[nodiscard]] const Principal& who() const { return *who_; }
@@ -62,7 +62,7 @@ class Access {
   }
 
  private:
-  Topics* topics_;
+  TopicTable* topics_;
   const Authorizer* authorizer_;
   std::shared_ptr<const Principal> who_;
 };

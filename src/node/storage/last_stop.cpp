@@ -4,7 +4,7 @@
 #include "log/checkpoint.hpp"
 #include "node/storage/topics.hpp"
 
-// Topics: reads how the last run ended, and records how this one ends.
+// TopicTable: reads how the last run ended, and records how this one ends.
 
 namespace dohle::node {
 
@@ -48,7 +48,7 @@ Result<AcceptedLoss> parse_accepted_loss(std::string_view text) {
   return loss;
 }
 
-Result<void> Topics::read_last_stop(std::vector<Finding>& findings) {
+Result<void> TopicTable::read_last_stop(std::vector<Finding>& findings) {
   auto note = RunNote::open(*disk_, directory_);
   if (!note) return fail(note.error());
   run_note_ = *std::move(note);
@@ -64,14 +64,14 @@ Result<void> Topics::read_last_stop(std::vector<Finding>& findings) {
 
 // After a power loss the noted size may be that of a longer file, before or after its rewrite. Only
 // that the file was there, with a line, is certain.
-KnownSizes Topics::known_sizes_of_users() const {
+KnownSizes TopicTable::known_sizes_of_users() const {
   const EarlierRun& earlier = run_note_->earlier();
   KnownSizes sizes{.noted = earlier.users_bytes, .marked = last_stop_.users_bytes};
   if (sizes.noted && !earlier.is_same_boot) sizes.noted = std::min<std::uint64_t>(*sizes.noted, 1);
   return sizes;
 }
 
-Result<void> Topics::open_users() {
+Result<void> TopicTable::open_users() {
   const KnownSizes sizes = known_sizes_of_users();
   // A start that ends before begin_run would leave the old sizes beside the new file.
   if (options_.users.begins_anew(sizes)) {
@@ -81,7 +81,7 @@ Result<void> Topics::open_users() {
   return options_.users.open(sizes);
 }
 
-log::LastLife Topics::last_life_of(const NotedPartition& partition) const {
+log::LastLife TopicTable::last_life_of(const NotedPartition& partition) const {
   log::LastLife life;
   const EarlierRun& earlier = run_note_->earlier();
   if (last_stop_.is_bare) life.end = log::LastLife::End::clean_old;
@@ -106,7 +106,7 @@ log::LastLife Topics::last_life_of(const NotedPartition& partition) const {
 
 // After this call a crash is not taken for a clean stop. A partition that refused to open keeps its
 // end of the earlier run, so that the next start judges it by the same end.
-Result<void> Topics::begin_run() {
+Result<void> TopicTable::begin_run() {
   std::vector<std::pair<NotedPartition, Offset>> ends;
   for (const auto& [name, topic] : topics_) {
     for (const PartitionRef& partition : topic.partitions) {
@@ -125,13 +125,13 @@ Result<void> Topics::begin_run() {
   return remove_clean_mark();
 }
 
-Result<void> Topics::remove_clean_mark() {
+Result<void> TopicTable::remove_clean_mark() {
   auto removed = disk_->remove(directory_ + "/" + std::string(CleanStop::file_name));
   if (!removed && !removed.error().is(Errc::not_found)) return removed;
   return disk_->sync_directory(directory_);
 }
 
-Result<void> Topics::write_mark() const {
+Result<void> TopicTable::write_mark() const {
   CleanStop mark;
   mark.catalog_bytes = catalog_->journal().size();
   mark.users_bytes = options_.users.bytes();

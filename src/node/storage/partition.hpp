@@ -57,7 +57,7 @@ class Partition {
   }
   [[nodiscard]] bool is_closed() const { return is_closed_; }
 
-  // Maintained by Topics.
+  // Maintained by TopicTable.
   NotedPartition noted;
   RunNote::Place note_place;
 

@@ -15,7 +15,7 @@ class PartitionWalk {
   /// Visits at most `max` more partitions. False after the last ones; the next call then begins
   /// again.
   template <class Visit>
-  bool step(const Topics& topics, std::size_t max, Visit&& visit) {
+  bool step(const TopicTable& topics, std::size_t max, Visit&& visit) {
     auto topic = topics.all().lower_bound(topic_);
     if (topic == topics.all().end() || topic->first != topic_) next_ = 0;
     for (; topic != topics.all().end(); ++topic, next_ = 0) {

@@ -72,7 +72,7 @@ Result<void> Storage::open() {
   lock_ = *std::move(lock);
   auto findings = topics_.open();
   if (!findings) return fail(findings.error());
-  for (const Topics::Finding& finding : *findings) {
+  for (const TopicTable::Finding& finding : *findings) {
     finding.is_error ? lines_.report_error(finding.line) : lines_.warn(finding.line);
   }
   return {};

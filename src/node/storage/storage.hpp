@@ -45,7 +45,7 @@ class Storage final : private log::LogEvents {
     std::string directory;
     Durability durability = Durability::fsync;
     std::size_t max_open_files = log::FileCache::open_max_default;
-    /// As Topics::Options.
+    /// As TopicTable::Options.
     log::LogConfig log_defaults = {};
     std::vector<std::string> adopt = {};
     std::vector<AcceptedLoss> accept_losses = {};
@@ -73,7 +73,7 @@ class Storage final : private log::LogEvents {
   /// Asserts the conditions that hold between two turns.
   void check_invariants() const;
 
-  [[nodiscard]] Topics& topics() { return topics_; }
+  [[nodiscard]] TopicTable& topics() { return topics_; }
   /// Appends a checked batch, which then becomes durable and visible.
   Result<log::Appended> append(const PartitionRef& partition, const Slice& batch,
                                const wire::BatchHeader& header);
@@ -116,7 +116,7 @@ class Storage final : private log::LogEvents {
   const Options options_;
   const log::Visible visible_;
   Disk::DirectoryLock lock_;
-  Topics topics_;
+  TopicTable topics_;
   Syncing syncing_;
   PlaceWatch places_;
   ClockWatch clock_watch_;

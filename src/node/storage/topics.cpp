@@ -50,7 +50,7 @@ Result<log::LogConfig> log_config_of(const std::string& name, const TopicConfig&
 
 }  // namespace
 
-Topics::Topics(Disk& disk, std::string directory, SecureRandom& random, Options options)
+TopicTable::TopicTable(Disk& disk, std::string directory, SecureRandom& random, Options options)
     : disk_(&disk),
       directory_(std::move(directory)),
       random_(&random),
@@ -58,11 +58,11 @@ Topics::Topics(Disk& disk, std::string directory, SecureRandom& random, Options 
       files_(std::make_shared<log::FileCache>(options_.max_open_files)),
       topic_files_(*disk_, directory_, open_options({}), owner_of_files()) {}
 
-Topics::~Topics() {
+TopicTable::~TopicTable() {
   *is_alive_ = false;
 }
 
-log::OpenOptions Topics::open_options(const TopicId& id) const {
+log::OpenOptions TopicTable::open_options(const TopicId& id) const {
   log::OpenOptions options;
   options.topic_id = id;
   options.visible = options_.visible;
@@ -71,7 +71,7 @@ log::OpenOptions Topics::open_options(const TopicId& id) const {
   return options;
 }
 
-Result<std::vector<Topics::Finding>> Topics::open() {
+Result<std::vector<TopicTable::Finding>> TopicTable::open() {
   std::vector<Finding> findings;
   if (auto read = read_last_stop(findings); !read) return fail(read.error());
   Catalog::Options of_catalog;
@@ -125,7 +125,7 @@ std::size_t max_unsynced_files(std::size_t max_open_files) {
 }
 
 // The recoveries of all partitions share their syncs.
-Result<void> Topics::open_topics(std::vector<Finding>& findings) {
+Result<void> TopicTable::open_topics(std::vector<Finding>& findings) {
   log::GroupOpening opening(*disk_, max_unsynced_files(options_.max_open_files));
   const auto parent_names = disk_->names_in(directory_);
   for (const auto& [name, listed] : catalog_->topics()) {
@@ -141,10 +141,10 @@ Result<void> Topics::open_topics(std::vector<Finding>& findings) {
 }
 
 // Partitions are null until their opening is finished.
-Result<void> Topics::open_topic(const std::string& name, const CatalogTopic& listed,
-                                log::GroupOpening& opening,
-                                const std::shared_ptr<File>& parent_names,
-                                std::vector<Finding>& findings) {
+Result<void> TopicTable::open_topic(const std::string& name, const CatalogTopic& listed,
+                                    log::GroupOpening& opening,
+                                    const std::shared_ptr<File>& parent_names,
+                                    std::vector<Finding>& findings) {
   const auto config = log_config_of(name, listed.config, options_.log_defaults);
   if (!config) {
     return fail(Error::storage(Errc::damaged, "the catalog's settings of topic " + name + ": " +
@@ -170,8 +170,8 @@ Result<void> Topics::open_topic(const std::string& name, const CatalogTopic& lis
 }
 
 // Files of 0.1.0 may never have reached the disk.
-std::optional<Error> Topics::missing_files(const CatalogTopic& listed,
-                                           const std::string& name) const {
+std::optional<Error> TopicTable::missing_files(const CatalogTopic& listed,
+                                               const std::string& name) const {
   if (!listed.has_durable_files) return std::nullopt;
   const std::string directory = directory_ + "/" + name;
   if (disk_->exists(directory + "/" + std::string(log::StateFile::name))) return std::nullopt;
@@ -194,7 +194,7 @@ std::optional<Error> Topics::missing_files(const CatalogTopic& listed,
 }
 
 // An accepted loss is copied from a log line, so an unknown name is a mistake.
-Result<void> Topics::check_accepted_losses() const {
+Result<void> TopicTable::check_accepted_losses() const {
   for (const AcceptedLoss& loss : options_.accept_losses) {
     const std::string what =
         "accept_loss: " + loss.partition + "@" + std::to_string(loss.offset.value) + ": ";
@@ -211,22 +211,22 @@ Result<void> Topics::check_accepted_losses() const {
   return {};
 }
 
-bool Topics::accepts_loss_of(std::string_view partition) const {
+bool TopicTable::accepts_loss_of(std::string_view partition) const {
   return std::ranges::any_of(options_.accept_losses, [&](const AcceptedLoss& loss) {
     return loss.partition == partition && loss.offset == Offset{0};
   });
 }
 
-void Topics::refuse_partition(Topic& topic, std::int32_t index, const Error& why,
-                              std::vector<Finding>& findings) {
+void TopicTable::refuse_partition(Topic& topic, std::int32_t index, const Error& why,
+                                  std::vector<Finding>& findings) {
   findings.push_back({true, std::string(why.message()) +
                                 std::string(topic.is_internal ? groups_wait : std::string_view())});
   topic.partitions[static_cast<std::size_t>(index)] =
       std::make_shared<Partition>(topic.name, PartitionId{index}, why);
 }
 
-log::OpenOptions Topics::options_for(const Topic& topic, std::int32_t index, bool is_anew,
-                                     std::vector<Finding>& findings) const {
+log::OpenOptions TopicTable::options_for(const Topic& topic, std::int32_t index, bool is_anew,
+                                         std::vector<Finding>& findings) const {
   const std::string directory = topic_files_.directory_of(topic.name, index);
   const PartitionId id{index};
   log::OpenOptions options = open_options(topic.id);
@@ -249,8 +249,9 @@ log::OpenOptions Topics::options_for(const Topic& topic, std::int32_t index, boo
   return options;
 }
 
-void Topics::end_opening(Topic& topic, std::int32_t index, Result<log::PartitionLog::Opened> opened,
-                         std::vector<Finding>& findings) {
+void TopicTable::end_opening(Topic& topic, std::int32_t index,
+                             Result<log::PartitionLog::Opened> opened,
+                             std::vector<Finding>& findings) {
   if (!opened) return refuse_partition(topic, index, opened.error(), findings);
   tell_of(topic_files_.directory_of(topic.name, index), opened->report, findings);
   std::ranges::copy(opened->report.unfounded, std::back_inserter(unfounded_losses_));
@@ -258,8 +259,8 @@ void Topics::end_opening(Topic& topic, std::int32_t index, Result<log::Partition
       std::make_shared<Partition>(topic.name, PartitionId{index}, std::move(opened->log));
 }
 
-void Topics::tell_of(const std::string& directory, const log::RecoveryReport& report,
-                     std::vector<Finding>& findings) const {
+void TopicTable::tell_of(const std::string& directory, const log::RecoveryReport& report,
+                         std::vector<Finding>& findings) const {
   for (const std::string& line : report.accepted) findings.push_back({false, line});
   if (report.cut_bytes > 0) {
     findings.push_back(
@@ -284,7 +285,7 @@ void Topics::tell_of(const std::string& directory, const log::RecoveryReport& re
   }
 }
 
-Result<void> Topics::make_cluster_id() {
+Result<void> TopicTable::make_cluster_id() {
   Result<void> stored;
   if (!catalog_->cluster_id().empty()) return stored;
   catalog_->set_cluster_id(random_id().to_string(), into(stored));
@@ -293,7 +294,7 @@ Result<void> Topics::make_cluster_id() {
 
 // Removes directories that a deletion had renamed before the node stopped, and finds those that the
 // catalog does not list.
-Result<void> Topics::find_strays() {
+Result<void> TopicTable::find_strays() {
   auto entries = disk_->list(directory_);
   if (!entries) return fail(entries.error());
   for (const DirectoryEntry& entry : *entries) {
@@ -312,12 +313,12 @@ Result<void> Topics::find_strays() {
   return {};
 }
 
-bool Topics::is_listed(const PartitionDirectory& directory) const {
+bool TopicTable::is_listed(const PartitionDirectory& directory) const {
   const auto found = catalog_->topics().find(directory.topic);
   return found != catalog_->topics().end() && directory.partition < found->second.partitions;
 }
 
-Result<void> Topics::adopt(std::vector<Finding>& findings) {
+Result<void> TopicTable::adopt(std::vector<Finding>& findings) {
   for (const std::string& name : options_.adopt) {
     // The option may stay set for later starts.
     if (catalog_->topics().contains(name)) {
@@ -347,7 +348,7 @@ Result<void> Topics::adopt(std::vector<Finding>& findings) {
 }
 
 // A copy of the catalog may be older than an addition.
-Result<void> Topics::adopt_added(const std::string& name, std::vector<Finding>& findings) {
+Result<void> TopicTable::adopt_added(const std::string& name, std::vector<Finding>& findings) {
   const auto found = strays_.find(name);
   if (found == strays_.end()) return {};
   CatalogTopic topic = catalog_->topics().at(name);
@@ -365,7 +366,7 @@ Result<void> Topics::adopt_added(const std::string& name, std::vector<Finding>& 
   return added;
 }
 
-Result<void> Topics::check_that_catalog_is_there() const {
+Result<void> TopicTable::check_that_catalog_is_there() const {
   for (const auto& [name, strays] : strays_) {
     if (strays.empty()) continue;
     return fail(Error::storage(
@@ -377,7 +378,7 @@ Result<void> Topics::check_that_catalog_is_there() const {
   return {};
 }
 
-void Topics::settle_strays(std::vector<Finding>& findings) {
+void TopicTable::settle_strays(std::vector<Finding>& findings) {
   std::vector<Stray> kept, removed;
   for (auto& [name, strays] : strays_) {
     // Partitions without records are kept beside others of their topic, for `adopt`.
@@ -409,7 +410,7 @@ void Topics::settle_strays(std::vector<Finding>& findings) {
 
 // A dropped line may have reserved ids that are in use. If a producer got one of them again, its
 // first batches would be taken for duplicates.
-Result<void> Topics::skip_producer_ids(std::vector<Finding>& findings) {
+Result<void> TopicTable::skip_producer_ids(std::vector<Finding>& findings) {
   std::int64_t next = catalog_->free_producer_id();
   for (const auto& [log, partition] : owners_) {
     auto highest = partition->log()->highest_producer_id();
@@ -435,7 +436,7 @@ Result<void> Topics::skip_producer_ids(std::vector<Finding>& findings) {
 }
 
 /// Null if there are none any more.
-const std::vector<Stray>* Topics::strays_of(std::string_view name) {
+const std::vector<Stray>* TopicTable::strays_of(std::string_view name) {
   const auto found = strays_.find(name);
   if (found == strays_.end()) return nullptr;
   std::erase_if(found->second, [&](const Stray& stray) {
@@ -446,7 +447,7 @@ const std::vector<Stray>* Topics::strays_of(std::string_view name) {
   return nullptr;
 }
 
-std::optional<Error> Topics::refused_by_strays(std::string_view name) {
+std::optional<Error> TopicTable::refused_by_strays(std::string_view name) {
   const std::vector<Stray>* const strays = strays_of(name);
   if (strays == nullptr) return std::nullopt;
   return Error::broker(broker_error::kafka_storage_error, "topic " + std::string(name),
@@ -458,7 +459,7 @@ std::optional<Error> Topics::refused_by_strays(std::string_view name) {
 
 /// A clean stop in progress. Partitions are closed some at a time, since each has files open
 /// meanwhile.
-struct Topics::Closing {
+struct TopicTable::Closing {
   std::vector<PartitionRef> partitions;
   std::size_t next = 0;
   /// Of the partitions that are being closed.
@@ -471,14 +472,14 @@ struct Topics::Closing {
   }
 };
 
-void Topics::close(Disk::Synced done) {
+void TopicTable::close(Disk::Synced done) {
   is_closing_ = true;
   topic_files_.stop([this, done = std::move(done)]() mutable {
     catalog_->when_idle([this, done = std::move(done)]() mutable { close_all(std::move(done)); });
   });
 }
 
-void Topics::close_all(Disk::Synced done) {
+void TopicTable::close_all(Disk::Synced done) {
   auto closing = std::make_shared<Closing>();
   closing->done = std::move(done);
   for (auto& [name, topic] : topics_) {
@@ -489,7 +490,7 @@ void Topics::close_all(Disk::Synced done) {
   close_some(closing);
 }
 
-void Topics::close_some(const std::shared_ptr<Closing>& closing) {
+void TopicTable::close_some(const std::shared_ptr<Closing>& closing) {
   const std::size_t at_once = std::max<std::size_t>(1, options_.max_open_files / 4);
   std::vector<std::pair<PartitionRef, Offset>> covered;
   std::vector<std::shared_ptr<File>> files;
@@ -510,8 +511,9 @@ void Topics::close_some(const std::shared_ptr<Closing>& closing) {
   });
 }
 
-void Topics::write_recovery_points(const std::shared_ptr<Closing>& closing,
-                                   const std::vector<std::pair<PartitionRef, Offset>>& covered) {
+void TopicTable::write_recovery_points(
+    const std::shared_ptr<Closing>& closing,
+    const std::vector<std::pair<PartitionRef, Offset>>& covered) {
   // Counts this call, too.
   closing->unwritten_points = covered.size() + 1;
   const auto written = [this, alive = is_alive_, closing](Result<void> outcome) {
@@ -529,23 +531,23 @@ void Topics::write_recovery_points(const std::shared_ptr<Closing>& closing,
   written({});
 }
 
-void Topics::close_more(const std::shared_ptr<Closing>& closing) {
+void TopicTable::close_more(const std::shared_ptr<Closing>& closing) {
   if (closing->next < closing->partitions.size()) return close_some(closing);
   if (closing->outcome) closing->note(write_mark());
   closing->done(closing->outcome);
 }
 
-Topic* Topics::find(std::string_view name) {
+Topic* TopicTable::find(std::string_view name) {
   const auto found = topics_.find(name);
   return found == topics_.end() ? nullptr : &found->second;
 }
 
-Topic* Topics::find(const TopicId& id) {
+Topic* TopicTable::find(const TopicId& id) {
   const auto found = by_id_.find(id);
   return found == by_id_.end() ? nullptr : found->second;
 }
 
-void Topics::check_invariants() const {
+void TopicTable::check_invariants() const {
   catalog_->check_invariants();
   DOHLE_ASSERT(by_id_.size() == topics_.size(), "two topics have one id");
   DOHLE_ASSERT(undotted_.size() == topics_.size(), "a topic that is gone keeps its name");
@@ -572,13 +574,13 @@ void Topics::check_invariants() const {
 
 // --- creation and deletion
 
-struct Topics::Making {
+struct TopicTable::Making {
   Topic topic;
   std::int32_t partitions;
   Created done;
 };
 
-TopicFiles::Owner Topics::owner_of_files() {
+TopicFiles::Owner TopicTable::owner_of_files() {
   return {[this](const Stray& stray) { return may_be_removed(stray, *catalog_); },
           [this](const Stray& stray) { strays_[stray.topic].push_back(stray); },
           [this](const PartitionRef& made, const TopicId& id) { take_in(made, id); },
@@ -588,13 +590,13 @@ TopicFiles::Owner Topics::owner_of_files() {
 }
 
 // Names that may not both exist also wait for each other.
-void Topics::when_free(const std::string& name, Task then) {
+void TopicTable::when_free(const std::string& name, Task then) {
   const auto found = busy_.find(undotted(name));
   if (found == busy_.end()) return then();
   found->second.push_back(std::move(then));
 }
 
-void Topics::set_free(const std::string& name) {
+void TopicTable::set_free(const std::string& name) {
   const std::string key = undotted(name);
   DOHLE_ASSERT(busy_.contains(key), "a free name is freed again");
   auto waiting = std::move(busy_.extract(key).mapped());
@@ -610,12 +612,12 @@ void Topics::set_free(const std::string& name) {
   }
 }
 
-bool Topics::hold_name(const std::string& name) {
+bool TopicTable::hold_name(const std::string& name) {
   return find(name) == nullptr && busy_.try_emplace(undotted(name)).second;
 }
 
-Result<void> Topics::check_new(const std::string& name, std::int32_t partitions,
-                               const TopicConfig& config) {
+Result<void> TopicTable::check_new(const std::string& name, std::int32_t partitions,
+                                   const TopicConfig& config) {
   if (auto legal = check_topic_name(name); !legal) return legal;
   if (name == offsets_topic) {
     return fail(Error::broker(broker_error::invalid_topic_exception, "topic " + name,
@@ -644,13 +646,13 @@ Result<void> Topics::check_new(const std::string& name, std::int32_t partitions,
 
 // A refused line of a broken catalog may be on disk. It states a topic's id, and that its files are
 // on disk. Another attempt would replace these files, by those of another id.
-Result<void> Topics::check_catalog() const {
+Result<void> TopicTable::check_catalog() const {
   const Error* const broken = catalog_->journal().fault();
   return broken == nullptr ? Result<void>() : fail(*broken);
 }
 
-void Topics::create(const std::string& name, std::int32_t partitions, const TopicConfig& config,
-                    Created done) {
+void TopicTable::create(const std::string& name, std::int32_t partitions, const TopicConfig& config,
+                        Created done) {
   when_free(name, [this, name, partitions, config, done = std::move(done)]() mutable {
     if (auto checked = check_new(name, partitions, config); !checked) {
       return done(fail(checked.error()));
@@ -661,7 +663,7 @@ void Topics::create(const std::string& name, std::int32_t partitions, const Topi
   });
 }
 
-void Topics::offsets(Created done) {
+void TopicTable::offsets(Created done) {
   const std::string name(offsets_topic);
   when_free(name, [this, name, done = std::move(done)]() mutable {
     if (Topic* topic = find(name)) return done(topic);
@@ -671,8 +673,8 @@ void Topics::offsets(Created done) {
   });
 }
 
-void Topics::make(const std::string& name, std::int32_t partitions, const TopicConfig& config,
-                  const log::LogConfig& log_config, Created done) {
+void TopicTable::make(const std::string& name, std::int32_t partitions, const TopicConfig& config,
+                      const log::LogConfig& log_config, Created done) {
   auto making = std::make_shared<Making>(
       Making{{name, random_id(), config, {}, name == offsets_topic}, partitions, std::move(done)});
   busy_.try_emplace(undotted(name));
@@ -684,7 +686,7 @@ void Topics::make(const std::string& name, std::int32_t partitions, const TopicC
                     });
 }
 
-void Topics::list(const std::shared_ptr<Making>& making, TopicFiles::Partitions partitions) {
+void TopicTable::list(const std::shared_ptr<Making>& making, TopicFiles::Partitions partitions) {
   Topic& topic = making->topic;
   topic.partitions = std::move(partitions);
   catalog_->add(topic.name, {topic.id, making->partitions, topic.config, true},
@@ -698,7 +700,7 @@ void Topics::list(const std::shared_ptr<Making>& making, TopicFiles::Partitions 
 }
 
 /// Gives up partitions that could not be listed.
-void Topics::withdraw(const std::string& name, TopicFiles::Partitions partitions, Task then) {
+void TopicTable::withdraw(const std::string& name, TopicFiles::Partitions partitions, Task then) {
   if (!catalog_->journal().is_broken()) {
     return topic_files_.discard(name, std::move(partitions), std::move(then));
   }
@@ -707,7 +709,7 @@ void Topics::withdraw(const std::string& name, TopicFiles::Partitions partitions
   then();
 }
 
-void Topics::end_making(const std::shared_ptr<Making>& making, Result<Topic*> outcome) {
+void TopicTable::end_making(const std::shared_ptr<Making>& making, Result<Topic*> outcome) {
   DOHLE_ASSERT(partition_count_ >= static_cast<std::size_t>(making->partitions),
                "a topic is made uncounted");
   if (!outcome) partition_count_ -= static_cast<std::size_t>(making->partitions);
@@ -718,14 +720,14 @@ void Topics::end_making(const std::shared_ptr<Making>& making, Result<Topic*> ou
 
 // --- growth
 
-struct Topics::Growing {
+struct TopicTable::Growing {
   std::string topic;
   std::int32_t partitions;
   std::size_t added;
   Grown done;
 };
 
-Result<void> Topics::check_growth(const Topic& topic, const Growth& growth) {
+Result<void> TopicTable::check_growth(const Topic& topic, const Growth& growth) {
   const auto refused = [&](std::int16_t code, const std::string& why) {
     return fail(Error::broker(code, "topic " + topic.name, why));
   };
@@ -762,14 +764,14 @@ Result<void> Topics::check_growth(const Topic& topic, const Growth& growth) {
   return {};
 }
 
-Result<void> Topics::check_total(const std::string& name, std::size_t added) const {
+Result<void> TopicTable::check_total(const std::string& name, std::size_t added) const {
   if (partition_count_ + added <= limits::max_partitions) return {};
   return fail(Error::broker(broker_error::invalid_partitions, "topic " + name,
                             "all topics together may have at most " +
                                 std::to_string(limits::max_partitions) + " partitions"));
 }
 
-void Topics::grow(const TopicId& id, const Growth& growth, Grown done) {
+void TopicTable::grow(const TopicId& id, const Growth& growth, Grown done) {
   const Topic* const topic = find(id);
   if (topic == nullptr) {
     return done(
@@ -787,8 +789,8 @@ void Topics::grow(const TopicId& id, const Growth& growth, Grown done) {
   begin_growing(*topic, growth, *config, std::move(done));
 }
 
-void Topics::begin_growing(const Topic& topic, const Growth& growth, const log::LogConfig& config,
-                           Grown done) {
+void TopicTable::begin_growing(const Topic& topic, const Growth& growth,
+                               const log::LogConfig& config, Grown done) {
   const auto has = static_cast<std::int32_t>(topic.partitions.size());
   const auto added = static_cast<std::size_t>(growth.partitions - has);
   auto growing =
@@ -802,7 +804,7 @@ void Topics::begin_growing(const Topic& topic, const Growth& growth, const log::
                     });
 }
 
-void Topics::list(const std::shared_ptr<Growing>& growing, TopicFiles::Partitions partitions) {
+void TopicTable::list(const std::shared_ptr<Growing>& growing, TopicFiles::Partitions partitions) {
   CatalogTopic listed = catalog_->topics().at(growing->topic);
   listed.partitions = growing->partitions;
   auto added = std::make_shared<TopicFiles::Partitions>(std::move(partitions));
@@ -818,14 +820,14 @@ void Topics::list(const std::shared_ptr<Growing>& growing, TopicFiles::Partition
   });
 }
 
-void Topics::end_growing(const std::shared_ptr<Growing>& growing, Result<void> outcome) {
+void TopicTable::end_growing(const std::shared_ptr<Growing>& growing, Result<void> outcome) {
   DOHLE_ASSERT(partition_count_ >= growing->added, "partitions are added uncounted");
   if (!outcome) partition_count_ -= growing->added;
   growing->done(std::move(outcome));
   set_free(growing->topic);
 }
 
-Topic& Topics::place(Topic topic) {
+Topic& TopicTable::place(Topic topic) {
   const std::string name = topic.name;
   DOHLE_ASSERT(!topics_.contains(name), "a topic is listed twice");
   Topic& placed = topics_.emplace(name, std::move(topic)).first->second;
@@ -834,7 +836,7 @@ Topic& Topics::place(Topic topic) {
   return placed;
 }
 
-void Topics::take_in(const PartitionRef& partition, const TopicId& id) {
+void TopicTable::take_in(const PartitionRef& partition, const TopicId& id) {
   partition->noted = {id, partition->index()};
   log::PartitionLog* const log = partition->log();
   if (log == nullptr) return;
@@ -842,7 +844,7 @@ void Topics::take_in(const PartitionRef& partition, const TopicId& id) {
   if (log->unchecked_bytes() > 0) checks_.add(*log);
 }
 
-void Topics::let_go(const PartitionRef& partition) {
+void TopicTable::let_go(const PartitionRef& partition) {
   run_note_->forget(partition->noted);
   log::PartitionLog* const log = partition->log();
   if (log == nullptr) return;
@@ -850,7 +852,7 @@ void Topics::let_go(const PartitionRef& partition) {
   owners_.erase(log);
 }
 
-void Topics::remove(const TopicId& id, Removed done) {
+void TopicTable::remove(const TopicId& id, Removed done) {
   const Topic* const topic = find(id);
   if (topic == nullptr) {
     return done(
@@ -869,7 +871,7 @@ void Topics::remove(const TopicId& id, Removed done) {
   });
 }
 
-void Topics::put_away(const std::string& name, Removed done) {
+void TopicTable::put_away(const std::string& name, Removed done) {
   auto node = topics_.extract(name);
   DOHLE_ASSERT(!node.empty(), "a topic is put away that is not listed");
   Topic& topic = node.mapped();
@@ -888,17 +890,17 @@ void Topics::put_away(const std::string& name, Removed done) {
                         });
 }
 
-PartitionRef Topics::owner_of(const log::PartitionLog& log) const {
+PartitionRef TopicTable::owner_of(const log::PartitionLog& log) const {
   const auto found = owners_.find(&log);
   return found == owners_.end() ? nullptr : found->second;
 }
 
-bool Topics::check_more(Now now) {
+bool TopicTable::check_more(Now now) {
   checks_.tick(now);
   return !checks_.is_done();
 }
 
-void Topics::next_producer_id(ProducerIdDone done) {
+void TopicTable::next_producer_id(ProducerIdDone done) {
   if (waiting_for_producer_ids_.empty() && next_producer_id_ < catalog_->free_producer_id()) {
     return done(ProducerId{next_producer_id_++});
   }
@@ -909,7 +911,7 @@ void Topics::next_producer_id(ProducerIdDone done) {
       [this](const Result<void>& reserved) { give_out_producer_ids(reserved); });
 }
 
-void Topics::give_out_producer_ids(const Result<void>& reserved) {
+void TopicTable::give_out_producer_ids(const Result<void>& reserved) {
   for (ProducerIdDone& done : std::exchange(waiting_for_producer_ids_, {})) {
     if (reserved) {
       next_producer_id(std::move(done));
@@ -919,7 +921,7 @@ void Topics::give_out_producer_ids(const Result<void>& reserved) {
   }
 }
 
-TopicId Topics::random_id() {
+TopicId TopicTable::random_id() {
   TopicId id;
   for (std::size_t half = 0; half < 2; ++half) {
     const std::uint64_t bits = random_->next();

@@ -78,7 +78,7 @@ struct UsersJournal {
 ///
 /// Files are created, synced and removed on disk threads. A call for a name waits while a topic of
 /// that name is created or deleted. Owner's thread only.
-class Topics {
+class TopicTable {
  public:
   /// A finding of `open`, for the log.
   struct Finding {
@@ -120,10 +120,10 @@ class Topics {
   using Grown = std::move_only_function<void(Result<void>)>;
   using Removed = std::move_only_function<void(Result<void>)>;
 
-  Topics(Disk& disk, std::string directory, SecureRandom& random, Options options);
-  ~Topics();
-  Topics(const Topics&) = delete;
-  Topics& operator=(const Topics&) = delete;
+  TopicTable(Disk& disk, std::string directory, SecureRandom& random, Options options);
+  ~TopicTable();
+  TopicTable(const TopicTable&) = delete;
+  TopicTable& operator=(const TopicTable&) = delete;
 
   /// Opens the catalog and every log. If a log refuses to open, only its partition is unusable.
   /// Errors: damaged and unsupported_version (the catalog), configuration (a topic that cannot be

@@ -279,7 +279,7 @@ class Consuming {
   const ConsumeArguments& arguments_;
   Consumer& consumer_;
   Spans spans_;
-  Progress progress_;
+  ProgressLine progress_;
   std::string pending_;
   /// True if some taken records were not written: no further commit is allowed.
   bool is_cut_short_ = false;

@@ -161,7 +161,7 @@ class Producing {
   Producer& producer_;
   ProducerTopic topic_;
   RecordInput input_;
-  Progress progress_;
+  ProgressLine progress_;
   std::vector<HeaderView> headers_;
   // Shared with callbacks, which may run later if a flush times out.
   std::shared_ptr<Outcomes> outcomes_ = std::make_shared<Outcomes>();

@@ -69,18 +69,18 @@ void clear_drawn() {
 
 }  // namespace
 
-Progress::Progress(bool is_quiet, int beside)
+ProgressLine::ProgressLine(bool is_quiet, int beside)
     : is_shown_(!is_quiet && ::isatty(STDERR_FILENO) == 1 && ::isatty(beside) == 0) {}
 
-Progress::~Progress() {
+ProgressLine::~ProgressLine() {
   clear();
 }
 
-bool Progress::is_due() const {
+bool ProgressLine::is_due() const {
   return is_shown_ && std::chrono::steady_clock::now() - last_ >= std::chrono::milliseconds(100);
 }
 
-void Progress::show(std::string_view line) {
+void ProgressLine::show(std::string_view line) {
   if (!is_shown_) return;
   const std::lock_guard guard(drawing);
   fmt::print(stderr, "\r\x1b[K{}", line);
@@ -89,7 +89,7 @@ void Progress::show(std::string_view line) {
   last_ = std::chrono::steady_clock::now();
 }
 
-void Progress::clear() {
+void ProgressLine::clear() {
   clear_progress();
 }
 

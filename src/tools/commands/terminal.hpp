@@ -9,13 +9,13 @@ namespace dohle::tools {
 /// A progress line on standard error that is redrawn in place. It is drawn only if standard error
 /// is a terminal and `beside`, the descriptor that the command reads records from or writes them
 /// to, is not. Lines of `say` appear above it.
-class Progress {
+class ProgressLine {
  public:
-  Progress(bool is_quiet, int beside);
-  Progress(const Progress&) = delete;
-  Progress& operator=(const Progress&) = delete;
+  ProgressLine(bool is_quiet, int beside);
+  ProgressLine(const ProgressLine&) = delete;
+  ProgressLine& operator=(const ProgressLine&) = delete;
   /// Removes the line.
-  ~Progress();
+  ~ProgressLine();
 
   /// True if the line is shown on a terminal and its last drawing is at least 100 ms old.
   [[nodiscard]] bool is_due() const;

@@ -237,7 +237,7 @@ class SimulatedClient final : public Client::Shared {
   SimulatedClient(sim::Process& process, Cluster::Options options,
                   std::shared_ptr<Logger> logger = silent_logger())
       : SimulatedClient(process, process.dialer(), std::move(options), std::move(logger)) {}
-  SimulatedClient(sim::Process& process, Dialer& dialer, Cluster::Options options,
+  SimulatedClient(sim::Process& process, ConnectionDialer& dialer, Cluster::Options options,
                   std::shared_ptr<Logger> logger = silent_logger())
       : time_(process.executor(), process.clock(), MachineWall{process}),
         logger_(std::move(logger)),

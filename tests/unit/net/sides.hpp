@@ -197,7 +197,7 @@ class Sides : public Acceptor {
   Loop server_loop;
   Loop client_loop;
   std::unique_ptr<StreamListening> streams;
-  std::unique_ptr<Dialer> dialer;
+  std::unique_ptr<ConnectionDialer> dialer;
   std::unique_ptr<Listener> listener;
   Endpoint at;
   bool accepts = true;

@@ -48,8 +48,8 @@ class Growing final : public TopicChanges<Growing, &wire::CreatePartitionsReques
       into.error_code = topic.code;
       return {};
     }
-    Topics& topics = storage().topics();
-    Topics::Growth growth{wanted.count};
+    TopicTable& topics = storage().topics();
+    TopicTable::Growth growth{wanted.count};
     if (wanted.assignments) growth.assignments = wanted.assignments->size();
     if (auto checked = topics.check_growth(*topic.topic, growth); !checked) return checked;
     if (wanted.assignments) {

@@ -86,7 +86,7 @@ class Creating final : public TopicChanges<Creating, &wire::CreateTopicsRequest:
     if (!partitions) return fail(partitions.error());
     const auto config = config_of(wanted);
     if (!config) return fail(config.error());
-    Topics& topics = storage().topics();
+    TopicTable& topics = storage().topics();
     if (request().validate_only) {
       if (auto checked = topics.check_new(wanted.name, *partitions, *config); !checked) {
         return checked;

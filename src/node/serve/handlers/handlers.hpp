@@ -113,9 +113,9 @@ void drop_beside(Dispatcher& dispatcher, Value value) {
 
 /// An answer that is encoded and destroyed on a disk thread.
 template <class Response>
-class Encoding {
+class AnswerEncoding {
  public:
-  Encoding(Response response, const Responder& responder)
+  AnswerEncoding(Response response, const Responder& responder)
       : response_(std::move(response)), responder_(responder) {}
   void encode() {
     bytes_ = responder_.encode(response_);
@@ -135,7 +135,7 @@ template <class Response>
 void answer_whenever(Dispatcher& dispatcher, const Responder& responder, Response response,
                      std::size_t items) {
   if (items <= limits::max_encoded_at_once) return responder.answer(response);
-  const auto encoding = std::make_shared<Encoding<Response>>(std::move(response), responder);
+  const auto encoding = std::make_shared<AnswerEncoding<Response>>(std::move(response), responder);
   dispatcher.run_beside([encoding] { encoding->encode(); }, [encoding] { encoding->answer(); });
 }
 
@@ -145,7 +145,7 @@ template <class Response>
 void answer_beside(Dispatcher& dispatcher, const Responder& responder, Response response,
                    std::size_t items) {
   if (items <= limits::max_encoded_at_once) return responder.answer(response);
-  const auto encoding = std::make_shared<Encoding<Response>>(std::move(response), responder);
+  const auto encoding = std::make_shared<AnswerEncoding<Response>>(std::move(response), responder);
   dispatcher.go_on_after(
       responder.session(), [encoding] { encoding->encode(); },
       [encoding] {
