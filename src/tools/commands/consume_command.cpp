@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "base/topic_name.hpp"
 #include "dohle/admin.hpp"
 #include "dohle/consumer.hpp"
 #include "tools/commands/commands.hpp"
@@ -104,8 +105,8 @@ void warn_of_moved(Offset wanted, const std::map<TopicPartition, Offset>& from,
   if (first == from.end()) return;
   const auto& [partition, offset] = *first;
   const auto others = std::ranges::count_if(from, is_moved) - 1;
-  fmt::print(stderr, "dohle consume: {}-{} {} offset {}, so reading begins at {}{}\n",
-             printable(partition.topic), partition.partition.value,
+  fmt::print(stderr, "dohle consume: {} {} offset {}, so reading begins at {}{}\n",
+             printable(partition_name(partition.topic, partition.partition)),
              offset == ends.at(partition) ? "ends before" : "no longer has", wanted.value,
              offset.value, others == 0 ? "" : fmt::format("; the same holds for {} more", others));
 }
