@@ -97,6 +97,19 @@ UNFINISHED = re.compile(r"\b(?:" + "|".join(["TO" + "DO", "FIX" + "ME", "XX" + "
 SKIPPED = re.compile(r"\b(?:DISABLED_\w+|GTEST" + r"_SKIP)\b")
 EMPTY_NAME = re.compile(r"\b(?:class|struct)\s+(?:DOHLE_API\s+)?(\w*(?:Manager|Helper|Utils?|Impl|Core))\b")
 FILE_NAME = re.compile(r"^[a-z0-9_]+\.(?:hpp|cpp)$")
+# The definition of a type at namespace scope, where code is not indented; and an alias with its target.
+TYPE = re.compile(r"^(?:class|struct|enum class|enum)\s+(?:DOHLE_API\s+)?(\w+)\b(?!::|<)[^;{}()]*\{", re.M)
+ALIAS = re.compile(r"^using\s+(\w+)\s*=\s*([^;]*);", re.M)
+# Names that several types inside of other ones once had.
+ONCE = re.compile(
+    r"\b(?:class|struct)\s+(Engine|Fetched|FetchSession|FrameReader|GroupActions|Lane|StreamConnection)\b[^;]*\{"
+)
+PAST_THE_AUTHORIZER = re.compile(r"\btopics(?:\(\)|_)?\s*(?:\.|->)\s*find\b")
+# Uses of a code that do not make an error of it.
+COMPARED = re.compile(r"(?:\bcase |\.is\(|[!=]= )$")
+ENUM = r"enum class %s\b[^{]*\{(.*?)\};"
+# A list of errors in a doc comment, up to the end of its sentence.
+ERRORS = re.compile(r"\bErrors?(?: of every call)?: (.*?)(?:\.(?:\s|$)|$)")
 EMPTY_FILE_WORDS = {"util", "utils", "helper", "helpers", "manager", "common", "impl", "misc"}
 
 
@@ -212,6 +225,85 @@ def check_known_libraries(tree, path):
             yield Breach(path, number, "library", f"{name} is of no library that is used")
 
 
+def check_handlers(tree):
+    handlers = [p for p in tree.code if p.startswith("src/node/serve/handlers/")]
+    why = "a handler finds a topic by its Access, which asks the Authorizer"
+    return check_lines(tree, handlers, PAST_THE_AUTHORIZER, "authorizer", why)
+
+
+def check_types(tree):
+    """A type of a header has a name of its own. Those of one .cpp file are known there alone."""
+    places = {}
+    for path in tree.code:
+        if not path.startswith(("src/", "include/")):
+            continue
+        text = "\n".join(tree.code[path])
+        found = list(ONCE.finditer(text))
+        if path.endswith(".hpp"):
+            found += TYPE.finditer(text)
+            # An alias of the same name means the same type.
+            found += [each for each in ALIAS.finditer(text) if each.group(2).split("::")[-1] != each.group(1)]
+        for at, name in sorted({(each.start(1), each.group(1)) for each in found}):
+            places.setdefault(name, []).append((path, text.count("\n", 0, at) + 1))
+    for name, found in sorted(places.items()):
+        # Users know the public one.
+        (first, _), *others = sorted(found, key=lambda place: not place[0].startswith("include/"))
+        for path, line in others:
+            yield Breach(path, line, "twice", f"{first} has a {name}, too: its name has to tell it apart")
+
+
+def enumerators(text, name):
+    body = re.search(ENUM % name, text, re.S)
+    without = re.sub(r"//[^\n]*", "", body.group(1)) if body else ""
+    return [each.split("=")[0].strip() for each in without.split(",") if each.strip()]
+
+
+def comments_of(text):
+    """Each `///` comment as one line, with the number of its first line."""
+    begin, words = 0, []
+    for number, line in enumerate(text.split("\n") + [""], 1):
+        found = re.match(r"\s*///\s?(.*)", line)
+        if found:
+            begin = begin if words else number
+            words.append(found.group(1))
+        elif words:
+            yield begin, " ".join(words)
+            words = []
+
+
+def check_errors(tree):
+    """Each Errc is the code of an error somewhere, and doc comments name no other code."""
+    header = "include/dohle/error.hpp"
+    text = tree.files.get(header, "")
+    codes = enumerators(text, "Errc")
+    made = set()
+    for path in tree.code:
+        if not path.startswith(("src/", "include/")) or path == header:
+            continue
+        for line in tree.code[path]:
+            made |= {each.group(1) for each in re.finditer(r"\bErrc::(\w+)", line)
+                     if not COMPARED.search(line[:each.start()])}
+    for code in codes:
+        if code not in made:
+            yield Breach(header, 1, "error", f"nothing makes an error with the code {code}")
+    known = set(codes) | set(enumerators(text, "ErrorCategory"))
+    for path in tree.code:
+        if not path.startswith("include/") or not codes:
+            continue
+        for line, comment in comments_of(tree.files[path]):
+            yield from check_named_errors(path, line, comment, known)
+
+
+def check_named_errors(path, line, comment, known):
+    for errors in ERRORS.finditer(comment):
+        for item in re.split(r"[;,]|\bor\b", errors.group(1)):
+            words = item.replace("`", "").split()
+            is_code = words and (re.fullmatch(r"[a-z]+(?:_[a-z]+)+", words[0])
+                                 or (len(words) == 1 and re.fullmatch(r"[a-z]+", words[0])))
+            if is_code and words[0] not in known:
+                yield Breach(path, line, "error", f"{words[0]} is no code of an error")
+
+
 def check_lines(tree, paths, pattern, rule, why):
     for path in paths:
         lines = tree.code[path] if path in tree.code else tree.files[path].split("\n")
@@ -276,6 +368,9 @@ def read_exceptions(file):
             path, rule, reason = line.split(None, 2)
             allowed[path, rule] = reason
     return allowed
+
+
+CHECKS += [check_handlers, check_types, check_errors]
 
 
 def breaches(root, exceptions):

@@ -7,13 +7,20 @@ from pathlib import Path
 import rules
 
 CLEAN = {
-    "include/dohle/error.hpp": "#include <string>\n",
+    "include/dohle/error.hpp": "#include <string>\nenum class ErrorCategory { client };\n"
+    "enum class Errc : int {\n  closed = 1,  ///< closed, or never opened\n  too_large,\n};\n"
+    "/// Closes it. Errors: closed; too_large if it has grown,\n/// client.\nvoid close();\n",
+    "include/dohle/logger.hpp": "class Logger {\n};\nusing Level = int;\n",
+    "include/dohle/kafka.hpp": "using Logger = dohle::Logger;\nusing Level = dohle::Level;\n",
     "src/base/slice.hpp": '#include "dohle/error.hpp"\n',
     "src/wire/batch.cpp": '#include "base/slice.hpp"\n// std::mutex in a comment, "steady_clock::now" in text\n',
     "src/client/produce/producer.cpp": '#include "wire/batch.hpp"\nconst char* text = "std::thread";\n',
     "src/net/loop.cpp": "#include <mutex>\nstd::mutex lock;\n",
     "src/net/tls/keys.cpp": "auto key = PEM_read_bio_PrivateKey(bio, nullptr, give_passphrase, &passphrase);\n",
     "tests/unit/base/slice_test.cpp": '#include "base/slice.hpp"\n',
+    "src/client/produce/sealing.cpp": "auto a = Errc::closed, b = full ? Errc::too_large : Errc::closed;\n",
+    "src/node/serve/handlers/fetch.cpp": "auto found = access_.topic(name, what);\n",
+    "src/disk/levels.cpp": "struct Level {\n};\n",
 }
 PLANTED = [
     ("arrow:client", "src/node/node.cpp", '#include "client/producer.hpp"\n'),
@@ -50,6 +57,14 @@ PLANTED = [
     ("name", "src/base/SliceList.hpp", "\n"),
     ("name", "src/client/cluster/connections.hpp", "class ConnectionManager {};\n"),
     ("name", "src/client/cluster/sending.hpp", "class SendCore {};\n"),
+    ("authorizer", "src/node/serve/handlers/fetch.cpp", "auto found = storage().topics().find(name);\n"),
+    ("authorizer", "src/node/serve/handlers/fetch.cpp", "auto found = topics->find(name);\n"),
+    ("twice", "src/base/logger.hpp", "class Logger final : public Sink {\n};\n"),
+    ("twice", "src/base/logger.hpp", "enum class Level { low };\n"),
+    ("twice", "src/net/lanes.hpp", "class Keys {\n  struct Lane {\n  };\n};\nclass Bulk {\n  struct Lane {\n  };\n};\n"),
+    ("error", "include/dohle/error.hpp", "enum class Errc { closed, too_large, fenced };\n"),
+    ("error", "include/dohle/admin.hpp", "/// Errors: closed; fenced.\n"),
+    ("error", "include/dohle/admin.hpp", "/// Errors: not_owner after\n/// that.\n"),
 ]
 
 
@@ -77,6 +92,13 @@ class Rules(unittest.TestCase):
         self.assertEqual(breaches(files), [])
         files["src/node/other.cpp"] = '#include "net/loop.hpp"\n'
         self.assertEqual([b.rule for b in breaches(files)], ["arrow:net"])
+
+    def test_a_code_that_is_only_compared_makes_no_error(self):
+        path = "src/client/produce/sealing.cpp"
+        for text in ("case Errc::closed:", "if (why.is(Errc::closed))", "if (code == Errc::closed)"):
+            with self.subTest(text=text):
+                found = breaches({**CLEAN, path: f"{text} return Errc::too_large;\n"})
+                self.assertEqual([(b.rule, b.path) for b in found], [("error", "include/dohle/error.hpp")])
 
     def test_an_exception_allows_only_its_own_rule(self):
         files = {**CLEAN, "src/node/node.cpp": "std::mutex lock;\n"}

@@ -150,7 +150,7 @@ class Describing : public std::enable_shared_from_this<Describing> {
         [self = shared_from_this(), name,
          place = response_.topics.size() - 1](Result<Topic*> made) {
           // Another request may have created it meanwhile.
-          const Topic* topic = made ? *made : self->storage_.topics().find(name);
+          const Topic* topic = made ? *made : self->access_.topic(name, Operation::describe).topic;
           self->response_.topics[place] =
               topic == nullptr
                   ? missing(name, {}, wire_code(made.error()))
