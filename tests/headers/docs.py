@@ -6,7 +6,9 @@
 - a path that is named exists;
 - the map of rooms in docs/architecture.md and the table in CONTRIBUTING.md name every room of src/ and no other,
   and the table's "may include" is what rules.py holds the tree to;
-- a type that docs/architecture.md names exists, and its table has a row for each planned feature.
+- the same page names the rooms inside of a room, each with the neighbours that rules.py allows it;
+- a type that docs/architecture.md names exists, and its table has a row for each planned feature;
+- docs/options.md names each member of the options of a client, a producer, a consumer and a node.
 
 docs.py [ROOT]
 """
@@ -23,7 +25,12 @@ ROW = re.compile(r"^\| `src/(\w+)/` \|[^|]*\| ([^|]*) \|$", re.M)
 IN_WORDS = {"messaging": "client and what it may include, properties", "tools": "base, properties"}
 
 # Rows of the table "Where it goes".
-COMING = ["SCRAM", "a new handler", "a partitioner", "an OTLP exporter", "the console's server"]
+COMING = ["SCRAM", "a new handler", "a partitioner", "retry topics", "an OTLP exporter", "the console's server"]
+# Structs whose members have a row in docs/options.md, and the prefix of their names in it.
+PAIRED = {"ClientOptions": "", "ProducerOptions": "", "ConsumerOptions": "", "NodeOptions": "", "NodeListener": "",
+          "NodeSaslOptions": "sasl."}
+# A row of a map of inner rooms: the room, what it holds, the neighbours that it may include.
+INNER_ROW = r"^\| `src/%s/(\w+)/` \|[^\n]*\| ([^|\n]*) \|$"
 
 
 def line_of(text, at):
@@ -71,6 +78,39 @@ def check_rooms(root, texts):
             yield "CONTRIBUTING.md", 1, f"{room} may include {', '.join(allowed)}, not {may}"
 
 
+def check_inner_rooms(texts):
+    path, text = "docs/architecture.md", texts["docs/architecture.md"]
+    for outer, arrows in rules.INNER_ARROWS.items():
+        rows = dict(re.findall(INNER_ROW % outer, text, re.M))
+        for room in sorted(set(arrows) ^ set(rows)):
+            yield path, 1, f"{outer}/{room} has a row, or is a room of rules.py, not both"
+        for room, may in rows.items():
+            allowed = ", ".join(sorted(arrows.get(room, ()))) or "–"
+            if may != allowed:
+                yield path, 1, f"{outer}/{room} may include {allowed}, not {may}"
+
+
+def members_of(header, struct):
+    body = re.search(rf"^struct {struct} \{{(.*?)^\}};", header, re.M | re.S)
+    declared = re.sub(r"//[^\n]*", "", body.group(1)) if body else ""
+    for each in filter(str.strip, declared.split(";")):
+        # The name is the last word before the default.
+        yield re.search(r"(\w+)\s*(?:[={].*)?$", re.sub(r"<[^=]*>", "", " ".join(each.split()))).group(1)
+
+
+def check_options(root, texts):
+    path = "docs/options.md"
+    named = {word for quoted in re.findall(r"`([^`\n]*)`", texts[path]) for word in re.findall(r"[\w.]+", quoted)}
+    headers = "\n".join(each.read_text("utf-8") for each in sorted((root / "include/dohle").glob("*.hpp")))
+    for struct, prefix in PAIRED.items():
+        members = list(members_of(headers, struct))
+        if not members:
+            yield path, 1, f"no header defines {struct}"
+        for member in members:
+            if not any(name == prefix + member or name.startswith(prefix + member + ".") for name in named):
+                yield path, 1, f"it has no row with {prefix}{member} of {struct}"
+
+
 def check_architecture(root, texts):
     """All code names in it exist, and it has a row for each planned feature."""
     path, text = "docs/architecture.md", texts["docs/architecture.md"]
@@ -96,7 +136,9 @@ def breaches(root):
         yield from check_blocks(path, text, snippets)
         yield from check_paths(path, text, root)
     yield from check_rooms(root, texts)
+    yield from check_inner_rooms(texts)
     yield from check_architecture(root, texts)
+    yield from check_options(root, texts)
     program = next(BLOCK.finditer(texts["README.md"])).group(2)
     if program.count("\n") > 20:
         yield "README.md", 1, f"the first program has {program.count(chr(10))} lines, 20 are allowed"
