@@ -49,10 +49,10 @@ class Load {
                          .value()),
         self_(self),
         complaints_(complaints),
-        core_(std::make_shared<client::RecordSender>(
+        record_sender_(std::make_shared<client::RecordSender>(
             std::make_shared<client::SimulatedClient>(self, dialer, options), ProducerOptions{})) {
-    core_->start();
-    core_->find_topic("orders", self_.clock().mono() + 20s,
+    record_sender_->start();
+    record_sender_->find_topic("orders", self_.clock().mono() + 20s,
                       [this](Result<std::shared_ptr<client::IntakeTopic>> found) {
                         if (!found) return complaints_.add(found.error().to_string());
                         topic_ = *found;
@@ -76,13 +76,13 @@ class Load {
     };
     const auto place = to.queue.append({.value = as_bytes(value)}, {.callback = &callback});
     if (place.appended != client::PartitionQueue::Appended::ok) complaints_.add("not appended");
-    if (place.wake) core_->wake(to);
+    if (place.wake) record_sender_->wake(to);
     self_.executor().arm(self_.clock().mono() + 10ms, [this] { send(); });
   }
 
   sim::Process& self_;
   Complaints& complaints_;
-  std::shared_ptr<client::RecordSender> core_;
+  std::shared_ptr<client::RecordSender> record_sender_;
   std::shared_ptr<client::IntakeTopic> topic_;
   bool is_stopped_ = false;
   std::size_t sent_ = 0;
