@@ -53,11 +53,11 @@ class Load {
             std::make_shared<client::SimulatedClient>(self, dialer, options), ProducerOptions{})) {
     record_sender_->start();
     record_sender_->find_topic("orders", self_.clock().mono() + 20s,
-                      [this](Result<std::shared_ptr<client::IntakeTopic>> found) {
-                        if (!found) return complaints_.add(found.error().to_string());
-                        topic_ = *found;
-                        self_.executor().post([this] { send(); });
-                      });
+                               [this](Result<std::shared_ptr<client::IntakeTopic>> found) {
+                                 if (!found) return complaints_.add(found.error().to_string());
+                                 topic_ = *found;
+                                 self_.executor().post([this] { send(); });
+                               });
   }
   void stop() { is_stopped_ = true; }
   [[nodiscard]] std::size_t sent() const { return sent_; }

@@ -14,7 +14,7 @@
 #include "base/slice.hpp"
 #include "base/time.hpp"
 #include "dohle/ids.hpp"
-#include "node/group/group_members.hpp"
+#include "node/group/classic_members.hpp"
 #include "node/limits.hpp"
 #include "wire/messages/consumer_offsets.hpp"
 

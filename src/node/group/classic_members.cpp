@@ -1,4 +1,4 @@
-#include "node/group/group_members.hpp"
+#include "node/group/classic_members.hpp"
 
 #include <algorithm>
 #include <numeric>
