@@ -37,7 +37,7 @@ void IdleWatch::one_less() {
   idle_.notify_all();
 }
 
-// --- those who take part
+// --- the threads that are watched
 
 IdleWatch::Party::Party(IdleWatch& watch, std::string name)
     : watch_(watch), name_(std::move(name)) {

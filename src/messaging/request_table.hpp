@@ -44,7 +44,7 @@ struct CorrelationId {
 };
 
 /// The requests of one requester that wait for their replies, each with a Waiting. Decides; reads
-/// no clock, and calls nobody. Not thread safe.
+/// no clock, and calls no function of the program. Not thread safe.
 template <class Waiting>
 class RequestTable {
  public:
@@ -67,7 +67,7 @@ class RequestTable {
   enum class Kind : std::uint8_t {
     expected,  ///< the first one to a waiting request
     late,      ///< to a request of this requester that does not wait any more
-    foreign,   ///< to nobody here
+    foreign,   ///< to another requester
   };
   struct Reply {
     Kind kind;

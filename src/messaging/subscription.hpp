@@ -99,7 +99,7 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   Result<void> unsubscribe(std::chrono::milliseconds timeout);
   /// Requests the end. Does not wait.
   void request_stop(std::chrono::milliseconds timeout);
-  /// True once unsubscribe ran out of time: its threads are detached, and nobody waits for them.
+  /// True once unsubscribe ran out of time: its threads are detached, and no call waits for them.
   [[nodiscard]] bool is_given_up() const;
   [[nodiscard]] std::vector<HeldMessage> held() const;
   [[nodiscard]] ReadLag lag() const;
@@ -232,7 +232,8 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   /// Requests the end after a failure under FailurePolicy::stop.
   void end_by_policy(Lock& lock);
 
-  // Reading is lent by the thread that has it. At most one has it; who takes it first, has it.
+  // Reading is lent by the thread that has it. At most one thread has it: the first one that takes
+  // it.
 
   /// Whether the polling thread handles what it has just read.
   [[nodiscard]] bool handles_what_it_reads() const;

@@ -93,7 +93,7 @@ class ProducePartition {
 
   struct Events {
     virtual ~Events() = default;
-    /// The outcome of the batch is known and nobody has heard it yet. Called before on_settled.
+    /// The outcome of the batch is known, and no caller has it yet. Called before on_settled.
     virtual void on_outcome(const SealedBatch& batch, const Outcome::Part& outcome) = 0;
     /// Called once for each batch, and for each part of a split batch.
     virtual void on_settled(const SealedBatch& batch, const std::optional<Error>& why) = 0;

@@ -204,7 +204,7 @@ class ScramServerFinal : public testing::Test {
     EXPECT_TRUE(server.on_client_first(rfc_7677.client_first));
     (void)server.first_message(verifier_of(rfc_7677));
   }
-  /// Nothing: refused. False: understood, and the proof is wrong.
+  /// Absent if the message was refused; false if it was understood and the proof is wrong.
   std::optional<bool> take(const std::string& message) {
     const auto outcome = server.on_client_final(message);
     if (!outcome) return std::nullopt;

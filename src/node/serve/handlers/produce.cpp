@@ -335,7 +335,7 @@ class Producing : public std::enable_shared_from_this<Producing> {
   BatchChecks& batch_checks_;
   FetchWaits& fetch_waits_;
   RequestFaults* const faults_;
-  /// Of the topic whose partitions are served.
+  /// The error code of the topic whose partitions are served; none if it is not refused.
   std::int16_t refusal_ = broker_error::none;
   const Access access_;
   const Responder responder_;
