@@ -140,77 +140,130 @@ class DOHLE_API Server {
   /// Server runs, also those of Broker::subscribe, and the subscriber is then not kept.
   template <class T, class Handler>
   Result<void> register_subscriber(Topics topics, Handler handler, SubscribeOptions options = {}) {
-    return add(topics.to_string(),
-               [topics, handler = messaging::SharedHandler(std::move(handler)),
-                options = std::move(options)](Broker& broker, const std::string& /*name*/) {
-                 return broker.subscribe<T>(topics, handler, options);
-               });
+    static_assert(Decodable<T>,
+                  "dohle: register_subscriber: the type of the messages has no dohle::Codec that "
+                  "decodes; include the header of a codec, for example dohle/codec/json.hpp, or "
+                  "specialise dohle::Codec");
+    static_assert(!Decodable<T> || messaging::TypedHandler<Handler, T>,
+                  "dohle: register_subscriber: the handler of register_subscriber<T> takes an "
+                  "Event<T>, a T, or a T and a RawEvent, and returns void or Result<void>");
+    if constexpr (Decodable<T> && messaging::TypedHandler<Handler, T>) {
+      return add(topics.to_string(),
+                 [topics, handler = messaging::SharedHandler(std::move(handler)),
+                  options = std::move(options)](Broker& broker, const std::string& /*name*/) {
+                   return broker.subscribe<T>(topics, handler, options);
+                 });
+    }
   }
   /// The same with `with_*` options, for example `with_queue_name("g")`.
   template <class T, class Handler, messaging::FirstOption<SubscribeOptions> First,
             class... Options>
   Result<void> register_subscriber(Topics topics, Handler handler, First&& first,
                                    Options&&... options) {
-    return register_subscriber<T>(
-        std::move(topics), std::move(handler),
-        messaging::options_of<SubscribeOptions>(std::forward<First>(first),
-                                                std::forward<Options>(options)...));
+    check_subscriber_options<First, Options...>();
+    if constexpr (messaging::are_options<SubscribeOptions, First, Options...>) {
+      return register_subscriber<T>(
+          std::move(topics), std::move(handler),
+          messaging::options_of<SubscribeOptions>(std::forward<First>(first),
+                                                  std::forward<Options>(options)...));
+    }
   }
   /// The same without decoding: the handler takes a RawEvent.
-  template <messaging::RawHandler Handler>
+  template <class Handler>
+    requires(messaging::RawHandler<Handler> || !Decodable<Handler>)
   Result<void> register_subscriber(Topics topics, Handler handler, SubscribeOptions options = {}) {
-    return add(topics.to_string(),
-               [topics, handler = messaging::SharedHandler(std::move(handler)),
-                options = std::move(options)](Broker& broker, const std::string& /*name*/) {
-                 return broker.subscribe(topics, handler, options);
-               });
+    static_assert(messaging::RawHandler<Handler>,
+                  "dohle: register_subscriber: the handler of register_subscriber without a type "
+                  "takes a RawEvent and returns void or Result<void>; register_subscriber<T> "
+                  "decodes the messages to a T");
+    if constexpr (messaging::RawHandler<Handler>) {
+      return add(topics.to_string(),
+                 [topics, handler = messaging::SharedHandler(std::move(handler)),
+                  options = std::move(options)](Broker& broker, const std::string& /*name*/) {
+                   return broker.subscribe(topics, handler, options);
+                 });
+    }
   }
-  template <messaging::RawHandler Handler, messaging::FirstOption<SubscribeOptions> First,
-            class... Options>
+  template <class Handler, messaging::FirstOption<SubscribeOptions> First, class... Options>
+    requires(messaging::RawHandler<Handler> || !Decodable<Handler>)
   Result<void> register_subscriber(Topics topics, Handler handler, First&& first,
                                    Options&&... options) {
-    return register_subscriber(std::move(topics), std::move(handler),
-                               messaging::options_of<SubscribeOptions>(
-                                   std::forward<First>(first), std::forward<Options>(options)...));
+    check_subscriber_options<First, Options...>();
+    if constexpr (messaging::are_options<SubscribeOptions, First, Options...>) {
+      return register_subscriber(
+          std::move(topics), std::move(handler),
+          messaging::options_of<SubscribeOptions>(std::forward<First>(first),
+                                                  std::forward<Options>(options)...));
+    }
   }
   /// Registers a subscriber that takes batches: handler and options as for Broker::subscribe_batch.
   /// Errors: as register_subscriber.
   template <class T, class Handler>
   Result<void> register_batch_subscriber(Topics topics, Handler handler,
                                          SubscribeOptions options = {}) {
-    return add(topics.to_string(),
-               [topics, handler = messaging::SharedHandler(std::move(handler)),
-                options = std::move(options)](Broker& broker, const std::string& /*name*/) {
-                 return broker.subscribe_batch<T>(topics, handler, options);
-               });
+    static_assert(Decodable<T>,
+                  "dohle: register_batch_subscriber: the type of the messages has no dohle::Codec "
+                  "that decodes; include the header of a codec, for example "
+                  "dohle/codec/json.hpp, or specialise dohle::Codec");
+    static_assert(!Decodable<T> || messaging::TypedBatchHandler<Handler, T>,
+                  "dohle: register_batch_subscriber: the handler takes a std::span<Event<T>> and "
+                  "returns void or Result<void>");
+    if constexpr (Decodable<T> && messaging::TypedBatchHandler<Handler, T>) {
+      return add(topics.to_string(),
+                 [topics, handler = messaging::SharedHandler(std::move(handler)),
+                  options = std::move(options)](Broker& broker, const std::string& /*name*/) {
+                   return broker.subscribe_batch<T>(topics, handler, options);
+                 });
+    }
   }
   template <class T, class Handler, messaging::FirstOption<SubscribeOptions> First,
             class... Options>
   Result<void> register_batch_subscriber(Topics topics, Handler handler, First&& first,
                                          Options&&... options) {
-    return register_batch_subscriber<T>(
-        std::move(topics), std::move(handler),
-        messaging::options_of<SubscribeOptions>(std::forward<First>(first),
-                                                std::forward<Options>(options)...));
+    static_assert(messaging::are_options<SubscribeOptions, First, Options...>,
+                  "dohle: register_batch_subscriber: the arguments after the handler have to be "
+                  "options of a subscription: with_* functions that set a member of "
+                  "SubscribeOptions");
+    if constexpr (messaging::are_options<SubscribeOptions, First, Options...>) {
+      return register_batch_subscriber<T>(
+          std::move(topics), std::move(handler),
+          messaging::options_of<SubscribeOptions>(std::forward<First>(first),
+                                                  std::forward<Options>(options)...));
+    }
   }
   /// Registers a subscriber that answers requests: handler and options as for Broker::reply.
   /// Errors: as register_subscriber.
   template <class Request, class Handler>
   Result<void> register_responder(Topics topics, Handler handler, SubscribeOptions options = {}) {
-    return add(topics.to_string(),
-               [topics, handler = messaging::SharedHandler(std::move(handler)),
-                options = std::move(options)](Broker& broker, const std::string& /*name*/) {
-                 return broker.reply<Request>(topics, handler, options);
-               });
+    static_assert(messaging::Receivable<Request>,
+                  "dohle: register_responder: the type of the requests has no dohle::Codec that "
+                  "decodes; include the header of a codec, for example dohle/codec/json.hpp, or "
+                  "specialise dohle::Codec");
+    static_assert(!messaging::Receivable<Request> || messaging::Answers<Handler, Request>,
+                  "dohle: register_responder: the handler takes a Request, or a Request and a "
+                  "const RawEvent&, and returns the reply or a Result of it; the reply is a "
+                  "Message or has a dohle::Codec that encodes");
+    if constexpr (messaging::Receivable<Request> && messaging::Answers<Handler, Request>) {
+      return add(topics.to_string(),
+                 [topics, handler = messaging::SharedHandler(std::move(handler)),
+                  options = std::move(options)](Broker& broker, const std::string& /*name*/) {
+                   return broker.reply<Request>(topics, handler, options);
+                 });
+    }
   }
   template <class Request, class Handler, messaging::FirstOption<SubscribeOptions> First,
             class... Options>
   Result<void> register_responder(Topics topics, Handler handler, First&& first,
                                   Options&&... options) {
-    return register_responder<Request>(
-        std::move(topics), std::move(handler),
-        messaging::options_of<SubscribeOptions>(std::forward<First>(first),
-                                                std::forward<Options>(options)...));
+    static_assert(messaging::are_options<SubscribeOptions, First, Options...>,
+                  "dohle: register_responder: the arguments after the handler have to be options "
+                  "of a subscription: with_* functions that set a member of SubscribeOptions");
+    if constexpr (messaging::are_options<SubscribeOptions, First, Options...>) {
+      return register_responder<Request>(
+          std::move(topics), std::move(handler),
+          messaging::options_of<SubscribeOptions>(std::forward<First>(first),
+                                                  std::forward<Options>(options)...));
+    }
   }
 
   /// Connects a new Broker, subscribes the registered subscribers, and starts the health page. It
@@ -248,6 +301,12 @@ class DOHLE_API Server {
 
  private:
   Result<void> add(std::string topic, messaging::Subscribing subscribe);
+  template <class... Options>
+  static constexpr void check_subscriber_options() {
+    static_assert(messaging::are_options<SubscribeOptions, Options...>,
+                  "dohle: register_subscriber: the arguments after the handler have to be options "
+                  "of a subscription: with_* functions that set a member of SubscribeOptions");
+  }
 
   std::shared_ptr<server::ServerRuntime> inside_;
 };
