@@ -20,6 +20,7 @@
 #include "dohle/codec.hpp"
 #include "dohle/detail/batch_handler.hpp"
 #include "dohle/detail/codec_choice.hpp"
+#include "dohle/detail/receipt_promise.hpp"
 #include "dohle/detail/typed_handler.hpp"
 #include "dohle/detail/typed_request.hpp"
 #include "dohle/error.hpp"
@@ -748,6 +749,29 @@ class DOHLE_API Broker {
                      messaging::options_of<PublishOptions>(std::forward<First>(first),
                                                            std::forward<Options>(options)...));
     }
+  }
+
+  /// As an asynchronous publish of a value, text or a Message, with a future for its outcome. The
+  /// future also receives a failure to publish. `async` = false has no effect: the call waits only
+  /// where an asynchronous publish does. It must not be awaited on the client's thread. Errors:
+  /// those of publish, and the message's own; configuration if the options have a callback;
+  /// cancelled if a middleware kept the message.
+  template <class T>
+    requires(!std::convertible_to<const T&, std::span<const Message>>)
+  [[nodiscard]] std::future<Result<Receipt>> publish_future(std::string_view topic, const T& value,
+                                                            PublishOptions options = {}) {
+    const auto promise = std::make_shared<messaging::ReceiptPromise>();
+    auto future = promise->future();
+    if (options.callback) {
+      promise->set(fail(
+          Error::configuration("callback is set; the future of publish_future takes its place")));
+      return future;
+    }
+    options.async = true;
+    options.callback = [promise](const Result<Receipt>& receipt) { promise->set(receipt); };
+    const auto sent = publish(topic, value, std::move(options));
+    if (!sent) promise->set(fail(sent.error()));
+    return future;
   }
 
   /// Calls `handler` with every message of the topic, of several topics, or of the topics that

@@ -17,6 +17,7 @@ namespace {
 using std::chrono::milliseconds;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
 using testing::MatchesRegex;
 using testing::SizeIs;
 
@@ -36,6 +37,30 @@ class Middleware : public Options {
 
   std::optional<Subscriber> reader_;
 };
+
+TEST_F(Middleware, decides_the_first_outcome_of_a_publish_with_a_future) {
+  connect(kafka::with_error_logger(logger_into(lines_, LogLevel::warning)),
+          with_publish_middlewares({[](PublishHandler next) -> PublishHandler {
+            return [next](std::string_view topic, Message& message) -> Result<Delivery> {
+              const std::string body = *message.body();
+              if (body == "kept") return Delivery{};
+              auto sent = next(topic, message);
+              if (body == "twice") sent = next(topic, message);
+              if (body == "late") return fail(Error::client(Errc::invalid_argument, "too late"));
+              return sent;
+            };
+          }}));
+  const auto kept = broker_->publish_future("t", "kept").get();
+  ASSERT_FALSE(kept);
+  EXPECT_TRUE(kept.error().is(Errc::cancelled)) << kept.error().to_string();
+  EXPECT_TRUE(broker_->publish_future("t", "twice").get());
+  const auto late = broker_->publish_future("t", "late").get();
+  EXPECT_TRUE(late || late.error().is(Errc::invalid_argument)) << late.error().to_string();
+  const auto flushed = broker_->flush(patience);
+  ASSERT_TRUE(flushed);
+  EXPECT_EQ(flushed->failed, 0u);
+  EXPECT_THAT(lines_.all(), IsEmpty()) << "a second outcome is no failure of the callback";
+}
 
 TEST_F(Middleware, log_publishes_writes_each_publish_and_warns_of_failed_ones) {
   connect(

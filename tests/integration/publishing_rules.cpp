@@ -1,5 +1,6 @@
 // The rules of publishing that a server takes part in: outcomes, failures that no caller takes, and
 // the parts of a message that arrive unchanged.
+#include <future>
 #include <map>
 #include <mutex>
 #include <string>
@@ -98,6 +99,28 @@ TEST_F(Outcomes, survive_the_splitting_of_a_batch) {
     ASSERT_TRUE(outcome) << i << ": " << outcome.error().to_string();
     EXPECT_EQ(outcome->offset, Offset{offset++}) << i;
   }
+}
+
+TEST_F(Outcomes, of_publishes_with_a_future_are_those_of_the_messages) {
+  make();
+  auto broker = connected();
+  ASSERT_TRUE(broker);
+  auto text = broker->publish_future(topic(), "text");
+  auto message = broker->publish_future(topic(), Message("message"), {.key = "k"});
+  auto value = broker->publish_future(topic(), std::string("value"), {.async = false});
+  for (auto* each : {&text, &message, &value}) {
+    const auto receipt = each->get();
+    ASSERT_TRUE(receipt) << receipt.error().to_string();
+    EXPECT_FALSE(receipt->offset.is_none());
+  }
+  const auto missing = broker->publish_future(topic() + "-missing", "text").get();
+  ASSERT_FALSE(missing);
+  EXPECT_TRUE(missing.error().is(Errc::no_such_topic)) << missing.error().to_string();
+  PublishOptions both;
+  both.callback = [](const Result<Receipt>&) {};
+  const auto refused = broker->publish_future(topic(), "text", both).get();
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().to_string(), HasSubstr("callback is set"));
 }
 
 TEST_F(Messages, keep_absent_empty_and_repeated_values_apart) {
