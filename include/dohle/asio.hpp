@@ -65,6 +65,7 @@
 #endif
 
 #include "dohle/broker.hpp"
+#include "dohle/detail/stopped.hpp"
 #include "dohle/error.hpp"
 #include "dohle/event.hpp"
 
@@ -116,10 +117,6 @@ class Completion {
   };
   std::shared_ptr<State> state_;
 };
-
-[[nodiscard]] inline Error stopped(const char* what) {
-  return Error::client(Errc::cancelled, std::string("a stop was requested: ") + what);
-}
 
 }  // namespace dohle::messaging
 

@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -298,7 +299,8 @@ struct RequestCounts {
   std::uint64_t replies = 0;
   /// Requests that ended without a reply: their deadline passed.
   std::uint64_t timed_out = 0;
-  /// Ignored replies to requests of this Broker: they came after the deadline, or a second time.
+  /// Ignored replies to requests of this Broker: they came after the deadline or a stop, or a
+  /// second time.
   std::uint64_t late_replies = 0;
   /// Ignored replies to requests of other requesters, which use the same reply partitions. This
   /// includes requesters that no longer run.
@@ -507,14 +509,21 @@ Options options_of(Setters&&... setters) {
   return options;
 }
 
-/// A request takes options of its own, those of a publish, and a bare timeout.
+/// A request takes options of its own, those of a publish, a bare timeout, and a stop.
 template <class T>
 concept SetsRequest =
     std::convertible_to<T, RequestOption> || std::convertible_to<T, PublishOption> ||
-    std::convertible_to<T, std::chrono::milliseconds>;
+    std::convertible_to<T, std::chrono::milliseconds> || std::convertible_to<T, std::stop_token>;
+inline void take_stop(std::stop_token& stop, const std::stop_token& given) {
+  stop = given;
+}
+template <class Other>
+void take_stop(std::stop_token& /*stop*/, const Other& /*given*/) {}
 template <SetsRequest Setter>
 void set_request(RequestOptions& options, Setter&& setter) {
-  if constexpr (std::convertible_to<Setter, std::chrono::milliseconds>) {
+  if constexpr (std::convertible_to<Setter, std::stop_token>) {
+    // stop_among returns it.
+  } else if constexpr (std::convertible_to<Setter, std::chrono::milliseconds>) {
     options.timeout = setter;
   } else if constexpr (std::convertible_to<Setter, RequestOption>) {
     RequestOption(std::forward<Setter>(setter))(options);
@@ -527,6 +536,13 @@ RequestOptions request_options(Setters&&... setters) {
   RequestOptions options;
   (set_request(options, std::forward<Setters>(setters)), ...);
   return options;
+}
+/// The stop among them.
+template <class... Setters>
+std::stop_token stop_among(const Setters&... setters) {
+  std::stop_token stop;
+  (take_stop(stop, setters), ...);
+  return stop;
 }
 
 /// Values that are published through their codec.
@@ -570,6 +586,9 @@ class DOHLE_API Subscriber {
   /// the last failure; closed; would_deadlock on the client's thread and on the thread that reads
   /// for the subscription.
   Result<void> wait_ready(std::chrono::milliseconds timeout);
+  /// The same, but a requested stop ends the wait at once; the subscription goes on. Errors: also
+  /// cancelled after the stop.
+  Result<void> wait_ready(std::chrono::milliseconds timeout, const std::stop_token& stop);
 
   /// The messages that hold their partitions, ordered by topic, partition and offset: messages that
   /// failed under FailurePolicy::hold, and messages that were not acknowledged within ack_timeout.
@@ -635,7 +654,8 @@ class DOHLE_API Subscriber {
 
  protected:
   /// Returns true if the receiver has taken a message.
-  Result<bool> next_event(std::chrono::milliseconds timeout, messaging::PullReceiver& receiver);
+  Result<bool> next_event(std::chrono::milliseconds timeout, messaging::PullReceiver& receiver,
+                          const std::stop_token& stop);
 
  private:
   friend struct messaging::BrokerAccess;
@@ -955,29 +975,42 @@ class DOHLE_API Broker {
   template <class Reply, class Request>
   [[nodiscard]] Result<Reply> request(std::string_view topic, const Request& value,
                                       RequestOptions options = {}) {
+    return request<Reply>(topic, value, std::move(options), std::stop_token());
+  }
+  /// The same, but a requested stop ends the wait for the reply at once. After the stop nothing is
+  /// sent. A request that was sent before stays sent, and its late reply is ignored. The waits
+  /// before sending, of the first request to a reply topic and of publish, end at their deadline.
+  /// Errors: also cancelled after the stop; the request is then possibly stored (Error::stored) if
+  /// it was sent.
+  template <class Reply, class Request>
+  [[nodiscard]] Result<Reply> request(std::string_view topic, const Request& value,
+                                      RequestOptions options, const std::stop_token& stop) {
     check_request_types<Reply, Request>();
     if constexpr (messaging::Receivable<Reply> && messaging::Sendable<Plain<Request>>) {
       const auto codec = choose_decoding(messaging::names_of<Reply>(), {});
       if (!codec) return fail(codec.error());
       std::optional<Result<Reply>> got;
-      const auto sent = request_and_wait(topic, value, std::move(options), [&](RawEvent& reply) {
-        got = messaging::read_value<Reply>(reply, *codec, "a reply");
-      });
+      const auto sent = request_and_wait(
+          topic, value, std::move(options),
+          [&](RawEvent& reply) { got = messaging::read_value<Reply>(reply, *codec, "a reply"); },
+          stop);
       if (!sent) return fail(sent.error());
       return *std::move(got);
     }
   }
-  /// The same with `with_*` options. A duration among them is the timeout:
-  /// `request<Price>("prices", order, 2s, with_message_key("k"))`.
+  /// The same with `with_*` options. A duration among them is the timeout, and a std::stop_token
+  /// the stop: `request<Price>("prices", order, 2s, with_message_key("k"), stop)`.
   template <class Reply, class Request, messaging::FirstOption<RequestOptions> First,
             class... Options>
   [[nodiscard]] Result<Reply> request(std::string_view topic, const Request& value, First&& first,
                                       Options&&... options) {
     check_request_options<First, Options...>();
     if constexpr (messaging::SetsRequest<First> && (messaging::SetsRequest<Options> && ...)) {
-      return request<Reply>(topic, value,
-                            messaging::request_options(std::forward<First>(first),
-                                                       std::forward<Options>(options)...));
+      const std::stop_token stop = messaging::stop_among(first, options...);
+      return request<Reply>(
+          topic, value,
+          messaging::request_options(std::forward<First>(first), std::forward<Options>(options)...),
+          stop);
     }
   }
   /// Sends a request and returns. `done` receives the reply or the failure, exactly once if
@@ -1069,6 +1102,9 @@ class DOHLE_API Broker {
   /// since the last flush, including failures that were reported elsewhere. Errors: not_connected,
   /// timed_out, would_deadlock.
   Result<FlushReport> flush(std::chrono::milliseconds timeout = std::chrono::seconds(30));
+  /// The same, but a requested stop ends the wait at once. The messages are sent all the same, and
+  /// the next flush reports their failures. Errors: also cancelled after the stop.
+  Result<FlushReport> flush(std::chrono::milliseconds timeout, const std::stop_token& stop);
 
   /// Delivers the published messages, ends the subscriptions (as unsubscribe does), delivers or
   /// fails the messages that their handlers published meanwhile, and closes the connections.
@@ -1118,10 +1154,11 @@ class DOHLE_API Broker {
   }
   template <class... Options>
   static constexpr void check_request_options() {
-    static_assert((messaging::SetsRequest<Options> && ...),
-                  "dohle: request: the arguments after the value have to be a timeout and options "
-                  "of a request: with_* functions that set a member of RequestOptions or "
-                  "PublishOptions");
+    static_assert(
+        (messaging::SetsRequest<Options> && ...),
+        "dohle: request: the arguments after the value have to be a timeout, a stop token "
+        "and options of a request: with_* functions that set a member of RequestOptions "
+        "or PublishOptions");
   }
   template <class Request>
   static messaging::RequestBody body_of(const Request& value) {
@@ -1140,16 +1177,18 @@ class DOHLE_API Broker {
   }
   template <class Request>
   Result<void> request_and_wait(std::string_view topic, const Request& value,
-                                RequestOptions options,
-                                const std::function<void(RawEvent&)>& read) {
+                                RequestOptions options, const std::function<void(RawEvent&)>& read,
+                                const std::stop_token& stop) {
     const Plain<Request>& plain = value;
-    return request_body_and_wait(topic, body_of<Plain<Request>>(plain), std::move(options), read);
+    return request_body_and_wait(topic, body_of<Plain<Request>>(plain), std::move(options), read,
+                                 stop);
   }
   Result<void> send_request_body(std::string_view topic, const messaging::RequestBody& body,
                                  RequestOptions options, messaging::ReplyReceiver receiver);
   Result<void> request_body_and_wait(std::string_view topic, const messaging::RequestBody& body,
                                      RequestOptions options,
-                                     const std::function<void(RawEvent&)>& read);
+                                     const std::function<void(RawEvent&)>& read,
+                                     const std::stop_token& stop);
   Result<Subscriber> reply_raw(Topics topics, messaging::ReplyMaker maker,
                                SubscribeOptions options);
 

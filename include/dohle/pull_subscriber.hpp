@@ -3,6 +3,7 @@
 #include <chrono>
 #include <concepts>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -65,8 +66,15 @@ class PullSubscriber : public Subscriber {
   /// FailurePolicy::stop (waiting threads return at once); would_deadlock on the client's thread,
   /// and inside the subscription's callbacks and middlewares; forked.
   Result<std::optional<Pulled>> next(std::chrono::milliseconds timeout) {
+    return next(timeout, std::stop_token());
+  }
+  /// The same, but a requested stop ends the wait at once. Also a call after the stop acknowledges
+  /// the message that its thread took before, with auto_ack, and takes none. Errors: also cancelled
+  /// after the stop.
+  Result<std::optional<Pulled>> next(std::chrono::milliseconds timeout,
+                                     const std::stop_token& stop) {
     messaging::PullInto<T> receiver(decoding_);
-    const auto handed = next_event(timeout, receiver);
+    const auto handed = next_event(timeout, receiver, stop);
     if (!handed) return fail(handed.error());
     if (!*handed) return std::nullopt;
     return receiver.give();

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -184,6 +185,7 @@ class DOHLE_API Server {
                  });
     }
   }
+  /// The same with `with_*` options.
   template <class Handler, messaging::FirstOption<SubscribeOptions> First, class... Options>
     requires(messaging::RawHandler<Handler> || !Decodable<Handler>)
   Result<void> register_subscriber(Topics topics, Handler handler, First&& first,
@@ -290,6 +292,9 @@ class DOHLE_API Server {
   /// failure of the subscriber that ended; already_exists if other code of the library in this
   /// process already watches one of the signals.
   Result<void> run();
+  /// The same, but a requested stop also stops the Server, as a signal does. After the stop it does
+  /// not start. Errors: those of run().
+  Result<void> run(const std::stop_token& stop);
 
   /// The current condition. Sends no request.
   [[nodiscard]] ServerHealth health() const;

@@ -363,10 +363,14 @@ Result<Client> Client::create(ClientOptions options) {
 Result<void> Client::connect(std::chrono::milliseconds timeout) {
   if (!inside_) return fail(client::moved_from("the Client"));
   if (auto usable = inside_->check_usable(); !usable) return usable;
-  return client::wait_for<void>(inside_->loop(), [shared = inside_, timeout](auto then) mutable {
-    shared->cluster().when_connected(shared->cluster().now() + call_timeout(timeout),
-                                     std::move(then));
-  });
+  const CallDeadline deadline(inside_->environment().clock, call_timeout(timeout));
+  const auto wait = std::make_shared<client::Cluster::WaitId>();
+  return client::wait_for<void>(
+      inside_->loop(), deadline, {},
+      [shared = inside_, wait, at = deadline.for_loop()](auto then) {
+        *wait = shared->cluster().when_connected(at, std::move(then));
+      },
+      [shared = inside_, wait](client::CallEnd) { shared->cluster().expire_wait(*wait); });
 }
 
 Result<Producer> Client::producer(ProducerOptions options) {

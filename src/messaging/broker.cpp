@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "base/fork_watch.hpp"
-#include "client/cluster/waiter.hpp"
 #include "dohle/detail/shared_handler.hpp"
 #include "messaging/broker_access.hpp"
 #include "messaging/broker_runtime.hpp"
@@ -118,17 +117,6 @@ Result<Message> request_message(std::string_view topic, const messaging::Request
   publish.body_codec.clear();
   if (auto keyed = encode_key(topic, message, publish); !keyed) return fail(keyed.error());
   return message;
-}
-
-/// `waits`: as of BrokerRuntime::request.
-Result<void> start_request(messaging::BrokerRuntime* runtime, std::string_view topic,
-                           const messaging::RequestBody& body, RequestOptions options,
-                           messaging::ReplyReceiver receiver, bool waits) {
-  if (auto usable = check(runtime); !usable) return usable;
-  messaging::skip_option(options);
-  auto message = request_message(topic, body, options, runtime->options());
-  if (!message) return fail(message.error());
-  return runtime->request(topic, *std::move(message), options, std::move(receiver), waits);
 }
 
 }  // namespace
@@ -253,29 +241,23 @@ Result<messaging::DecodingChoice> Broker::choose_decoding(
 
 Result<void> Broker::send_request_body(std::string_view topic, const messaging::RequestBody& body,
                                        RequestOptions options, messaging::ReplyReceiver receiver) {
-  return start_request(inside_.get(), topic, body, std::move(options), std::move(receiver), false);
+  if (auto usable = check(inside_.get()); !usable) return usable;
+  messaging::skip_option(options);
+  auto message = request_message(topic, body, options, inside_->options());
+  if (!message) return fail(message.error());
+  return inside_->request(topic, *std::move(message), options, std::move(receiver));
 }
 
 Result<void> Broker::request_body_and_wait(std::string_view topic,
                                            const messaging::RequestBody& body,
                                            RequestOptions options,
-                                           const std::function<void(RawEvent&)>& read) {
-  auto waiter = std::make_shared<client::Waiter<void>>();
-  auto sent = start_request(
-      inside_.get(), topic, body, std::move(options),
-      [waiter, &read](RawEvent* reply, const Error* failure) {
-        Result<void> outcome;
-        try {
-          if (reply != nullptr) read(*reply);
-        } catch (...) {
-          outcome = fail(messaging::thrown_by("the codec of a reply"));
-        }
-        if (failure != nullptr) outcome = fail(*failure);
-        waiter->deliver(std::move(outcome));
-      },
-      true);
-  if (!sent) return sent;
-  return waiter->wait();
+                                           const std::function<void(RawEvent&)>& read,
+                                           const std::stop_token& stop) {
+  if (auto usable = check(inside_.get()); !usable) return usable;
+  messaging::skip_option(options);
+  auto message = request_message(topic, body, options, inside_->options());
+  if (!message) return fail(message.error());
+  return inside_->request_and_wait(topic, *std::move(message), options, read, stop);
 }
 
 Result<Subscriber> Broker::reply_raw(Topics topics, messaging::ReplyMaker maker,
@@ -332,7 +314,11 @@ Result<Client> Broker::client() {
 
 Result<FlushReport> Broker::flush(std::chrono::milliseconds timeout) {
   if (auto usable = check(inside_.get()); !usable) return fail(usable.error());
-  return inside_->flush(timeout);
+  return inside_->flush(timeout, {});
+}
+Result<FlushReport> Broker::flush(std::chrono::milliseconds timeout, const std::stop_token& stop) {
+  if (auto usable = check(inside_.get()); !usable) return fail(usable.error());
+  return inside_->flush(timeout, stop);
 }
 Result<FlushReport> Broker::disconnect(std::chrono::milliseconds timeout) {
   if (auto usable = check(inside_.get()); !usable) return fail(usable.error());

@@ -15,6 +15,7 @@
 #include "client/produce/make_producer.hpp"
 #include "client/produce/record_sender.hpp"
 #include "client/produce/send_with.hpp"
+#include "dohle/detail/stopped.hpp"
 #include "messaging/broker_properties.hpp"
 #include "messaging/changed_options.hpp"
 #include "messaging/live_brokers.hpp"
@@ -77,6 +78,11 @@ std::uint64_t seed_of(const std::shared_ptr<Client::Shared>& client) {
   return seed ? *seed : 0;
 }
 
+/// Of a call whose options are checked later.
+CallDeadline deadline_in(milliseconds asked) {
+  return CallDeadline(call_timeout(std::max(asked, milliseconds(0))));
+}
+
 std::string_view name_of(std::string_view topic) {
   return topic;
 }
@@ -90,6 +96,21 @@ std::vector<Producer*> producers_of(const std::vector<Pipelines::Handle>& pipeli
   producers.reserve(pipelines.size());
   for (const auto& each : pipelines) producers.push_back(&each->producer);
   return producers;
+}
+
+/// Brings the reply to its waiting caller, whose `read` it uses.
+ReplyReceiver told(std::shared_ptr<client::Waiter<void>> waiter,
+                   const std::function<void(RawEvent&)>& read) {
+  return [waiter = std::move(waiter), &read](RawEvent* reply, const Error* failure) {
+    Result<void> outcome;
+    try {
+      if (reply != nullptr) read(*reply);
+    } catch (...) {
+      outcome = fail(messaging::thrown_by("the codec of a reply"));
+    }
+    if (failure != nullptr) outcome = fail(*failure);
+    waiter->deliver(std::move(outcome));
+  };
 }
 
 DeliveryCallback telling(const std::shared_ptr<DeliveryCallback>& observer) {
@@ -195,14 +216,14 @@ Result<void> BrokerRuntime::start_client(milliseconds timeout) {
 }
 
 Result<void> BrokerRuntime::connect(milliseconds timeout) {
-  const TimePoint deadline = monotonic_now() + call_timeout(timeout);
-  const auto lifecycle = lifecycle_.enter_until(deadline);
+  const CallDeadline deadline(call_timeout(timeout));
+  const auto lifecycle = lifecycle_.enter_until(deadline.at());
   if (!lifecycle) {
     return fail(Error::client(Errc::timed_out, "another connect or disconnect is under way"));
   }
   if (is_gone_ || is_closing_) return fail(disconnected());
   if (is_connected_) return {};
-  if (auto started = start_client(left_until(deadline)); !started) return started;
+  if (auto started = start_client(deadline.left()); !started) return started;
   is_connected_ = true;
   LiveBrokers::add(weak_from_this());
   pipelines_.admit_always({.acks = default_acks_});
@@ -407,7 +428,8 @@ Result<void> BrokerRuntime::await(const Delivery& delivery, std::optional<millis
 std::vector<Result<Delivery>> BrokerRuntime::publish(std::string_view topic,
                                                      std::span<const Message> messages,
                                                      const PublishOptions& options) {
-  const TimePoint start = monotonic_now();
+  std::optional<CallDeadline> deadline;
+  if (options.timeout) deadline = deadline_in(*options.timeout);
   std::vector<Result<Delivery>> results;
   results.reserve(messages.size());
   const bool waits = !is_async(options);
@@ -429,7 +451,7 @@ std::vector<Result<Delivery>> BrokerRuntime::publish(std::string_view topic,
   for (Result<Delivery>& each : results) {
     if (!each) continue;
     std::optional<milliseconds> left;
-    if (options.timeout) left = left_until(start + *options.timeout);
+    if (deadline) left = deadline->left();
     const auto stored = await(*each, left);
     if (stored) continue;
     each = fail(stored.error());
@@ -452,7 +474,7 @@ Result<Delivery> BrokerRuntime::pass_on(std::string_view topic, const Record& re
 Result<Delivery> BrokerRuntime::pass_on(std::string_view topic, const Record& record,
                                         const PublishOptions& options, const Observer& observer) {
   const PipelineKey key = key_of(options);
-  std::optional<TimePoint> deadline;
+  std::optional<CallDeadline> deadline;
   for (;;) {
     auto found = pipeline(key, options_.enable_one_topic_one_writer ? topic : std::string_view());
     if (!found) return fail(found.error());
@@ -471,7 +493,7 @@ Result<Delivery> BrokerRuntime::pass_on(std::string_view topic, const Record& re
 template <class Topic>
 Result<Delivery> BrokerRuntime::pass_to(Producer& producer, const Topic& topic,
                                         const Record& record, const PublishOptions& options,
-                                        std::optional<TimePoint> deadline,
+                                        const std::optional<CallDeadline>& deadline,
                                         const Observer& observer) {
   std::optional<client::Choice> choice;
   if (options.balancer) {
@@ -677,7 +699,7 @@ void BrokerRuntime::make_requests() {
   ReplyReaders::Means means;
   means.choose_partition =
       [this](const std::string& topic, const std::optional<ReplyTopicCreation>& creation,
-             TimePoint deadline) { return reply_partition(topic, creation, deadline); };
+             const CallDeadline& deadline) { return reply_partition(topic, creation, deadline); };
   means.subscribe = [this](const std::string& topic, PartitionId partition,
                            std::function<void()> on_replaced) {
     SubscribeHandler handler = [requests = requests_](RawEvent& reply) {
@@ -709,19 +731,19 @@ Timestamp BrokerRuntime::wall_now() const {
 
 Result<PartitionId> BrokerRuntime::reply_partition(
     const std::string& topic, const std::optional<ReplyTopicCreation>& creation,
-    TimePoint deadline) {
+    const CallDeadline& deadline) {
   auto cluster = admin();
   if (!cluster) return fail(cluster.error());
   std::int32_t partitions = 0;
   if (creation) {
-    const auto was_there = messaging::create_topic(
-        *cluster, topic, creation->partitions, creation->replication_factor, left_until(deadline));
+    const auto was_there = messaging::create_topic(*cluster, topic, creation->partitions,
+                                                   creation->replication_factor, deadline.left());
     if (!was_there) return fail(was_there.error());
     // The servers learn of a new topic with a delay.
     if (!*was_there) partitions = creation->partitions;
   }
   if (partitions <= 0) {
-    const auto described = cluster->describe_topics({topic}, {.timeout = left_until(deadline)});
+    const auto described = cluster->describe_topics({topic}, {.timeout = deadline.left()});
     if (!described) return fail(described.error());
     const auto& found = described->front().result;
     if (!found && found.error().is_broker(broker_error::unknown_topic_or_partition)) {
@@ -743,11 +765,48 @@ void BrokerRuntime::hurry(std::string_view topic, const PublishOptions& options)
 }
 
 Result<void> BrokerRuntime::request(std::string_view topic, Message message,
-                                    const RequestOptions& options, ReplyReceiver receiver,
-                                    bool waits) {
+                                    const RequestOptions& options, ReplyReceiver receiver) {
+  const CallDeadline deadline = deadline_in(timeout_of(options));
+  const auto sent = send_request(
+      topic, std::move(message), options, deadline, false, [&](RequestDesk& all, std::string what) {
+        return all.add(deadline.at(), std::move(what), std::move(receiver));
+      });
+  if (!sent) return fail(sent.error());
+  return {};
+}
+
+Result<void> BrokerRuntime::request_and_wait(std::string_view topic, Message message,
+                                             const RequestOptions& options,
+                                             const std::function<void(RawEvent&)>& read,
+                                             const std::stop_token& stop) {
+  const auto unsent = [] { return fail(stopped("the request was not sent")); };
+  if (stop.stop_requested()) return unsent();
+  const CallDeadline deadline = deadline_in(timeout_of(options));
+  const auto waiter = std::make_shared<client::Waiter<void>>();
+  const auto sent = send_request(topic, std::move(message), options, deadline, true,
+                                 [&](RequestDesk& all, std::string what) -> Result<CorrelationId> {
+                                   if (stop.stop_requested()) return unsent();
+                                   return all.add(never, std::move(what), told(waiter, read));
+                                 });
+  if (!sent) return fail(sent.error());
+  if (auto outcome = waiter->wait_until(&deadline, stop)) return *std::move(outcome);
+  // Otherwise its receiver is being called, which uses `read`.
+  if (*sent) {
+    const auto all = requests();
+    if (stop.stop_requested() && all->forget(**sent)) {
+      return fail(stopped("a reply is not awaited any more").with_stored(Stored::possibly));
+    }
+    if (const auto late = all->expire(**sent)) return fail(*late);
+  }
+  return waiter->wait();
+}
+
+Result<std::optional<CorrelationId>> BrokerRuntime::send_request(
+    std::string_view topic, Message message, const RequestOptions& options,
+    const CallDeadline& deadline, bool waits, const AddRequest& add) {
   if (!is_connected_) return fail(not_connected());
   if (is_closing_) return fail(disconnected());
-  if (auto checked = messaging::check(options); !checked) return checked;
+  if (auto checked = messaging::check(options); !checked) return fail(checked.error());
   const bool may_wait = !is_client_thread() && !reply_readers_->is_inside();
   if (waits && !may_wait) {
     return fail(
@@ -755,10 +814,8 @@ Result<void> BrokerRuntime::request(std::string_view topic, Message message,
                       "a request on the client's thread, or in the callback of another one, "
                       "would wait for itself"));
   }
-  const milliseconds timeout = options.timeout.value_or(options_.request_timeout);
-  const TimePoint deadline = monotonic_now() + timeout;
   RequestHeaders headers;
-  headers.deadline = Timestamp{wall_now().value + timeout.count()};
+  headers.deadline = Timestamp{wall_now().value + timeout_of(options).count()};
   headers.reply_topic = messaging::reply_topic(options, options_);
   const auto& creation =
       options.create_reply_topic ? options.create_reply_topic : options_.create_reply_topic;
@@ -768,8 +825,7 @@ Result<void> BrokerRuntime::request(std::string_view topic, Message message,
   headers.reply_partition = *partition;
 
   const auto all = requests();
-  const auto id =
-      all->add(deadline, "the request to topic " + std::string(topic), std::move(receiver));
+  const auto id = add(*all, "the request to topic " + std::string(topic));
   if (!id) return fail(id.error());
   headers.correlation = id->bytes();
   set_headers(headers, message);
@@ -783,11 +839,11 @@ Result<void> BrokerRuntime::request(std::string_view topic, Message message,
   const auto sent = publish(topic, std::move(message), sending);
   if (sent) {
     hurry(topic, sending);
-    return {};
+    return *id;
   }
   // Otherwise the receiver has had its deadline already.
   if (all->forget(*id)) return fail(sent.error());
-  return {};
+  return std::nullopt;
 }
 
 SubscribeHandler BrokerRuntime::reply_handler(ReplyMaker maker) {
@@ -829,24 +885,26 @@ bool BrokerRuntime::is_inside() {
          std::ranges::any_of(running(), [](const auto& each) { return each->may_not_wait(); });
 }
 
-Result<FlushReport> BrokerRuntime::flush(milliseconds timeout) {
+Result<FlushReport> BrokerRuntime::flush(milliseconds timeout, const std::stop_token& stop) {
   if (!is_connected_) return fail(not_connected());
-  return flush_until(monotonic_now() + call_timeout(timeout));
+  if (stop.stop_requested()) return fail(stopped("the flush did not begin"));
+  return flush_until(CallDeadline(call_timeout(timeout)), stop);
 }
 
 Result<void> BrokerRuntime::settle(milliseconds timeout) {
   if (!is_connected_ || is_closing_) return {};
-  const auto flushed = flush(timeout);
+  const auto flushed = flush(timeout, {});
   if (!flushed) return fail(flushed.error());
   pipelines_.keep_report(*flushed);
   return {};
 }
 
-Result<FlushReport> BrokerRuntime::flush_until(TimePoint deadline) {
+Result<FlushReport> BrokerRuntime::flush_until(const CallDeadline& deadline,
+                                               const std::stop_token& stop) {
   if (!client_) return FlushReport{};
   const auto pipelines = pipelines_.all();
   return with_forgotten(client::flush_together(*client::HandleAccess::insides(*client_),
-                                               producers_of(pipelines), left_until(deadline)));
+                                               producers_of(pipelines), deadline, stop));
 }
 
 Result<FlushReport> BrokerRuntime::with_forgotten(Result<FlushReport> report) {
@@ -908,7 +966,8 @@ Result<FlushReport> BrokerRuntime::disconnect(milliseconds timeout) {
   for (const auto& subscription : subscriptions) subscription->request_stop(timeout);
   // Half of the time is for the messages published so far, in case a handler hangs until the
   // deadline.
-  const auto early = flush_until(start + (deadline - start) / 2);
+  const TimePoint half = start + (deadline - start) / 2;
+  const auto early = flush_until(CallDeadline(half - monotonic_now()), {});
   // Handlers that are still running may publish, so the producers close after them.
   auto ended = end_subscriptions(deadline);
   auto flushed = close_producers(deadline);

@@ -6,10 +6,12 @@
 #include <mutex>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/call_deadline.hpp"
 #include "base/fork_watch.hpp"
 #include "base/timed_gate.hpp"
 #include "client/produce/producer_group.hpp"
@@ -60,14 +62,19 @@ class BrokerRuntime : public std::enable_shared_from_this<BrokerRuntime> {
   /// The program takes the messages by Subscription::next.
   Result<std::shared_ptr<Subscription>> subscribe_pull(Topics topics, SubscribeOptions options);
   [[nodiscard]] MetricsSnapshot metrics();
-  /// Sends a request; `receiver` is called exactly once if this succeeds. `waits` says that the
-  /// caller then waits for it.
+  /// Sends a request; `receiver` is called exactly once if this succeeds.
   Result<void> request(std::string_view topic, Message message, const RequestOptions& options,
-                       ReplyReceiver receiver, bool waits);
+                       ReplyReceiver receiver);
+  /// Sends a request, and waits for its reply, which `read` gets. Errors: also cancelled if a stop
+  /// was requested.
+  Result<void> request_and_wait(std::string_view topic, Message message,
+                                const RequestOptions& options,
+                                const std::function<void(RawEvent&)>& read,
+                                const std::stop_token& stop);
   /// The handler of a reply subscription.
   [[nodiscard]] SubscribeHandler reply_handler(ReplyMaker maker);
   [[nodiscard]] RequestCounts request_counts();
-  Result<FlushReport> flush(std::chrono::milliseconds timeout);
+  Result<FlushReport> flush(std::chrono::milliseconds timeout, const std::stop_token& stop);
   Result<FlushReport> disconnect(std::chrono::milliseconds timeout);
   void log_end(const Error& why);
   /// Sends all published messages and waits until each has an outcome. Failures count for the next
@@ -125,8 +132,8 @@ class BrokerRuntime : public std::enable_shared_from_this<BrokerRuntime> {
   /// `deadline`: as of client::SendTerms.
   template <class Topic>
   Result<Delivery> pass_to(Producer& producer, const Topic& topic, const Record& record,
-                           const PublishOptions& options, std::optional<TimePoint> deadline,
-                           const Observer& observer);
+                           const PublishOptions& options,
+                           const std::optional<CallDeadline>& deadline, const Observer& observer);
   /// With its span, and the middlewares inside it.
   Result<Delivery> traced_publish(std::string_view topic, Message& message,
                                   const PublishOptions& options);
@@ -162,13 +169,23 @@ class BrokerRuntime : public std::enable_shared_from_this<BrokerRuntime> {
   [[nodiscard]] std::shared_ptr<RequestDesk> requests();
   [[nodiscard]] Result<PartitionId> reply_partition(
       const std::string& topic, const std::optional<ReplyTopicCreation>& creation,
-      TimePoint deadline);
+      const CallDeadline& deadline);
+  /// Sends a request whose timeout begins now. `add` puts it among those that wait for a reply.
+  /// `waits` says that the caller then waits for it. Absent: the receiver was called meanwhile.
+  using AddRequest = std::function<Result<CorrelationId>(RequestDesk& all, std::string what)>;
+  Result<std::optional<CorrelationId>> send_request(std::string_view topic, Message message,
+                                                    const RequestOptions& options,
+                                                    const CallDeadline& deadline, bool waits,
+                                                    const AddRequest& add);
+  [[nodiscard]] std::chrono::milliseconds timeout_of(const RequestOptions& options) const {
+    return options.timeout.value_or(options_.request_timeout);
+  }
   [[nodiscard]] Timestamp wall_now() const;
   /// Sends the batches early that a request may be in.
   void hurry(std::string_view topic, const PublishOptions& options);
   void note_other_partitions(Admin& cluster, const AutoCreateTopic& create);
   Result<void> end_subscriptions(TimePoint deadline);
-  Result<FlushReport> flush_until(TimePoint deadline);
+  Result<FlushReport> flush_until(const CallDeadline& deadline, const std::stop_token& stop);
   Result<FlushReport> close_producers(TimePoint deadline);
   Result<FlushReport> with_forgotten(Result<FlushReport> report);
   Result<void> close_rest(TimePoint deadline);

@@ -45,7 +45,7 @@ std::string PipelineKey::to_string() const {
 
 // Pipeline.
 
-Result<const ProducerTopic*> Pipeline::resolved(std::optional<TimePoint>& deadline) {
+Result<const ProducerTopic*> Pipeline::resolved(std::optional<CallDeadline>& deadline) {
   if (const ProducerTopic* known = resolved_.load(std::memory_order_acquire)) return known;
   if (!deadline) deadline = client::max_block_from_now(producer);
   auto found = client::topic_until(*deadline, producer, topic);

@@ -13,7 +13,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/time.hpp"
+#include "base/call_deadline.hpp"
 #include "dohle/producer.hpp"
 
 namespace dohle::messaging {
@@ -43,7 +43,7 @@ class Pipeline {
 
   /// Its topic; the first call asks for it. `deadline` is the end of the publish's max_block; a
   /// call that has to wait sets it if it is absent. Errors: those of Producer::topic.
-  Result<const ProducerTopic*> resolved(std::optional<TimePoint>& deadline);
+  Result<const ProducerTopic*> resolved(std::optional<CallDeadline>& deadline);
   /// Closes the producer if it holds no records, and returns what it has not reported. Client's
   /// thread.
   std::optional<FlushReport> close_if_idle();

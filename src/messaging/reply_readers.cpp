@@ -40,14 +40,14 @@ bool ReplyReaders::is_inside() {
 
 Result<PartitionId> ReplyReaders::partition_of(const std::string& topic,
                                                const std::optional<ReplyTopicCreation>& creation,
-                                               TimePoint deadline, bool may_wait) {
+                                               const CallDeadline& deadline, bool may_wait) {
   if (const auto partition = find(topic)) return *partition;
   if (!may_wait) {
     return fail(Error::client(Errc::would_deadlock,
                               "the first request with replies in topic " + topic +
                                   " waits until that topic is read, which this thread may not"));
   }
-  const auto pass = starting_.enter_until(deadline);
+  const auto pass = starting_.enter_until(deadline.at());
   if (!pass) {
     return fail(Error::client(Errc::timed_out, "another request still waits until topic " + topic +
                                                    " of its reply is read"));
@@ -63,7 +63,7 @@ Result<PartitionId> ReplyReaders::partition_of(const std::string& topic,
 
 Result<ReplyReaders::Reader> ReplyReaders::start(const std::string& topic,
                                                  const std::optional<ReplyTopicCreation>& creation,
-                                                 TimePoint deadline) {
+                                                 const CallDeadline& deadline) {
   {
     const std::lock_guard lock(mutex_);
     if (readers_.size() >= max_topics) {
@@ -78,7 +78,7 @@ Result<ReplyReaders::Reader> ReplyReaders::start(const std::string& topic,
     if (const auto alive = readers.lock()) alive->on_replaced(topic);
   });
   if (!subscription) return fail(subscription.error());
-  auto ready = (*subscription)->wait_ready(left_until(deadline));
+  auto ready = (*subscription)->wait_ready(deadline.left());
   if (ready) return Reader{*partition, *std::move(subscription)};
   // The next request starts anew.
   (*subscription)->request_stop(milliseconds(0));

@@ -9,7 +9,7 @@
 #include <optional>
 #include <string>
 
-#include "base/time.hpp"
+#include "base/call_deadline.hpp"
 #include "base/timed_gate.hpp"
 #include "dohle/broker.hpp"
 #include "messaging/subscription.hpp"
@@ -29,7 +29,7 @@ class ReplyReaders : public std::enable_shared_from_this<ReplyReaders> {
     /// deadline.
     std::function<Result<PartitionId>(const std::string& topic,
                                       const std::optional<ReplyTopicCreation>& creation,
-                                      TimePoint deadline)>
+                                      const CallDeadline& deadline)>
         choose_partition;
     /// `on_replaced`: as Subscription::Setup has it.
     std::function<Result<std::shared_ptr<Subscription>>(
@@ -45,7 +45,7 @@ class ReplyReaders : public std::enable_shared_from_this<ReplyReaders> {
   /// of the means.
   [[nodiscard]] Result<PartitionId> partition_of(const std::string& topic,
                                                  const std::optional<ReplyTopicCreation>& creation,
-                                                 TimePoint deadline, bool may_wait);
+                                                 const CallDeadline& deadline, bool may_wait);
   /// True inside the callback of a request.
   [[nodiscard]] bool is_inside();
 
@@ -60,7 +60,7 @@ class ReplyReaders : public std::enable_shared_from_this<ReplyReaders> {
   void on_replaced(const std::string& topic);
   [[nodiscard]] Result<Reader> start(const std::string& topic,
                                      const std::optional<ReplyTopicCreation>& creation,
-                                     TimePoint deadline);
+                                     const CallDeadline& deadline);
 
   const Means means_;
   /// Held while a reader starts; taken before mutex_.

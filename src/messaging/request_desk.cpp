@@ -10,6 +10,10 @@ namespace dohle::messaging {
 
 namespace {
 
+Error without_reply(const std::string& what) {
+  return Error::client(Errc::timed_out, what + " has no reply in time");
+}
+
 Error disconnecting() {
   return Error::client(Errc::cancelled, "the broker disconnected before the reply came");
 }
@@ -52,7 +56,7 @@ void RequestDesk::expire() {
     if (table_.next_deadline() != never) arm_for(table_.next_deadline());
   }
   for (Waiting& each : expired) {
-    const Error why = Error::client(Errc::timed_out, each.what + " has no reply in time");
+    const Error why = without_reply(each.what);
     tell(each, nullptr, &why);
   }
 }
@@ -87,6 +91,14 @@ void RequestDesk::on_unsent(const CorrelationId& id, const Error& why) {
 bool RequestDesk::forget(const CorrelationId& id) {
   const std::lock_guard lock(mutex_);
   return table_.take(id).has_value();
+}
+
+std::optional<Error> RequestDesk::expire(const CorrelationId& id) {
+  const std::lock_guard lock(mutex_);
+  const auto waiting = table_.take(id);
+  if (!waiting) return std::nullopt;
+  ++counts_.timed_out;
+  return without_reply(waiting->what);
 }
 
 void RequestDesk::close() {

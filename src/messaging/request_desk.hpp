@@ -25,8 +25,8 @@ class RequestDesk : public std::enable_shared_from_this<RequestDesk> {
               std::shared_ptr<Reports> reports)
       : client_(std::move(client)), reports_(std::move(reports)), table_(requester, most) {}
 
-  /// `what` begins the error of a request without a reply: "the request to prices". Errors:
-  /// limit_reached; cancelled after close.
+  /// `what` begins the error of a request without a reply: "the request to prices". `deadline` is
+  /// `never` if the caller keeps it. Errors: limit_reached; cancelled after close.
   [[nodiscard]] Result<CorrelationId> add(TimePoint deadline, std::string what,
                                           ReplyReceiver receiver);
   void on_reply(RawEvent& reply);
@@ -34,6 +34,9 @@ class RequestDesk : public std::enable_shared_from_this<RequestDesk> {
   void on_unsent(const CorrelationId& id, const Error& why);
   /// Takes the request out without calling its receiver. False if that was called.
   bool forget(const CorrelationId& id);
+  /// The same of one whose caller keeps its deadline, which has passed. Counts it, and returns the
+  /// error; absent if the receiver was called.
+  [[nodiscard]] std::optional<Error> expire(const CorrelationId& id);
   /// Ends all requests with cancelled, and takes no more.
   void close();
 

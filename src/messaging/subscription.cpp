@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <exception>
+#include <stop_token>
 #include <string>
 #include <utility>
 
 #include "base/assert.hpp"
+#include "base/call_deadline.hpp"
+#include "dohle/detail/stopped.hpp"
 #include "messaging/event_state.hpp"
 #include "messaging/redirect_headers.hpp"
 
@@ -114,21 +117,31 @@ void Subscription::thread_ended() {
 
 // Callers of any thread.
 
-Result<void> Subscription::wait_ready(std::chrono::milliseconds timeout) {
+Result<void> Subscription::wait_ready(std::chrono::milliseconds timeout,
+                                      const std::stop_token& stop) {
   const bool is_needed_here = polling_here == this || setup_.is_client_thread();
+  const CallDeadline deadline(call_timeout(timeout));
+  // Outlives the lock, since its destructor waits for the function if that runs.
+  const std::stop_callback wakes(stop, [this] {
+    // The thread that waits has looked at the stop before, or sees it now.
+    const Lock lock(mutex_);
+    change_.notify_all();
+  });
   Lock lock(mutex_);
   if (is_needed_here && !is_ready_ && !is_stopping_) {
     return fail(Error::client(Errc::would_deadlock,
                               "wait_ready would wait for its own thread to make it ready"));
   }
-  const auto deadline = monotonic_now() + call_timeout(timeout);
-  change_.wait_until(lock, deadline, [&] { return is_ready_ || is_stopping_; });
+  while (!is_ready_ && !is_stopping_ && !stop.stop_requested() && !deadline.has_passed()) {
+    change_.wait_until(lock, deadline.at());
+  }
   if (is_ready_ && !is_stopping_) return {};
   if (is_stopping_) {
     const auto& why = state_.stop_reason();
     return fail(Error::client(Errc::closed, "the subscription has ended" +
                                                 (why ? ": " + why->to_string() : std::string())));
   }
+  if (stop.stop_requested()) return fail(stopped("the subscription is not awaited any more"));
   std::string text = "subscription to " + setup_.topic + " is not ready after " +
                      std::to_string(timeout.count()) + " ms: ";
   if (last_error_) {
@@ -1002,11 +1015,12 @@ Subscriber::Subscriber(std::shared_ptr<messaging::Subscription> subscription)
 Subscriber::Subscriber(Subscriber&&) noexcept = default;
 
 Result<bool> Subscriber::next_event(std::chrono::milliseconds timeout,
-                                    messaging::PullReceiver& receiver) {
+                                    messaging::PullReceiver& receiver,
+                                    const std::stop_token& stop) {
   if (!subscription_) {
     return fail(Error::client(Errc::closed, "the Subscriber was moved from"));
   }
-  return subscription_->next(timeout, receiver);
+  return subscription_->next(timeout, receiver, stop);
 }
 
 Subscriber& Subscriber::operator=(Subscriber&& other) noexcept {
@@ -1050,6 +1064,11 @@ const SubscribeOptions& Subscriber::options() const {
 Result<void> Subscriber::wait_ready(std::chrono::milliseconds timeout) {
   if (auto usable = check(subscription_.get()); !usable) return usable;
   return subscription_->wait_ready(timeout);
+}
+Result<void> Subscriber::wait_ready(std::chrono::milliseconds timeout,
+                                    const std::stop_token& stop) {
+  if (auto usable = check(subscription_.get()); !usable) return usable;
+  return subscription_->wait_ready(timeout, stop);
 }
 std::vector<HeldMessage> Subscriber::held() const {
   const bool is_usable = subscription_ && !subscription_->is_forked();

@@ -7,6 +7,7 @@
 #include <optional>
 #include <set>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -95,7 +96,8 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   [[nodiscard]] const SubscribeOptions& options() const { return setup_.options; }
   /// Empty without a group.
   [[nodiscard]] const std::string& group_id() const { return setup_.group_id; }
-  Result<void> wait_ready(std::chrono::milliseconds timeout);
+  /// Errors: also cancelled if a stop was requested.
+  Result<void> wait_ready(std::chrono::milliseconds timeout, const std::stop_token& stop = {});
   Result<void> unsubscribe(std::chrono::milliseconds timeout);
   /// Requests the end. Does not wait.
   void request_stop(std::chrono::milliseconds timeout);
@@ -120,7 +122,8 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   [[nodiscard]] std::vector<PartitionProgress> progress() const;
   /// Passes the next message to `receiver`; false if none came in time. Only with `Setup::pulls`.
   /// Errors: closed, would_deadlock, forked.
-  Result<bool> next(std::chrono::milliseconds timeout, PullReceiver& receiver);
+  Result<bool> next(std::chrono::milliseconds timeout, PullReceiver& receiver,
+                    const std::stop_token& stop = {});
   /// True inside its handler or error handler, and on the client's thread.
   [[nodiscard]] bool may_not_wait() const;
 

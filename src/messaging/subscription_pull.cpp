@@ -2,12 +2,13 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <stop_token>
 #include <string>
 #include <utility>
 
 #include "base/assert.hpp"
-#include "base/sleeper.hpp"
-#include "base/time_shift.hpp"
+#include "base/call_deadline.hpp"
+#include "dohle/detail/stopped.hpp"
 #include "messaging/event_state.hpp"
 #include "messaging/pull_call.hpp"
 #include "messaging/subscription.hpp"
@@ -25,26 +26,6 @@ std::uint64_t own_number() {
   thread_local const std::uint64_t number = ++pulling_threads;
   return number;
 }
-
-/// When a call on a thread of the program ends. It does not come nearer when a test moves the time
-/// on, as under WaitPoint.
-class CallDeadline {
- public:
-  explicit CallDeadline(milliseconds timeout)
-      : at_(monotonic_now() + call_timeout(timeout)), shift_(time_shift()) {}
-  [[nodiscard]] TimePoint at() {
-    const Duration moved = time_shift() - shift_;
-    if (moved > Duration(0) && Sleeper::here() == nullptr) {
-      at_ += moved;
-      shift_ += moved;
-    }
-    return at_;
-  }
-
- private:
-  TimePoint at_;
-  Duration shift_;
-};
 
 }  // namespace
 
@@ -67,7 +48,8 @@ class Subscription::Puller {
   const Inside inside_;
 };
 
-Result<bool> Subscription::next(milliseconds timeout, PullReceiver& receiver) {
+Result<bool> Subscription::next(milliseconds timeout, PullReceiver& receiver,
+                                const std::stop_token& stop) {
   DOHLE_ASSERT_COSTLY(setup_.pulls, "a subscription is pulled that has a handler");
   if (auto usable = check_usable(); !usable) return fail(usable.error());
   if (may_not_wait()) {
@@ -75,11 +57,21 @@ Result<bool> Subscription::next(milliseconds timeout, PullReceiver& receiver) {
                               "next inside a callback or a middleware of its subscription, or on "
                               "the client's thread, would wait for itself"));
   }
-  CallDeadline deadline(timeout);
+  const CallDeadline deadline(call_timeout(timeout));
+  // Outlives the lock, since its destructor waits for the function if that runs.
+  const std::stop_callback wakes(stop, [this] {
+    // The thread that waits has looked at the stop before, or sees it now.
+    const Lock lock(mutex_);
+    work_.notify_all();
+  });
   Lock lock(mutex_);
   const Puller here(*this);
   end_last_pulled(lock);
   for (bool is_first = true; !is_stopping_; is_first = false) {
+    if (stop.stop_requested()) {
+      gave_up();
+      return fail(stopped("the next message is not awaited any more"));
+    }
     const TimePoint now = monotonic_now();
     if (!is_first && now >= deadline.at()) return gave_up();
     if (EventPointer event = state_.take_work(now)) {

@@ -35,7 +35,11 @@ Result<void> Server::stop() {
 }
 Result<void> Server::run() {
   if (auto usable = inside_->check_usable(); !usable) return usable;
-  return inside_->run();
+  return inside_->run({});
+}
+Result<void> Server::run(const std::stop_token& stop) {
+  if (auto usable = inside_->check_usable(); !usable) return usable;
+  return inside_->run(stop);
 }
 
 ServerHealth Server::health() const {

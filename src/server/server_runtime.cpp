@@ -302,6 +302,14 @@ class RunLoop {
     return {};
   }
 
+  /// Stops the Server as a signal does. Any thread.
+  void ask() {
+    loop_.post([this] {
+      is_asked_ = true;
+      if (has_started_) return begin_stop();
+      means_.request_stop();
+    });
+  }
   /// Makes `wait` stop the Server. Any thread.
   void tell() {
     loop_.post([this] { begin_stop(); });
@@ -317,11 +325,11 @@ class RunLoop {
     return ended_;
   }
 
-  /// Takes no more signals. Returns whether one has arrived.
+  /// Takes no more signals. Returns whether one has arrived, or `ask` was called.
   bool end() {
     loop_.stop();
     loop_.join();
-    return has_signal_;
+    return has_signal_ || is_asked_;
   }
 
  private:
@@ -334,7 +342,7 @@ class RunLoop {
   }
 
   void look() {
-    if (has_signal_ || means_.is_to_stop()) return begin_stop();
+    if (has_signal_ || is_asked_ || means_.is_to_stop()) return begin_stop();
     loop_.arm(loop_.tick().mono + look_interval, [this] { look(); });
   }
 
@@ -352,6 +360,7 @@ class RunLoop {
   // Of the loop's thread.
   std::vector<std::unique_ptr<net::SignalWatch>> watches_;
   bool has_signal_ = false;
+  bool is_asked_ = false;
   bool has_started_ = false;
   std::thread stopper_;
   Result<void> ended_;
@@ -372,14 +381,16 @@ bool ServerRuntime::is_to_stop(std::optional<Error>& failed) const {
   return failed || is_stop_wanted_ || state_ != ServerState::running;
 }
 
-Result<void> ServerRuntime::run() {
+Result<void> ServerRuntime::run(const std::stop_token& by) {
+  if (by.stop_requested()) return {};
   std::optional<Error> failed;
   RunLoop loop({.stop = [this] { return stop(options_.stop_timeout); },
                 .request_stop = [this] { request_stop(); },
                 .is_to_stop = [this, &failed] { return is_to_stop(failed); }});
   if (auto begun = loop.begin(options_.signals); !begun) return begun;
+  const std::stop_callback asks(by, [&loop] { loop.ask(); });
   if (auto started = start(); !started) {
-    // A signal meanwhile is a reason to end, not a failure.
+    // A signal or a stop meanwhile is a reason to end, not a failure.
     const bool is_asked_for = loop.end() && started.error().is(Errc::closed);
     return is_asked_for ? Result<void>() : started;
   }

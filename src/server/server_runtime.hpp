@@ -4,6 +4,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -24,7 +25,7 @@ class ServerRuntime {
   Result<void> add(std::string topic, messaging::Subscribing subscribe);
   Result<void> start();
   Result<void> stop(std::chrono::milliseconds timeout);
-  Result<void> run();
+  Result<void> run(const std::stop_token& by);
   [[nodiscard]] ServerHealth health() const;
   [[nodiscard]] std::string endpoint() const;
   [[nodiscard]] std::shared_ptr<Broker> broker() const;

@@ -8,6 +8,7 @@
 #include <map>
 #include <mutex>
 #include <set>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -409,6 +410,24 @@ TEST(MessagingOnNode, says_why_a_subscription_to_a_missing_topic_is_not_ready) {
   ASSERT_TRUE(reader.has_value());
   ASSERT_TRUE(kafka::create_topic(broker, "later", 1, 1).has_value());
   EXPECT_TRUE(reader->wait_ready(patience).has_value()) << "it goes on once the topic is there";
+}
+
+TEST(MessagingOnNode, stop_ends_the_wait_for_a_subscription_and_not_the_subscription) {
+  Broker broker = connected("embedded:memory");
+  auto reader = broker.subscribe("later", [](RawEvent) {}, {.group_id = "g"});
+  ASSERT_TRUE(reader.has_value());
+  std::stop_source source;
+  auto waiting = std::async(std::launch::async,
+                            [&] { return reader->wait_ready(patience, source.get_token()); });
+  EXPECT_EQ(waiting.wait_for(10ms), std::future_status::timeout);
+  EXPECT_TRUE(source.request_stop());
+  const auto stopped = waiting.get();
+  ASSERT_FALSE(stopped.has_value());
+  EXPECT_TRUE(stopped.error().is(Errc::cancelled)) << stopped.error().to_string();
+  ASSERT_TRUE(kafka::create_topic(broker, "later", 1, 1).has_value());
+  EXPECT_TRUE(reader->wait_ready(patience).has_value());
+  EXPECT_TRUE(reader->wait_ready(patience, source.get_token()).has_value())
+      << "it is ready without a wait";
 }
 
 // A cluster is asked five times over 1.5 s, since a new topic reaches all its servers only after a

@@ -5,6 +5,7 @@
 #include <map>
 #include <mutex>
 #include <set>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <utility>
@@ -294,6 +295,40 @@ TEST_F(PullSubscription, unsubscribe_wakes_all_waiting_threads_with_an_error) {
     EXPECT_THAT(std::string(ended.error().message()), HasSubstr("the subscription to t has ended"));
   }
   EXPECT_FALSE(reader.next(0ms));
+}
+
+TEST_F(PullSubscription, stop_ends_a_waiting_next_and_no_other) {
+  auto reader = pull();
+  ASSERT_TRUE(reader.wait_ready(patience));
+  std::stop_source source;
+  auto stopped =
+      std::async(std::launch::async, [&] { return reader.next(patience, source.get_token()); });
+  auto other = std::async(std::launch::async, [&] { return reader.next(patience); });
+  EXPECT_EQ(stopped.wait_for(10ms), std::future_status::timeout);
+  EXPECT_TRUE(source.request_stop());
+  const auto ended = stopped.get();
+  ASSERT_FALSE(ended);
+  EXPECT_TRUE(ended.error().is(Errc::cancelled)) << ended.error().to_string();
+  EXPECT_EQ(other.wait_for(0ms), std::future_status::timeout);
+  store("a");
+  const auto got = other.get();
+  ASSERT_TRUE(got && *got);
+  EXPECT_EQ((*got)->value(), "a");
+}
+
+TEST_F(PullSubscription, next_after_a_stop_acknowledges_the_last_message_and_takes_none) {
+  for (const char* each : {"a", "b"}) store(each);
+  std::stop_source source;
+  auto reader = pull();
+  EXPECT_EQ(text(reader), "a");
+  EXPECT_TRUE(source.request_stop());
+  for (int i = 0; i < 2; ++i) {
+    const auto ended = reader.next(patience, source.get_token());
+    ASSERT_FALSE(ended);
+    EXPECT_TRUE(ended.error().is(Errc::cancelled)) << ended.error().to_string();
+  }
+  EXPECT_TRUE(wait_for_commit(1));
+  EXPECT_EQ(text(reader), "b");
 }
 
 TEST_F(PullSubscription, disconnect_ends_it) {

@@ -177,7 +177,7 @@ class PipelinesOnNode : public ClientOnNode {
              }});
   }
   static Delivery put(Pipeline& pipeline) {
-    std::optional<TimePoint> deadline;
+    std::optional<CallDeadline> deadline;
     auto topic = pipeline.resolved(deadline);
     EXPECT_TRUE(topic) << topic.error().to_string();
     auto sent = pipeline.producer.send(**topic, {.value = as_bytes("text")});
@@ -251,7 +251,7 @@ TEST_F(PipelinesOnNode, LoseNothingWhileThreadsEvictEachOthersPipelines) {
           ASSERT_TRUE(pipeline.error().is(Errc::limit_reached)) << pipeline.error().to_string();
           continue;
         }
-        std::optional<TimePoint> deadline;
+        std::optional<CallDeadline> deadline;
         const auto resolved = (*pipeline)->resolved(deadline);
         auto sent = resolved ? (*pipeline)->producer.send(**resolved, {.value = as_bytes("text")})
                              : Result<Delivery>(fail(resolved.error()));

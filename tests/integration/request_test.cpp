@@ -11,6 +11,7 @@
 #include <chrono>
 #include <future>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
@@ -200,6 +201,44 @@ TEST_F(RequestReply, ignores_and_counts_a_late_reply) {
   gate_.open();
   EXPECT_TRUE(wait_for_counts(broker, [](auto counts) { return counts.late_replies == 1; }));
   EXPECT_TRUE(broker.request<Answer>("questions", Question{"crow"}));
+}
+
+TEST_F(RequestReply, ends_its_wait_at_a_stop_and_ignores_the_late_reply) {
+  Broker broker = requester();
+  const auto responder = respond(broker, [this](const Question& question) {
+    if (question.bird == "slow") gate_.pass();
+    return count_birds(question);
+  });
+  const Opens opens{gate_};
+  std::stop_source source;
+  auto asked = std::async(std::launch::async, [&] {
+    return broker.request<Answer>("questions", Question{"slow"}, patience, source.get_token());
+  });
+  ASSERT_TRUE(gate_.holds(1));
+  EXPECT_TRUE(source.request_stop());
+  const auto stopped = asked.get();
+  ASSERT_FALSE(stopped);
+  EXPECT_TRUE(stopped.error().is(Errc::cancelled)) << stopped.error().to_string();
+  EXPECT_EQ(stopped.error().stored(), Stored::possibly);
+  EXPECT_EQ(broker.request_counts().under_way, 0u);
+  EXPECT_EQ(broker.request_counts().timed_out, 0u);
+  gate_.open();
+  EXPECT_TRUE(wait_for_counts(broker, [](auto counts) { return counts.late_replies == 1; }));
+  EXPECT_TRUE(broker.request<Answer>("questions", Question{"crow"}));
+}
+
+TEST_F(RequestReply, sends_nothing_after_a_stop) {
+  Broker broker = requester();
+  std::stop_source source;
+  EXPECT_TRUE(source.request_stop());
+  const auto stopped = broker.request<Answer>(
+      "questions", Question{"crow"}, RequestOptions{.timeout = patience}, source.get_token());
+  ASSERT_FALSE(stopped);
+  EXPECT_TRUE(stopped.error().is(Errc::cancelled)) << stopped.error().to_string();
+  EXPECT_EQ(stopped.error().stored(), Stored::no);
+  const auto first_stored = broker.publish("questions", "later", with_publish_async(false));
+  ASSERT_TRUE(first_stored) << first_stored.error().to_string();
+  EXPECT_EQ(first_stored->get()->offset, Offset{0});
 }
 
 TEST_F(RequestReply, drops_a_second_reply) {

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <future>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
@@ -256,6 +257,19 @@ TEST_F(ServerOnNode, RunReturnsAfterAStopOnAnotherThread) {
   while (server.health().state != ServerState::running) std::this_thread::yield();
   EXPECT_TRUE(server.stop());
   EXPECT_TRUE(ended.get());
+}
+
+TEST_F(ServerOnNode, RunReturnsAfterAStopThatItsTokenRequestsAndCommitsHandledMessages) {
+  std::stop_source source;
+  Server server(options());
+  ASSERT_TRUE(server.register_subscriber<std::string>(
+      "a", [&](std::string) { EXPECT_TRUE(source.request_stop()); }));
+  publish("a", "the last one");
+  EXPECT_TRUE(server.run(source.get_token()));
+  EXPECT_EQ(server.health().state, ServerState::idle);
+  EXPECT_EQ(committed("a"), 1);
+  EXPECT_TRUE(server.run(source.get_token())) << "after the stop it does not start";
+  EXPECT_EQ(server.health().state, ServerState::idle);
 }
 
 TEST_F(ServerOnNode, RunReturnsAfterAStopInAHandlerAndCommitsItsMessage) {

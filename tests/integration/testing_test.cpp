@@ -11,10 +11,12 @@
 #include <chrono>
 #include <condition_variable>
 #include <functional>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <semaphore>
+#include <stop_token>
 #include <string>
 #include <utility>
 #include <vector>
@@ -526,6 +528,99 @@ TEST_F(EnvironmentTest, refuses_connections) {
   ASSERT_TRUE(environment_->clear_faults());
   ASSERT_TRUE(environment_->advance(1min));
   EXPECT_TRUE(broker_->publish("orders", "coffee", {.async = false}));
+}
+
+TEST_F(EnvironmentTest, leaves_deadlines_of_waiting_calls_real) {
+  start();
+  publish("orders", "before");
+  ASSERT_TRUE(broker_->flush());
+  ASSERT_TRUE(environment_->refuse_connections());
+  ASSERT_TRUE(environment_->drop_connections());
+  publish("orders", "tea");
+  auto other = dohle::kafka::new_broker({.addresses = {environment_->address()}}).value();
+  auto flushed = std::async(std::launch::async, [&] { return broker_->flush(60s); });
+  // Waits for the metadata of a new topic, at most for max_block of 60 s.
+  auto published = std::async(std::launch::async, [&] { return broker_->publish("bills", "tea"); });
+  auto joined = std::async(std::launch::async, [&] { return other.connect(60s); });
+  const auto are_waiting = [&](std::chrono::milliseconds time) {
+    return flushed.wait_for(time) == std::future_status::timeout &&
+           published.wait_for(0ms) == std::future_status::timeout &&
+           joined.wait_for(0ms) == std::future_status::timeout;
+  };
+  EXPECT_TRUE(are_waiting(100ms));
+  // Less than the delivery timeout of 2 min.
+  ASSERT_TRUE(environment_->advance(90s));
+  EXPECT_TRUE(are_waiting(100ms));
+  ASSERT_TRUE(environment_->clear_faults());
+  ASSERT_TRUE(environment_->advance(10s));
+  const auto report = flushed.get();
+  ASSERT_TRUE(report) << report.error().to_string();
+  EXPECT_EQ(report->failed, 0U);
+  EXPECT_TRUE(published.get());
+  EXPECT_TRUE(joined.get());
+}
+
+TEST_F(EnvironmentTest, ends_waiting_calls_at_their_real_deadlines) {
+  start();
+  publish("orders", "before");
+  ASSERT_TRUE(broker_->flush());
+  ASSERT_TRUE(environment_->refuse_connections());
+  ASSERT_TRUE(environment_->drop_connections());
+  publish("orders", "tea");
+  auto other = dohle::kafka::new_broker({.addresses = {environment_->address()}}).value();
+  const auto flushed = broker_->flush(50ms);
+  ASSERT_FALSE(flushed);
+  EXPECT_TRUE(flushed.error().is(Errc::timed_out)) << flushed.error().to_string();
+  const auto joined = other.connect(50ms);
+  ASSERT_FALSE(joined);
+  EXPECT_TRUE(joined.error().is(Errc::timed_out)) << joined.error().to_string();
+  ASSERT_TRUE(environment_->clear_faults());
+  ASSERT_TRUE(environment_->advance(10s));
+  EXPECT_TRUE(broker_->flush());
+}
+
+TEST_F(EnvironmentTest, leaves_the_deadline_of_a_request_real) {
+  start();
+  const auto questions = subscribe("questions", {.group_id = "readers"});
+  ASSERT_TRUE(environment_->wait_handled(questions));
+  std::stop_source source;
+  auto asked = std::async(std::launch::async, [&] {
+    return broker_->request<std::string>(
+        "questions", "tea?", {.timeout = 60s, .create_reply_topic = dohle::ReplyTopicCreation{}},
+        source.get_token());
+  });
+  while (bodies_.all().empty() && asked.wait_for(1ms) == std::future_status::timeout) {
+  }
+  ASSERT_TRUE(environment_->advance(2min));
+  EXPECT_EQ(asked.wait_for(100ms), std::future_status::timeout);
+  EXPECT_TRUE(source.request_stop());
+  const auto ended = asked.get();
+  ASSERT_FALSE(ended);
+  EXPECT_TRUE(ended.error().is(Errc::cancelled)) << ended.error().to_string();
+}
+
+TEST_F(EnvironmentTest, lets_a_stop_end_a_flush_whose_failures_the_next_one_reports) {
+  start();
+  ASSERT_TRUE(broker_->publish("orders", "before", {.async = false}));
+  ASSERT_TRUE(environment_->fail_next_produce(29, {.topic = "bills"}));
+  ASSERT_FALSE(broker_->publish("bills", "tea", {.async = false}));
+  ASSERT_TRUE(environment_->refuse_connections());
+  ASSERT_TRUE(environment_->drop_connections());
+  publish("orders", "tea");
+  std::stop_source source;
+  auto flushed =
+      std::async(std::launch::async, [&] { return broker_->flush(60s, source.get_token()); });
+  EXPECT_EQ(flushed.wait_for(10ms), std::future_status::timeout);
+  EXPECT_TRUE(source.request_stop());
+  const auto stopped = flushed.get();
+  ASSERT_FALSE(stopped);
+  EXPECT_TRUE(stopped.error().is(Errc::cancelled)) << stopped.error().to_string();
+  EXPECT_TRUE(broker_->flush(60s, source.get_token()).error().is(Errc::cancelled));
+  // The delivery timeout is 2 min.
+  ASSERT_TRUE(environment_->advance(3min));
+  const auto report = broker_->flush();
+  ASSERT_TRUE(report) << report.error().to_string();
+  EXPECT_EQ(report->failed, 2U) << "that of the other producer is lost";
 }
 
 TEST_F(EnvironmentTest, refuses_the_given_number_of_connections) {

@@ -570,13 +570,18 @@ void Cluster::notify() {
   }
 }
 
-void Cluster::when_topic(std::string_view topic, bool may_create, TimePoint deadline,
-                         std::move_only_function<void(Result<void>)> then) {
-  if (closed_) return then(fail(*closed_));
-  waiters_.push_back({std::string(topic), deadline, std::move(then)});
+Cluster::WaitId Cluster::when_topic(std::string_view topic, bool may_create, TimePoint deadline,
+                                    std::move_only_function<void(Result<void>)> then) {
+  if (closed_) {
+    then(fail(*closed_));
+    return 0;
+  }
+  waiters_.push_back({std::string(topic), deadline, std::move(then), true, ++last_wait_});
+  const WaitId id = last_wait_;
   view_.want(topic, may_create);
   plan_metadata();
   settle_waiters(false);
+  return id;
 }
 
 void Cluster::when_held_topic(std::string_view topic, TimePoint deadline,
@@ -588,10 +593,23 @@ void Cluster::when_held_topic(std::string_view topic, TimePoint deadline,
   settle_waiters(false);
 }
 
-void Cluster::when_connected(TimePoint deadline, std::move_only_function<void(Result<void>)> then) {
-  if (closed_) return then(fail(*closed_));
-  waiters_.push_back({std::nullopt, deadline, std::move(then)});
+Cluster::WaitId Cluster::when_connected(TimePoint deadline,
+                                        std::move_only_function<void(Result<void>)> then) {
+  if (closed_) {
+    then(fail(*closed_));
+    return 0;
+  }
+  waiters_.push_back({std::nullopt, deadline, std::move(then), true, ++last_wait_});
+  const WaitId id = last_wait_;
   plan_metadata();
+  settle_waiters(false);
+  return id;
+}
+
+void Cluster::expire_wait(WaitId id) {
+  const auto found = std::ranges::find(waiters_, id, &Waiter::id);
+  if (id == 0 || found == waiters_.end()) return;
+  found->deadline = TimePoint::min();
   settle_waiters(false);
 }
 

@@ -152,17 +152,21 @@ class Cluster final : public LinkOwner {
   ObserverId observe(std::move_only_function<void()> on_change);
   void forget(ObserverId id);
 
+  /// Names a wait until its `then` was called.
+  using WaitId = std::uint64_t;
   /// Waits for the topic's partitions, and keeps the topic in view once they are known. Errors:
   /// no_such_topic after max_unknown_answers, the server's if it is not retriable, timed_out with
   /// the last reason.
-  void when_topic(std::string_view topic, bool may_create, TimePoint deadline,
-                  std::move_only_function<void(Result<void>)> then);
+  WaitId when_topic(std::string_view topic, bool may_create, TimePoint deadline,
+                    std::move_only_function<void(Result<void>)> then);
   /// The same of a topic that the caller holds.
   void when_held_topic(std::string_view topic, TimePoint deadline,
                        std::move_only_function<void(Result<void>)> then);
   /// Waits for the first metadata. Errors name the failure of each address tried: timed_out;
   /// name_not_resolved with fail_on_unknown_hosts.
-  void when_connected(TimePoint deadline, std::move_only_function<void(Result<void>)> then);
+  WaitId when_connected(TimePoint deadline, std::move_only_function<void(Result<void>)> then);
+  /// Ends the wait as its deadline would. No effect on one that has ended.
+  void expire_wait(WaitId id);
 
   void on_link_ready(Link& link) override;
   void on_link_throttled(Link& link, Duration time) override;
@@ -219,6 +223,7 @@ class Cluster final : public LinkOwner {
     std::move_only_function<void(Result<void>)> then;
     /// Whether the topic is needed once it is known.
     bool needs_it = true;
+    WaitId id = 0;
     int unknown_answers = 0;
   };
   struct Observer {
@@ -299,6 +304,7 @@ class Cluster final : public LinkOwner {
   /// Addresses whose bytes after the last field were logged, at most max_told_of.
   std::set<std::string> told_of_trailing_bytes_;
   std::list<Waiter> waiters_;
+  WaitId last_wait_ = 0;
   std::list<Observer> observers_;
   ObserverId next_observer_ = 1;
   std::uint32_t next_lane_ = 2;

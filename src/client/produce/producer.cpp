@@ -102,10 +102,10 @@ class RecordIntake {
   Result<PartitionQueue::Place> append(IntakeTopic& topic, const Record& record, Wish wish,
                                        Waits waits, const SendTerms& terms);
   /// Waits for metadata until `deadline`.
-  Result<std::shared_ptr<IntakeTopic>> topic(std::string_view name, TimePoint deadline);
+  Result<std::shared_ptr<IntakeTopic>> topic(std::string_view name, const CallDeadline& deadline);
   /// When max_block is over for a call that begins now.
-  [[nodiscard]] TimePoint max_block_from_now() const {
-    return produce_->client().environment().clock.mono() + produce_->options.max_block;
+  [[nodiscard]] CallDeadline max_block_from_now() const {
+    return CallDeadline(clock(), produce_->options.max_block);
   }
   Result<FlushReport> flush(std::chrono::milliseconds timeout);
   Result<FlushReport> close(std::chrono::milliseconds timeout);
@@ -118,14 +118,13 @@ class RecordIntake {
   PartitionQueue::Place append_sticky(IntakeTopic& topic, const Record& record, Wish& wish);
   /// Called after a batch was begun: lets waiting callers go first, unless it is this caller's
   /// turn.
-  void let_others_in(const std::optional<TimePoint>& deadline);
-  /// What is left of max_block.
-  [[nodiscard]] Duration patience(const std::optional<TimePoint>& deadline) const;
+  void let_others_in(const std::optional<CallDeadline>& deadline);
+  [[nodiscard]] const Clock& clock() const { return produce_->client().environment().clock; }
   template <class Attempt>
-  bool wait_in_line(Duration timeout, Attempt attempt);
+  bool wait_in_line(const CallDeadline& deadline, Attempt attempt);
   Result<PartitionQueue::Place> wait_for_room(IntakeTopic& topic, PartitionId where,
                                               const Record& record, Wish& wish, Waits waits,
-                                              const std::optional<TimePoint>& deadline);
+                                              const std::optional<CallDeadline>& deadline);
   PartitionQueue::Place place(IntakeTopic& topic, PartitionId where, const Record& record,
                               Wish& wish);
   [[nodiscard]] static std::size_t bytes_alone(const Record& record);
@@ -200,21 +199,18 @@ Result<PartitionQueue::Place> RecordIntake::append(IntakeTopic& topic, const Rec
   return wait_for_room(topic, *where, record, wish, waits, terms.deadline);
 }
 
-void RecordIntake::let_others_in(const std::optional<TimePoint>& deadline) {
-  if (!produce_->room->is_turn_of_others(produce_->client().environment().clock)) return;
+void RecordIntake::let_others_in(const std::optional<CallDeadline>& deadline) {
+  if (!produce_->room->is_turn_of_others(clock())) return;
   if (!produce_->is_filling_up()) return;
   if (produce_->client().loop().is_loop_thread()) return;
-  (void)wait_in_line(std::min(patience(deadline), max_others_turns), [] { return true; });
-}
-
-Duration RecordIntake::patience(const std::optional<TimePoint>& deadline) const {
-  if (!deadline) return produce_->options.max_block;
-  return std::max(*deadline - produce_->client().environment().clock.mono(), Duration{});
+  const CallDeadline own = deadline ? *deadline : max_block_from_now();
+  const CallDeadline turns(clock(), max_others_turns);
+  (void)wait_in_line(own.at() < turns.at() ? own : turns, [] { return true; });
 }
 
 template <class Attempt>
-bool RecordIntake::wait_in_line(Duration timeout, Attempt attempt) {
-  return produce_->room->wait(produce_->client().environment().clock, timeout, std::move(attempt),
+bool RecordIntake::wait_in_line(const CallDeadline& deadline, Attempt attempt) {
+  return produce_->room->wait(clock(), deadline, std::move(attempt),
                               [this](Budget::Room room) { return produce_->budget.ask_for(room); });
 }
 
@@ -236,7 +232,7 @@ Error RecordIntake::too_large(const Record& record) const {
 
 Result<PartitionQueue::Place> RecordIntake::wait_for_room(
     IntakeTopic& topic, PartitionId where, const Record& record, Wish& wish, Waits waits,
-    const std::optional<TimePoint>& deadline) {
+    const std::optional<CallDeadline>& deadline) {
   if (bytes_alone(record) > max_bytes_alone()) return fail(too_large(record));
   produce_->hurry_all();
   if (waits == Waits::no || produce_->client().loop().is_loop_thread()) {
@@ -250,7 +246,7 @@ Result<PartitionQueue::Place> RecordIntake::wait_for_room(
     if (is_spent) produce_->hurry_all();
     return !is_spent;
   };
-  const bool done = wait_in_line(patience(deadline), attempt);
+  const bool done = wait_in_line(deadline ? *deadline : max_block_from_now(), attempt);
   if (done && placed.appended == PartitionQueue::Appended::closed) return fail(closed());
   if (done && placed.appended == PartitionQueue::Appended::too_large) {
     return fail(too_large(record));
@@ -264,7 +260,7 @@ Result<PartitionQueue::Place> RecordIntake::wait_for_room(
 }
 
 Result<std::shared_ptr<IntakeTopic>> RecordIntake::topic(std::string_view name,
-                                                         TimePoint deadline) {
+                                                         const CallDeadline& deadline) {
   if (auto usable = produce_->client().check_usable(); !usable) return fail(usable.error());
   if (produce_->is_closed.load()) return fail(closed());
   if (produce_->client().loop().is_loop_thread()) {
@@ -275,19 +271,25 @@ Result<std::shared_ptr<IntakeTopic>> RecordIntake::topic(std::string_view name,
                                   "the metadata of topic {}",
                                   name)));
   }
+  const auto wait = std::make_shared<Cluster::WaitId>();
   return client::wait_for<std::shared_ptr<IntakeTopic>>(
-      produce_->client().loop(),
-      [produce = produce_, name = std::string(name), deadline](auto then) mutable {
-        produce->find_topic(name, deadline, std::move(then));
-      });
+      produce_->client().loop(), deadline, {},
+      [produce = produce_, wait, name = std::string(name), at = deadline.for_loop()](auto then) {
+        *wait = produce->find_topic(name, at, std::move(then));
+      },
+      [produce = produce_, wait](CallEnd) { produce->client().cluster().expire_wait(*wait); });
 }
 
 Result<FlushReport> RecordIntake::flush(std::chrono::milliseconds timeout) {
   if (auto usable = produce_->client().check_usable(); !usable) return fail(usable.error());
+  const CallDeadline deadline(clock(), call_timeout(timeout));
+  const auto begun = std::make_shared<RecordSender::FlushId>();
   return client::wait_for<FlushReport>(
-      produce_->client().loop(), [produce = produce_, timeout](auto then) mutable {
-        produce->flush(produce->client().cluster().now() + call_timeout(timeout), std::move(then));
-      });
+      produce_->client().loop(), deadline, {},
+      [produce = produce_, begun, at = deadline.for_loop()](auto then) {
+        *begun = produce->flush(at, std::move(then));
+      },
+      [produce = produce_, begun](CallEnd how) { produce->end_flush(*begun, flush_ended(how)); });
 }
 
 Result<FlushReport> RecordIntake::close(std::chrono::milliseconds timeout) {
@@ -444,7 +446,7 @@ Result<NamedTopic> topic_by_name(RecordIntake* intake, std::string_view name,
     if (auto topic = slot.topic.lock()) return NamedTopic{std::move(topic), terms};
   }
   if (intake == nullptr) return fail(client::moved_from("the Producer"));
-  const TimePoint deadline = terms.deadline ? *terms.deadline : intake->max_block_from_now();
+  const CallDeadline deadline = terms.deadline ? *terms.deadline : intake->max_block_from_now();
   auto found = intake->topic(name, deadline);
   if (!found) return fail(found.error());
   slot = {intake, std::string(name), *found};
@@ -517,11 +519,12 @@ Result<void> send_with(const SendTerms& terms, Producer& producer, const Produce
                            HandleAccess::insides(topic).get(), record, std::move(callback), terms);
 }
 
-TimePoint max_block_from_now(const Producer& producer) {
+CallDeadline max_block_from_now(const Producer& producer) {
   return HandleAccess::insides(producer)->max_block_from_now();
 }
 
-Result<ProducerTopic> topic_until(TimePoint deadline, Producer& producer, std::string_view name) {
+Result<ProducerTopic> topic_until(const CallDeadline& deadline, Producer& producer,
+                                  std::string_view name) {
   auto found = HandleAccess::insides(producer)->topic(name, deadline);
   if (!found) return fail(found.error());
   return HandleAccess::make<ProducerTopic>(std::move(*found));

@@ -12,47 +12,70 @@ namespace dohle::client {
 
 namespace {
 
-/// Sums the reports of calls that run at the same time.
+/// Sums the reports of calls that run at the same time. If one call fails, the reports of the
+/// others go back to their producers.
 class Sum {
  public:
   Sum(std::size_t calls, Promise<FlushReport> then) : left_(calls), then_(std::move(then)) {}
-  void take(const Result<FlushReport>& one) {
+  void take(const std::weak_ptr<RecordSender>& from, const Result<FlushReport>& one) {
     if (one) {
-      add(*one, all_);
+      reports_.emplace_back(from, *one);
     } else if (!first_) {
       first_ = one.error();
     }
     if (--left_ == 0) finish();
   }
   void finish() {
-    if (first_) return then_(fail(*first_));
-    then_(std::move(all_));
+    if (first_) {
+      for (const auto& [from, report] : reports_) {
+        if (const auto producer = from.lock()) producer->give_back(report);
+      }
+      return then_(fail(*first_));
+    }
+    FlushReport all;
+    for (const auto& [from, report] : reports_) add(report, all);
+    then_(std::move(all));
   }
 
  private:
   std::size_t left_;
   Promise<FlushReport> then_;
-  FlushReport all_;
+  std::vector<std::pair<std::weak_ptr<RecordSender>, FlushReport>> reports_;
   std::optional<Error> first_;
 };
 
-using Call = void (RecordSender::*)(TimePoint, RecordSender::Flushed);
-
-Result<FlushReport> call_together(Client::Shared& client, std::span<Producer* const> producers,
-                                  std::chrono::milliseconds timeout, Call call) {
+std::vector<std::shared_ptr<RecordSender>> senders_of(std::span<Producer* const> producers) {
   std::vector<std::shared_ptr<RecordSender>> senders;
   senders.reserve(producers.size());
   for (Producer* producer : producers) senders.push_back(sender_of(*producer));
-  return wait_for<FlushReport>(
-      client.loop(), [&client, senders = std::move(senders), timeout, call](auto promise) {
-        const auto sum = std::make_shared<Sum>(senders.size(), std::move(promise));
-        if (senders.empty()) return sum->finish();
-        const TimePoint deadline = client.cluster().now() + call_timeout(timeout);
-        for (const auto& sender : senders) {
-          ((*sender).*call)(deadline, [sum](const Result<FlushReport>& one) { sum->take(one); });
-        }
-      });
+  return senders;
 }
+
+/// A flush of several producers. Loop thread, but for its construction.
+class FlushTogether {
+ public:
+  explicit FlushTogether(std::vector<std::shared_ptr<RecordSender>> senders)
+      : senders_(std::move(senders)) {}
+
+  void begin(TimePoint deadline, Promise<FlushReport> then) {
+    const auto sum = std::make_shared<Sum>(senders_.size(), std::move(then));
+    if (senders_.empty()) return sum->finish();
+    for (const auto& sender : senders_) {
+      ids_.push_back(sender->flush(
+          deadline, [sum, from = std::weak_ptr(sender)](const Result<FlushReport>& one) {
+            sum->take(from, one);
+          }));
+    }
+  }
+  void end(const Error& why) {
+    for (std::size_t i = 0; i < ids_.size(); ++i) senders_[i]->end_flush(ids_[i], why);
+  }
+
+ private:
+  const std::vector<std::shared_ptr<RecordSender>> senders_;
+  /// In the order of the senders.
+  std::vector<RecordSender::FlushId> ids_;
+};
 
 }  // namespace
 
@@ -70,15 +93,28 @@ void ProducerGroup::hurry_others(const RecordSender& waiting) {
 }
 
 Result<FlushReport> flush_together(Client::Shared& client, std::span<Producer* const> producers,
-                                   std::chrono::milliseconds timeout) {
+                                   const CallDeadline& deadline, const std::stop_token& stop) {
   if (auto usable = client.check_usable(); !usable) return fail(usable.error());
-  return call_together(client, producers, timeout, &RecordSender::flush);
+  const auto flush = std::make_shared<FlushTogether>(senders_of(producers));
+  return wait_for<FlushReport>(
+      client.loop(), deadline, stop,
+      [flush, at = deadline.for_loop()](auto then) { flush->begin(at, std::move(then)); },
+      [flush](CallEnd how) { flush->end(flush_ended(how)); });
 }
 
 Result<FlushReport> close_together(Client::Shared& client, std::span<Producer* const> producers,
                                    std::chrono::milliseconds timeout) {
   if (client.is_forked()) return fail(forked());
-  return call_together(client, producers, timeout, &RecordSender::close);
+  return wait_for<FlushReport>(
+      client.loop(), [&client, senders = senders_of(producers), timeout](auto promise) {
+        const auto sum = std::make_shared<Sum>(senders.size(), std::move(promise));
+        if (senders.empty()) return sum->finish();
+        const TimePoint deadline = client.cluster().now() + call_timeout(timeout);
+        for (const auto& sender : senders) {
+          sender->close(deadline, [sum, from = std::weak_ptr(sender)](
+                                      const Result<FlushReport>& one) { sum->take(from, one); });
+        }
+      });
 }
 
 void hurry_together(std::span<const Result<Delivery>> deliveries) {

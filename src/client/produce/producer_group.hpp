@@ -5,9 +5,11 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <vector>
 
 #include "base/budget.hpp"
+#include "base/call_deadline.hpp"
 #include "client/cluster/shared_client.hpp"
 #include "dohle/producer.hpp"
 
@@ -37,9 +39,11 @@ class ProducerGroup {
 // does not end the others. Any thread. Errors: would_deadlock, closed, forked; the first of the
 // producers'.
 
+/// Errors: also cancelled if a stop was requested. A flush that ends early takes no report.
 [[nodiscard]] Result<FlushReport> flush_together(Client::Shared& client,
                                                  std::span<Producer* const> producers,
-                                                 std::chrono::milliseconds timeout);
+                                                 const CallDeadline& deadline,
+                                                 const std::stop_token& stop);
 [[nodiscard]] Result<FlushReport> close_together(Client::Shared& client,
                                                  std::span<Producer* const> producers,
                                                  std::chrono::milliseconds timeout);

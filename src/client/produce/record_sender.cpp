@@ -252,14 +252,18 @@ std::shared_ptr<IntakeTopic> RecordSender::known_topic(std::string_view name) {
   return make_topic(std::string(name));
 }
 
-void RecordSender::find_topic(std::string_view name, TimePoint deadline, TopicFound then) {
-  if (const auto found = topics_.find(name); found != topics_.end()) return then(found->second);
-  cluster().when_topic(name, options.allow_auto_create_topics, deadline,
-                       [self = shared_from_this(), topic = std::string(name),
-                        then = std::move(then)](Result<void> outcome) mutable {
-                         if (!outcome) return then(fail(outcome.error()));
-                         then(self->make_topic(topic));
-                       });
+client::Cluster::WaitId RecordSender::find_topic(std::string_view name, TimePoint deadline,
+                                                 TopicFound then) {
+  if (const auto found = topics_.find(name); found != topics_.end()) {
+    then(found->second);
+    return 0;
+  }
+  return cluster().when_topic(name, options.allow_auto_create_topics, deadline,
+                              [self = shared_from_this(), topic = std::string(name),
+                               then = std::move(then)](Result<void> outcome) mutable {
+                                if (!outcome) return then(fail(outcome.error()));
+                                then(self->make_topic(topic));
+                              });
 }
 
 std::shared_ptr<IntakeTopic> RecordSender::make_topic(const std::string& name) {
@@ -935,7 +939,19 @@ FlushReport RecordSender::take_report() {
   return {std::exchange(failed_, 0), std::exchange(first_error_, std::nullopt)};
 }
 
-void RecordSender::flush(TimePoint deadline, Flushed then) {
+void RecordSender::give_back(const FlushReport& report) {
+  failed_ += report.failed;
+  if (report.first_error) first_error_ = report.first_error;
+}
+
+Error flush_ended(CallEnd how) {
+  if (how == CallEnd::stopped) {
+    return Error::client(Errc::cancelled, "a stop was requested: a flush is not awaited any more");
+  }
+  return Error::client(Errc::timed_out, "records are still under way");
+}
+
+RecordSender::FlushId RecordSender::flush(TimePoint deadline, Flushed then) {
   FlushWait wait;
   for (const auto& [name, topic] : topics_) {
     for (const auto& partition : topic->partitions_) {
@@ -946,16 +962,30 @@ void RecordSender::flush(TimePoint deadline, Flushed then) {
       wait.targets.push_back({partition.get(), opened});
     }
   }
-  if (wait.targets.empty()) return then(take_report());
+  if (wait.targets.empty()) {
+    then(take_report());
+    return 0;
+  }
+  const FlushId id = ++last_flush_;
   wait.then = std::move(then);
+  wait.id = id;
+  if (deadline != never) {
+    wait.timer = client_->loop().arm(deadline, [self = shared_from_this(), id] {
+      self->end_flush(id, flush_ended(CallEnd::late));
+    });
+  }
   flushes_.push_back(std::move(wait));
-  const auto place = std::prev(flushes_.end());
-  place->timer = client_->loop().arm(deadline, [self = shared_from_this(), place] {
-    Flushed late = std::move(place->then);
-    self->flushes_.erase(place);
-    late(fail(Error::client(Errc::timed_out, "records are still under way")));
-  });
   pump_all();
+  return id;
+}
+
+void RecordSender::end_flush(FlushId id, const Error& why) {
+  const auto place = std::ranges::find(flushes_, id, &FlushWait::id);
+  if (place == flushes_.end()) return;
+  client_->loop().cancel(place->timer);
+  Flushed then = std::move(place->then);
+  flushes_.erase(place);
+  then(fail(why));
 }
 
 void RecordSender::settle_flushes() {

@@ -13,6 +13,7 @@
 
 #include "client/cluster/shared_client.hpp"
 #include "client/cluster/thrown_lines.hpp"
+#include "client/cluster/waiter.hpp"
 #include "client/produce/partition_queue.hpp"
 #include "client/produce/produce_partition.hpp"
 #include "client/produce/producer_group.hpp"
@@ -57,6 +58,9 @@ class IntakeTopic {
   std::atomic<const Table*> table_{nullptr};
 };
 
+/// The error of a flush that ends before its records have outcomes.
+[[nodiscard]] Error flush_ended(CallEnd how);
+
 /// The loop's side of a producer. It takes due batches from the queues, has them compressed, seals
 /// and sends them, and handles the answers. It sends one request per node at a time, and more under
 /// load. Its only locks are those of the queues.
@@ -80,8 +84,15 @@ class RecordSender final : public OutcomeOwner,
   void start();
   /// Does not wait; null if the topic is not known yet. Loop thread.
   std::shared_ptr<IntakeTopic> known_topic(std::string_view name);
-  void find_topic(std::string_view name, TimePoint deadline, TopicFound then);
-  void flush(TimePoint deadline, Flushed then);
+  /// Returns the wait, for Cluster::expire_wait.
+  client::Cluster::WaitId find_topic(std::string_view name, TimePoint deadline, TopicFound then);
+  /// Names a flush until its `then` was called.
+  using FlushId = std::uint64_t;
+  FlushId flush(TimePoint deadline, Flushed then);
+  /// Ends the flush with that error. No effect on one that has ended.
+  void end_flush(FlushId id, const Error& why);
+  /// Adds a report that no caller has got to the next one.
+  void give_back(const FlushReport& report);
   /// Flushes until `deadline`, fails all records left, and stops.
   void close(TimePoint deadline, Flushed then);
   void close_by(TimePoint deadline, Client::Shared::Done done) override;
@@ -141,6 +152,7 @@ class RecordSender final : public OutcomeOwner,
     std::vector<Target> targets;
     TimerId timer = 0;
     Flushed then;
+    FlushId id = 0;
   };
   using Request = wire::ProduceRequest;
   using Response = wire::ProduceResponse;
@@ -242,6 +254,7 @@ class RecordSender final : public OutcomeOwner,
   TimerId stall_timer_ = 0;
   bool is_stopped_ = false;
   std::list<FlushWait> flushes_;
+  FlushId last_flush_ = 0;
   std::uint64_t failed_ = 0;
   std::optional<Error> first_error_;
   std::atomic<std::uint64_t> untaken_{0};

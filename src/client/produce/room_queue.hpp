@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "base/budget.hpp"
+#include "base/call_deadline.hpp"
 #include "base/time.hpp"
 #include "base/wait_point.hpp"
 
@@ -54,11 +55,10 @@ class RoomQueue {
 
   /// Calls `attempt` when it is the caller's turn and there may be space, until it returns true.
   /// `ask_for` returns whether a piece, or most, of the buffer is free, and otherwise arranges a
-  /// call of on_room once it is. False if `timeout` passed or close() was called.
+  /// call of on_room once it is. False if the deadline passed or close() was called.
   template <class Attempt, class AskFor>
-  bool wait(const Clock& clock, Duration timeout, Attempt attempt, AskFor ask_for) {
+  bool wait(const Clock& clock, const CallDeadline& deadline, Attempt attempt, AskFor ask_for) {
     const TimePoint began = clock.mono();
-    const TimePoint deadline = began + timeout;
     const auto ask = [&] {
       using enum Budget::Room;
       has_news_ = has_news_ || ask_for(at_work_ == 0 ? piece : most);
@@ -73,7 +73,8 @@ class RoomQueue {
     bool is_done = false;
     while (!is_closed_ && !is_done) {
       const TimePoint now = clock.mono();
-      if (now >= deadline) break;
+      const TimePoint until = deadline.at();
+      if (now >= until) break;
       const bool is_first = line_.front() == &turn;
       if (is_first && has_news_) {
         has_news_ = false;
@@ -86,7 +87,7 @@ class RoomQueue {
       if (is_first && has_news_) continue;
       wake_first();
       const bool is_woken =
-          turn.wait_for(lock, std::min(deadline - now, is_first ? patience_ : 10 * patience_));
+          turn.wait_for(lock, std::min(until - now, is_first ? patience_ : 10 * patience_));
       if (is_first && !is_woken) {
         at_work_ = 0;
         has_news_ = true;

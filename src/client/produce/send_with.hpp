@@ -3,7 +3,7 @@
 #include <optional>
 #include <string_view>
 
-#include "base/time.hpp"
+#include "base/call_deadline.hpp"
 #include "dohle/producer.hpp"
 
 namespace dohle::client {
@@ -19,7 +19,7 @@ struct SendTerms {
   /// Null: the producer's partitioner.
   const Choice* choice = nullptr;
   /// The end of max_block. Absent: max_block begins with the send.
-  std::optional<TimePoint> deadline = std::nullopt;
+  std::optional<CallDeadline> deadline = std::nullopt;
 };
 
 /// Producer::send on terms of the call's own.
@@ -49,9 +49,9 @@ struct SendTerms {
                                              DeliveryCallback observer);
 
 /// The end of max_block for a call that begins now. The producer was not moved from.
-[[nodiscard]] TimePoint max_block_from_now(const Producer& producer);
+[[nodiscard]] CallDeadline max_block_from_now(const Producer& producer);
 /// Producer::topic with the end of its max_block. The producer was not moved from.
-[[nodiscard]] Result<ProducerTopic> topic_until(TimePoint deadline, Producer& producer,
+[[nodiscard]] Result<ProducerTopic> topic_until(const CallDeadline& deadline, Producer& producer,
                                                 std::string_view name);
 
 }  // namespace dohle::client

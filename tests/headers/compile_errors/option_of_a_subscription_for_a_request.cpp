@@ -1,5 +1,6 @@
-// The only error: dohle: request: the arguments after the value have to be a timeout and options of
-// a request: with_* functions that set a member of RequestOptions or PublishOptions
+// The only error: dohle: request: the arguments after the value have to be a timeout, a stop
+// token and options of a request: with_* functions that set a member of RequestOptions or
+// PublishOptions
 #include <string>
 
 #include "dohle/codec/json.hpp"

@@ -127,6 +127,21 @@ TEST_F(RequestDeskTest, HasOneTimerForAllRequestsHoweverTheirDeadlinesFollow) {
   }
 }
 
+TEST_F(RequestDeskTest, LeavesADeadlineToTheCallerThatKeepsIt) {
+  const auto id = add(never);
+  ASSERT_TRUE(id);
+  loop_.run_posted();
+  EXPECT_EQ(loop_.armed(), 0u);
+  const auto late = desk_->expire(*id);
+  ASSERT_TRUE(late);
+  EXPECT_TRUE(late->is(Errc::timed_out));
+  EXPECT_EQ(late->message(), "the request has no reply in time");
+  EXPECT_EQ(desk_->counts().timed_out, 1u);
+  EXPECT_EQ(desk_->counts().under_way, 0u);
+  EXPECT_EQ(timed_out_, 0) << "the caller has the error already";
+  EXPECT_FALSE(desk_->expire(*id));
+}
+
 TEST_F(RequestDeskTest, KeepsItsTimerForTheRequestsLeftAfterAReply) {
   const auto first = add(monotonic_now());
   ASSERT_TRUE(first && add(monotonic_now()));

@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/call_deadline.hpp"
 #include "base/thread.hpp"
 #include "base/time_shift.hpp"
 #include "base/wait_point.hpp"
@@ -293,6 +294,36 @@ TEST_F(IdleWatchTest, leaves_deadlines_of_the_programs_own_threads_real) {
   }
   point.notify_all();
   EXPECT_TRUE(waiting.get());
+}
+
+TEST_F(IdleWatchTest, leaves_a_call_deadline_of_the_programs_own_threads_real) {
+  const CallDeadline deadline(1h);
+  EXPECT_TRUE(deadline.is_kept_by_caller());
+  EXPECT_EQ(deadline.for_loop(), never);
+  ASSERT_TRUE(watch_.advance(2h, patience));
+  EXPECT_FALSE(deadline.has_passed());
+  const TimePoint now = thread_now();
+  EXPECT_GT(deadline.at(), now);
+  EXPECT_LE(deadline.left(), 1h) << "nor is it later";
+  EXPECT_TRUE(CallDeadline(0s).has_passed());
+}
+
+TEST_F(ThreadUnderWatch, has_a_call_deadline_that_passes_when_the_time_moves) {
+  std::optional<CallDeadline> deadline;
+  start([&] {
+    std::unique_lock lock(mutex_);
+    deadline.emplace(1h);
+    while (!deadline->has_passed()) point_.wait_until(lock, deadline->at());
+  });
+  ASSERT_TRUE(watch_.wait_idle(patience));
+  {
+    const std::lock_guard lock(mutex_);
+    ASSERT_FALSE(deadline->is_kept_by_caller());
+    EXPECT_EQ(deadline->for_loop(), deadline->at());
+  }
+  ASSERT_TRUE(watch_.advance(61min, patience));
+  const std::lock_guard lock(mutex_);
+  EXPECT_LE(deadline->at(), thread_now());
 }
 
 TEST_F(IdleWatchTest, notifies_a_condition_whenever_all_work_has_ended) {

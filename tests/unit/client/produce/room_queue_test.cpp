@@ -40,7 +40,7 @@ class Room : public testing::Test {
       served_count_.notify_all();
       return true;
     };
-    return queue_.wait(*clock_, timeout, attempt, [this](Budget::Room room) {
+    return queue_.wait(*clock_, CallDeadline(*clock_, timeout), attempt, [this](Budget::Room room) {
       asked_ = room;
       return pieces_.load() >= (room == Budget::Room::most ? 50 : 1);
     });
@@ -170,9 +170,11 @@ TEST_F(Room, it_is_the_turn_of_waiting_callers_unless_one_was_admitted) {
 
 TEST(ImpatientRoom, finds_room_without_a_notification) {
   RoomQueue queue{1ms};
+  const RealClock clock;
   std::atomic<int> attempts{0};
   EXPECT_TRUE(queue.wait(
-      RealClock{}, 30s, [&] { return ++attempts == 3; }, [](Budget::Room) { return false; }));
+      clock, CallDeadline(clock, 30s), [&] { return ++attempts == 3; },
+      [](Budget::Room) { return false; }));
   EXPECT_EQ(attempts, 3);
 }
 
