@@ -203,8 +203,8 @@ auto request(Broker& broker, std::string topic, Request value, Token&& token) {
 }
 
 /// Sends all published messages and completes with Result<FlushReport> once each has an outcome. It
-/// waits on a thread of boost::asio::system_executor. After a stop that thread still waits until
-/// the flush has ended, and the Broker has to live until then. Errors: those of Broker::flush.
+/// waits on a thread of boost::asio::system_executor. A stop ends that wait, too, and the Broker
+/// has to live until that thread has returned. Errors: those of Broker::flush.
 template <class Token>
 auto flush(Broker& broker, std::chrono::milliseconds timeout, std::stop_token stop, Token&& token) {
   return boost::asio::async_initiate<Token, void(Result<FlushReport>)>(
@@ -215,7 +215,7 @@ auto flush(Broker& broker, std::chrono::milliseconds timeout, std::stop_token st
           return done(fail(messaging::stopped("the flush did not begin")));
         }
         boost::asio::post(boost::asio::system_executor(),
-                          [done, to, most] { done(to->flush(most)); });
+                          [done, to, most, by] { done(to->flush(most, by)); });
         done.stop_by(by, messaging::stopped("a flush is not awaited any more"));
       },
       token, &broker, timeout, std::move(stop));

@@ -84,6 +84,23 @@ TEST_F(ClientOnCluster, NamesTheServerThatAcceptsAndNeverAnswers) {
       "ApiVersions; the port may expect TLS");
 }
 
+TEST_F(ClientOnCluster, EndsAWaitWhoseCallerKeepsItsDeadline) {
+  never_answer<wire::MetadataRequest>();
+  start();
+  std::optional<Result<void>> outcome;
+  Cluster::WaitId wait = 0;
+  on_loop([&] {
+    wait = client->cluster().when_connected(never,
+                                            [&](Result<void> done) { outcome = std::move(done); });
+  });
+  world.run_for(1min);
+  EXPECT_FALSE(outcome);
+  for (int i = 0; i < 2; ++i) on_loop([&] { client->cluster().expire_wait(wait); });
+  ASSERT_TRUE(outcome && !*outcome);
+  EXPECT_TRUE(outcome->error().is(Errc::timed_out)) << outcome->error().to_string();
+  EXPECT_THAT(outcome->error().to_string(), testing::HasSubstr("broker-1:9092"));
+}
+
 TEST_F(ClientOnCluster, DoesNotSpeakOfTlsWhereAServerHasAnsweredAndIsSilentLater) {
   answer_metadata();
   start();

@@ -647,6 +647,26 @@ TEST_F(ProducerOnCluster, FlushDoesNotWaitForLinger) {
   EXPECT_EQ(stored(), 1u);
 }
 
+TEST_F(ProducerOnCluster, FlushEndsWithTheErrorOfItsCallerAndTheNextOneHasItsReport) {
+  script.is_silent = true;
+  start({.delivery_timeout = 60s});
+  send(0);
+  std::optional<Result<FlushReport>> flushed;
+  const auto note = [&](Result<FlushReport> report) { flushed = std::move(report); };
+  const auto id = producer_->flush(never, note);
+  world.run_for(1s);
+  EXPECT_FALSE(flushed);
+  producer_->end_flush(id, flush_ended(CallEnd::stopped));
+  ASSERT_TRUE(flushed && !*flushed);
+  EXPECT_TRUE(flushed->error().is(Errc::cancelled)) << flushed->error().to_string();
+  world.run_for(90s);
+  producer_->end_flush(id, flush_ended(CallEnd::late));
+  flushed.reset();
+  producer_->flush(world.now() + 1s, note);
+  ASSERT_TRUE(flushed && *flushed);
+  EXPECT_EQ((*flushed)->failed, 1u);
+}
+
 // The third batch is settled while the second, which the flush covers, has to be sent again.
 TEST_F(ProducerOnCluster, FlushWaitsForTheLowestUnsettledBatchOfEachPartition) {
   std::deque<std::int16_t> errors = {broker_error::none, broker_error::not_enough_replicas,
