@@ -153,7 +153,7 @@ TEST_F(ApacheMessaging, AGroupGetsTypedMessagesInOrderPerKeyThroughMiddlewareOnB
   for (const auto& [sensor, numbers] : only_new.numbers()) EXPECT_GE(numbers.front(), 2 * count);
 }
 
-TEST_F(ApacheMessaging, ReadsWithoutAGroupFromTheEndOrFromTheGivenOffset) {
+TEST_F(ApacheMessaging, ReadsWithoutAGroupFromTheEndOrFromTheFirstMessage) {
   Broker broker = connected();
   ASSERT_TRUE(kafka::create_topic(broker, "loose", 2, 1).has_value());
   publish(broker, "loose", 0, 20);

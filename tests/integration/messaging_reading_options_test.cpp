@@ -286,11 +286,20 @@ TEST_F(SubscribeOption, auto_ack_off_commits_nothing_that_the_handler_did_not_ac
   EXPECT_EQ(committed_at(node_.direct_address()).value_or(0), 0);
 }
 
+// Eight messages of eight keys: with more workers more of them were handled at the same time.
 TEST_F(SubscribeOption, concurrency_is_the_number_of_handlers_at_a_time) {
-  for (int i = 0; i < 3; ++i) store("text", i);
+  auto publisher = connected(node_.direct_address());
+  ASSERT_TRUE(publisher);
+  for (int i = 0; i < 8; ++i) {
+    ASSERT_TRUE(publisher->publish(
+        "t", "text",
+        {.key = std::to_string(i), .partition = PartitionId{0}, .async = false}));
+  }
   read([this](RawEvent) { gate_.pass(); }, kafka::with_start_offset(first), with_concurrency(3));
   const Opens opens{gate_};
   EXPECT_TRUE(gate_.holds(3));
+  ASSERT_TRUE(has_read(Offset{8}));
+  EXPECT_FALSE(gate_.holds(4, 500ms)) << "more handlers run than the option says";
 }
 
 TEST_F(SubscribeOption, unordered_handles_messages_without_a_key_side_by_side) {

@@ -64,9 +64,9 @@ class Gate {
     --inside_;
   }
   /// Whether so many are held at the same time.
-  bool holds(int count) {
+  bool holds(int count, std::chrono::milliseconds most = patience) {
     std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, patience, [&] { return inside_ >= count; });
+    return changed_.wait_for(lock, most, [&] { return inside_ >= count; });
   }
   void open() {
     const std::lock_guard lock(mutex_);

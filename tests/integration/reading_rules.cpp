@@ -125,6 +125,7 @@ class ReadingRules : public AtTestedServer {
 
 using Batches = ReadingRules;
 using Filters = ReadingRules;
+using Starts = ReadingRules;
 using Commits = ReadingRules;
 using Ownership = ReadingRules;
 using Handlers = ReadingRules;
@@ -193,6 +194,19 @@ TEST_F(Filters, acknowledge_the_messages_that_they_leave_out) {
   ASSERT_TRUE(texts_.wait_for("two"));
   EXPECT_TRUE(eventually([&] { return committed(topic()) == 3; }));
   EXPECT_THAT(texts_.all(), ElementsAre("two"));
+}
+
+TEST_F(Starts, at_the_given_offset_of_a_partition) {
+  make(2);
+  for (const char* text : {"a", "b", "c"}) store(text, 0);
+  store("of the other partition", 1);
+  auto* const reader =
+      read([this](RawEvent event) { texts_.add(std::string(*event.body())); },
+           {.partition = PartitionId{0}, .start_offset = StartOffset::at(Offset{1})});
+  ASSERT_NE(reader, nullptr);
+  store("d", 0);
+  ASSERT_TRUE(texts_.wait_for("d"));
+  EXPECT_THAT(texts_.all(), ElementsAre("b", "c", "d"));
 }
 
 TEST_F(Commits, go_on_beside_a_topic_whose_offsets_are_refused) {
