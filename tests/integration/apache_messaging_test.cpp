@@ -238,6 +238,24 @@ TEST_F(ApacheOption, compression_is_that_of_the_stored_batches) {
   }
 }
 
+// The topic has fewer replicas than a message needs with acks all.
+TEST_F(ApacheOption, required_acks_of_one_publish_are_those_that_the_server_sees) {
+  Broker broker = connected({.async = false});
+  const auto made = admin().create_topics({{.name = "acks",
+                                            .partitions = 1,
+                                            .replication_factor = 1,
+                                            .config = {{"min.insync.replicas", "2"}}}});
+  ASSERT_TRUE(made && made->at(0).result);
+  for (const Acks acks : {Acks::leader, Acks::none}) {
+    const auto sent = broker.publish("acks", "text", with_publish_required_acks(acks));
+    EXPECT_TRUE(sent) << sent.error().to_string();
+  }
+  const auto refused = broker.publish("acks", "text", with_publish_timeout(2s));
+  ASSERT_FALSE(refused) << "all replicas are not enough";
+  EXPECT_NE(refused.error().to_string().find("NOT_ENOUGH_REPLICAS"), std::string::npos)
+      << refused.error().to_string();
+}
+
 TEST_F(ApacheOption, session_timeout_below_the_servers_bound_is_refused) {
   Texts failures;
   Broker broker = connected({.session_timeout = 5s, .error_handler = [&](const Failure& failure) {

@@ -9,10 +9,13 @@
 #include <latch>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -20,6 +23,8 @@
 #include "dohle/middleware.hpp"
 #include "integration/options_fixture.hpp"
 #include "unit/telemetry/recorded_spans.hpp"
+#include "wire/messages/offset_commit.hpp"
+#include "wire/messages/produce.hpp"
 
 namespace dohle {
 namespace {
@@ -30,6 +35,67 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Optional;
 using testing::SizeIs;
+
+/// A tracer that counts how often each of its spans is ended.
+class EndedSpans final : public Tracer {
+ public:
+  explicit EndedSpans(std::shared_ptr<Tracer> inner) : inner_(std::move(inner)) {}
+
+  std::unique_ptr<Span> start(SpanStart start) override {
+    auto note = std::make_shared<Note>(start.name);
+    const std::lock_guard lock(mutex_);
+    notes_.push_back(note);
+    return std::make_unique<Noted>(inner_->start(std::move(start)), std::move(note));
+  }
+  /// How many have started.
+  std::size_t count() {
+    const std::lock_guard lock(mutex_);
+    return notes_.size();
+  }
+  /// The name of each span that was not ended once, with the number of times.
+  std::vector<std::string> not_ended_once() {
+    const std::lock_guard lock(mutex_);
+    std::vector<std::string> found;
+    for (const auto& each : notes_) {
+      const int ends = each->ends;
+      if (ends != 1) found.push_back(each->name + ": " + std::to_string(ends));
+    }
+    return found;
+  }
+
+ private:
+  struct Note {
+    explicit Note(std::string name_) : name(std::move(name_)) {}
+    const std::string name;
+    std::atomic<int> ends{0};
+  };
+  class Noted final : public Span {
+   public:
+    Noted(std::unique_ptr<Span> span, std::shared_ptr<Note> note)
+        : span_(std::move(span)), note_(std::move(note)) {}
+    [[nodiscard]] const TraceContext& context() const override { return span_->context(); }
+    [[nodiscard]] bool is_recording() const override { return span_->is_recording(); }
+    void set(std::string_view name, AttributeValue value) override {
+      span_->set(name, std::move(value));
+    }
+    void link(const TraceContext& to) override { span_->link(to); }
+    void set_status(SpanStatus status, std::string_view description) override {
+      span_->set_status(status, description);
+    }
+    void end() override {
+      ++note_->ends;
+      span_->end();
+    }
+
+   private:
+    const std::unique_ptr<Span> span_;
+    const std::shared_ptr<Note> note_;
+  };
+
+  const std::shared_ptr<Tracer> inner_;
+  std::mutex mutex_;
+  std::vector<std::shared_ptr<Note>> notes_;
+};
 
 class TracedBroker : public Options {
  protected:
@@ -445,6 +511,103 @@ TEST_F(TracedBroker, middleware_of_one_publish_traces_it_alone) {
   EXPECT_THAT(spans->named("send t"), SizeIs(1));
 }
 
+TEST_F(TracedBroker, middleware_of_one_subscription_traces_its_handling_alone) {
+  connect();
+  std::latch handled(2);
+  const auto count = [&](RawEvent) -> Result<void> {
+    handled.count_down();
+    return {};
+  };
+  const auto traced = read(count, {.middlewares = {middleware::trace_handling(tracer())}});
+  const auto other = broker_->subscribe("t", count, SubscribeOptions{.group_id = "other"});
+  ASSERT_TRUE(other) << other.error().to_string();
+  store("text");
+  handled.wait();
+  ASSERT_TRUE(broker_->disconnect());
+  const auto all = spans->all();
+  ASSERT_THAT(all, SizeIs(1));
+  EXPECT_EQ(all.front().name, "process t");
+  EXPECT_EQ(value_of(all.front(), "kafka.offset"), AttributeValue(std::int64_t{0}));
+}
+
+TEST_F(TracedBroker, every_span_ends_once_with_a_dead_letter) {
+  const auto counted = std::make_shared<EndedSpans>(tracer());
+  connect(with_tracer(counted), with_error_handler([](const Failure&) {}));
+  const auto reader = read(
+      [](RawEvent) -> Result<void> { return fail(Error::client(Errc::io_error, "always")); },
+      {.max_retries = 1,
+       .retry_delay = 0ms,
+       .retry_topics = {1ms},
+       .failure_policy = FailurePolicy::dead_letter});
+  std::latch dead(1);
+  const auto letters = broker_->subscribe(
+      "t.g.dlt", [&](RawEvent) { dead.count_down(); },
+      kafka::with_start_offset(StartOffset::first()));
+  ASSERT_TRUE(letters) << letters.error().to_string();
+  ASSERT_TRUE(broker_->publish("t", "text", with_publish_async(false)));
+  dead.wait();
+  ASSERT_TRUE(broker_->disconnect());
+  EXPECT_THAT(counted->not_ended_once(), IsEmpty());
+  EXPECT_THAT(spans->all(), SizeIs(counted->count()));
+  EXPECT_THAT(spans->named("process t"), SizeIs(2));
+  EXPECT_THAT(spans->named("process t.g.retry.1ms"), SizeIs(Ge(1)));
+  const FinishedSpan sent = spans->named("send t").front();
+  const FinishedSpan letter = spans->named("process t.g.dlt").front();
+  EXPECT_EQ(letter.context.trace_id, sent.context.trace_id) << "a dead letter keeps the trace";
+  EXPECT_EQ(letter.status, SpanStatus::unset);
+}
+
+/// A broker with a tracer that reaches its node over a relay.
+class CutOffBroker : public RecordedOptions {
+ protected:
+  /// Ends the broker, and waits until all spans have ended.
+  void end() {
+    (void)broker_->disconnect(100ms);
+    broker_.reset();
+    const auto give_up = std::chrono::steady_clock::now() + patience;
+    while (spans->all().size() < counted->count()) {
+      ASSERT_LT(std::chrono::steady_clock::now(), give_up) << "a span never ends";
+      std::this_thread::yield();
+    }
+  }
+
+  const std::shared_ptr<RecordedSpans> spans = std::make_shared<RecordedSpans>();
+  const std::shared_ptr<EndedSpans> counted =
+      std::make_shared<EndedSpans>(*make_tracer({.exporter = spans}));
+};
+
+TEST_F(CutOffBroker, ends_the_span_of_a_publish_that_is_never_answered_once) {
+  connect(with_tracer(counted), with_error_handler([](const Failure&) {}));
+  node_.mute<wire::ProduceRequest>();
+  auto sent = broker_->publish("t", "text");
+  ASSERT_TRUE(sent) << sent.error().to_string();
+  ASSERT_TRUE(node_.wait_for<wire::ProduceRequest>(1, patience));
+  EXPECT_THAT(spans->all(), IsEmpty());
+  end();
+  EXPECT_FALSE(sent->get());
+  const auto ended = spans->named("send t");
+  ASSERT_THAT(ended, SizeIs(1));
+  EXPECT_EQ(ended.front().status, SpanStatus::error);
+  EXPECT_THAT(counted->not_ended_once(), IsEmpty());
+}
+
+TEST_F(CutOffBroker, ends_the_spans_of_commits_that_are_never_answered_once) {
+  connect(with_tracer(counted), with_error_handler([](const Failure&) {}));
+  node_.mute<wire::OffsetCommitRequest>();
+  store("text");
+  auto reader = broker_->subscribe("t", [this](RawEvent) { lines_.add("text"); },
+                                   SubscribeOptions{.group_id = "g"});
+  ASSERT_TRUE(reader) << reader.error().to_string();
+  ASSERT_TRUE(lines_.wait_for(1));
+  ASSERT_TRUE(node_.wait_for<wire::OffsetCommitRequest>(1, patience));
+  EXPECT_FALSE(reader->unsubscribe(100ms));
+  end();
+  const auto commits = spans->named("commit t");
+  ASSERT_THAT(commits, SizeIs(Ge(1)));
+  for (const FinishedSpan& each : commits) EXPECT_EQ(each.status, SpanStatus::error);
+  EXPECT_THAT(counted->not_ended_once(), IsEmpty());
+}
+
 class CountedBroker : public Options {
  protected:
   std::optional<double> value(std::string_view name,
@@ -509,6 +672,35 @@ TEST_F(CountedBroker, times_one_call_in_64_on_each_thread) {
     for (int i = 0; i < 129; ++i) EXPECT_TRUE(broker_->publish("t", "text"));
   }).join();
   EXPECT_EQ(value("dohle_publish_seconds"), 3);
+}
+
+TEST_F(CountedBroker, handlers_are_timed_one_call_in_64_on_each_thread) {
+  connect();
+  for (int i = 0; i < 65; ++i) store("text");
+  const auto timed = [this](const std::string& group) {
+    return value("dohle_handle_seconds", {{"topic", "t"}, {"group", group}});
+  };
+  std::latch handled(2 * 65);
+  const auto one = broker_->subscribe(
+      "t", [&](RawEvent) { handled.count_down(); }, SubscribeOptions{.group_id = "one"});
+  const auto batches = broker_->subscribe_batch(
+      "t",
+      [&](std::span<RawEvent> batch) { handled.count_down(static_cast<std::ptrdiff_t>(batch.size())); },
+      SubscribeOptions{.group_id = "batches", .batch_size = 65, .batch_interval = 1h});
+  ASSERT_TRUE(one && batches);
+  auto pulled = broker_->subscribe_pull("t", with_group_id("pulled"));
+  ASSERT_TRUE(pulled) << pulled.error().to_string();
+  std::thread([&] {
+    for (int i = 0; i < 65; ++i) {
+      const auto next = pulled->next(patience);
+      ASSERT_TRUE(next && *next) << i;
+    }
+  }).join();
+  EXPECT_EQ(timed("pulled"), 2) << "the first and the 65th";
+  handled.wait();
+  ASSERT_TRUE(broker_->disconnect());
+  EXPECT_THAT(timed("one"), Optional(Ge(1.0)));
+  EXPECT_EQ(timed("batches"), 1);
 }
 
 TEST_F(CountedBroker, failures_are_counted_by_kind) {

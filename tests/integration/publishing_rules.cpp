@@ -69,6 +69,8 @@ TEST_F(Failures, of_dropped_handles_are_reported_when_their_topic_is_gone) {
       return !seen->all().empty();
     }));
     EXPECT_GE(failed, 1u);
+    EXPECT_THAT(broker->metrics().value("dohle_failures_total", {{"kind", "delivery"}}),
+                testing::Optional(testing::Ge(1.0)));
     EXPECT_THAT(seen->all().front(), HasSubstr(topic()));
   }
   EXPECT_THAT(failures.all().front(), StartsWith(topic() + "-0: "));

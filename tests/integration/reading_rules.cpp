@@ -264,6 +264,24 @@ TEST_F(Ownership, of_an_earlier_assignment_acknowledges_nothing) {
   EXPECT_EQ(committed(topic()), 0);
 }
 
+TEST_F(Ownership, of_a_revoked_partition_ends_with_the_commit_of_its_prefix) {
+  make();
+  const SubscribeOptions member{.group_id = group(), .auto_ack = false, .commit_interval = 1h};
+  auto* const first = read(keeping(), member);
+  ASSERT_NE(first, nullptr);
+  // The first commit, of the start, is made at once.
+  ASSERT_TRUE(eventually([&] { return first->committed(PartitionId{0}).has_value(); }));
+  for (const char* text : {"a", "b"}) store(text);
+  ASSERT_TRUE(texts_.wait_for(2));
+  EXPECT_TRUE(ack(0));
+  EXPECT_EQ(committed(topic()), 0) << "the next commit is due in an hour";
+  // It joins once the first member has given up the partition.
+  ASSERT_NE(read(keeping(), member), nullptr);
+  EXPECT_EQ(committed(topic()), 1);
+  ASSERT_TRUE(texts_.wait_for(3));
+  EXPECT_THAT(texts_.all(), ElementsAre("a", "b", "b"));
+}
+
 TEST_F(Ownership, of_a_fenced_member_ends_without_a_commit) {
   make();
   const SubscribeOptions member{.group_id = group(), .group_instance_id = "one", .auto_ack = false};
