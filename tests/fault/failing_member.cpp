@@ -1,5 +1,5 @@
 // A member of group "billing" on topic "orders" whose handlers fail, and of group "answering" on
-// topic "questions", whose requests it answers, for messaging_faults_test.cpp.
+// topic "questions", whose requests it answers, for disturbed_messaging.hpp.
 //   failing_member SERVERS HISTORY
 // It prints "done NUMBER" when a handler succeeds. Numbers that 5 divides always fail, and those
 // that 3 divides at the first attempt. To the file HISTORY it adds lines for

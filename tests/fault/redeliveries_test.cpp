@@ -1,4 +1,4 @@
-// The judge of messaging_faults_test.cpp, with histories that were made up.
+// The judge of disturbed_messaging.hpp, with histories that were made up.
 #include "fault/redeliveries.hpp"
 
 #include <gmock/gmock.h>
