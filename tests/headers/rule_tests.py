@@ -7,10 +7,12 @@ A row is a line without indentation, `RELEASE SCOPE RULE`, and indented lines be
       node   integration/messaging_failures_test:RetryTopics.that_are_too_small_…, …
       apache integration/apache_messaging_test:ApacheAcls.That…
 
-- SCOPE is `server` if the rule touches a server's behaviour, otherwise `client`;
+- SCOPE is `server` if the rule touches a server's behaviour, otherwise `client`; `alone` if it is about values and
+  objects that no server can show: names, ranges, the order of headers;
 - a row whose release is the project's or an earlier one is due: it names tests after `node`, and after `apache` if its
   scope is server. Those of later releases name none;
 - a test is FILE:SUITE.NAME, FILE being a .cpp file under tests/ without its ending, and exists there;
+- of the tests after `node`, at least one is not a unit test, unless the scope is `alone`: then all are;
 - the file of a test after `apache` belongs to a program with the label apache; that of one after `node` does not, unless
   it belongs to both;
 - no rule is listed twice.
@@ -21,7 +23,7 @@ import re
 import sys
 from pathlib import Path
 
-ROW = re.compile(r"^(\d+\.\d+) (client|server) (\S.*)$")
+ROW = re.compile(r"^(\d+\.\d+) (alone|client|server) (\S.*)$")
 NAMED = re.compile(r"^\s+(node|apache)\s+(\S.*)$")
 MORE = re.compile(r"^\s+(\S+:\S.*)$")
 TEST = re.compile(r"^([\w/]+):(\w+\.\w+)$")
@@ -105,7 +107,12 @@ def check(root):
             yield f"{where}: the rule is due and has no test"
         if row.scope == "server" and not row.tests["apache"]:
             yield f"{where}: the rule is due and has no test at Apache Kafka"
-        if row.scope == "client" and row.tests["apache"]:
+        are_units = [file.startswith("unit/") for _, file, _ in row.tests["node"]]
+        if row.scope == "alone" and not all(are_units):
+            yield f"{where}: the rule has tests at a node; its scope is client"
+        if row.scope != "alone" and are_units and all(are_units):
+            yield f"{where}: the rule has no test at a node, only unit tests"
+        if row.scope != "server" and row.tests["apache"]:
             yield f"{where}: the rule has tests at Apache Kafka; its scope is server"
         for kind, tests in row.tests.items():
             for number, file, test in tests:

@@ -18,7 +18,7 @@ CLEAN = {
     "tests/integration/shared.cpp": "TEST_P(Shared, loses_nothing) {}\n",
     "tests/headers/rules.txt": """# A list.
 
-0.2 client Lanes wait.
+0.2 alone Lanes wait.
   node   unit/lanes_test:Lanes.wait,
          unit/lanes_test:Lanes.go_on
 
@@ -43,8 +43,10 @@ PLANTED = [
     ("0.4 server Each exactly once.\n", "0.4 server Each exactly once.\n  node unit/lanes_test:Lanes.wait\n",
      "is owed later and has tests"),
     ("0.4 server Each exactly once.\n", "0.4 server Nothing is lost.\n", "the rule is in line 7, too"),
-    ("0.2 client Lanes wait.", "0.2 Lanes wait.", "malformed"),
-    ("0.2 client Lanes wait.", "client Lanes wait.", "malformed"),
+    ("0.2 alone Lanes wait.", "0.2 Lanes wait.", "malformed"),
+    ("0.2 alone Lanes wait.", "alone Lanes wait.", "malformed"),
+    ("0.2 alone Lanes wait.", "0.2 client Lanes wait.", "has no test at a node, only unit tests"),
+    ("unit/lanes_test:Lanes.go_on", "integration/shared:Shared.loses_nothing", "its scope is client"),
     ("unit/lanes_test:Lanes.wait,", "Lanes.wait,", "malformed: Lanes.wait"),
     ("0.1 server", "0.1 client", "its scope is server"),
 ]

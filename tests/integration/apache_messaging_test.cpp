@@ -256,6 +256,31 @@ TEST_F(ApacheOption, required_acks_of_one_publish_are_those_that_the_server_sees
       << refused.error().to_string();
 }
 
+// With fewer acks the dead letter would be stored at once.
+TEST_F(ApacheOption, required_acks_are_all_for_dead_letters_whatever_the_publishes_have) {
+  Texts failures;
+  Broker broker = connected({.read_timeout = 1s,
+                             .write_timeout = 1s,
+                             .async = false,
+                             .required_acks = Acks::leader,
+                             .error_handler = [&](const Failure& failure) {
+                               if (failure.kind == Failure::Kind::redirect)
+                                 failures.add(failure.error.to_string());
+                             }});
+  const auto made = admin().create_topics(
+      {{.name = "strict", .partitions = 1},
+       {.name = "strict.strict.dlt", .partitions = 1, .config = {{"min.insync.replicas", "2"}}}});
+  ASSERT_TRUE(made && made->at(0).result && made->at(1).result);
+  auto reader = broker.subscribe(
+      "strict",
+      [](RawEvent) -> Result<void> { return fail(Error::client(Errc::handler_failed, "no ink")); },
+      {.group_id = "strict", .max_retries = 0, .failure_policy = FailurePolicy::dead_letter});
+  ASSERT_TRUE(reader) << reader.error().to_string();
+  ASSERT_TRUE(broker.publish("strict", "text"));
+  EXPECT_NE(failures.first().find("could not be stored in strict.strict.dlt"), std::string::npos)
+      << failures.first();
+}
+
 TEST_F(ApacheOption, session_timeout_below_the_servers_bound_is_refused) {
   Texts failures;
   Broker broker = connected({.session_timeout = 5s, .error_handler = [&](const Failure& failure) {

@@ -10,6 +10,7 @@
 #include <mutex>
 #include <optional>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -190,6 +191,8 @@ class OnNode : public testing::Test {
 
 using RetryTopics = OnNode;
 using DeadLetters = OnNode;
+using RetriesInPlace = OnNode;
+using Policies = OnNode;
 using FailureDecisions = OnNode;
 using Redrive = OnNode;
 
@@ -302,6 +305,31 @@ TEST_F(RetryTopics, with_an_illegal_name_ask_for_a_prefix) {
   EXPECT_THAT(refusal({.group_id = "a group", .retry_topics = {10s}}), HasSubstr("retry_prefix"));
   EXPECT_EQ(refusal({.group_id = "a group", .retry_topics = {10s}, .retry_prefix = "billing"}), "");
   EXPECT_TRUE(admin().describe_topics({"billing.retry.10s"})->at(0).result);
+}
+
+TEST_F(RetryTopics, have_the_prefix_in_place_of_topic_and_group) {
+  (void)read(fails_into(seen_), {.group_id = "billing",
+                                 .max_retries = 0,
+                                 .retry_topics = {1ms, 20ms},
+                                 .retry_prefix = "invoices",
+                                 .failure_policy = FailurePolicy::dead_letter});
+  publish("tea");
+  ASSERT_TRUE(failures_.wait_for(Failure::Kind::handler));
+  std::vector<std::string> topics;
+  for (const auto& each : seen_.all()) topics.push_back(each.topic);
+  EXPECT_THAT(topics, ElementsAre("orders", "invoices.retry.1ms", "invoices.retry.20ms"));
+  watch("invoices.dlt", dead_);
+  ASSERT_TRUE(dead_.wait_for(1));
+  EXPECT_THAT(dead_.bodies(), ElementsAre("tea"));
+  EXPECT_FALSE(admin().describe_topics({"orders.billing.dlt"})->at(0).result);
+}
+
+TEST_F(RetryTopics, have_the_largest_unit_of_their_delay_in_their_names) {
+  EXPECT_EQ(refusal({.group_id = "billing", .retry_topics = {500ms, 5s, 10min}}), "");
+  for (const char* delay : {"500ms", "5s", "10m"}) {
+    const std::string name = "orders.billing.retry." + std::string(delay);
+    EXPECT_TRUE(admin().describe_topics({name})->at(0).result) << name;
+  }
 }
 
 TEST_F(RetryTopics, need_the_topic_to_exist) {
@@ -548,6 +576,57 @@ TEST_F(DeadLetters, that_cannot_be_stored_let_the_partition_wait) {
   create("orders.billing.dlt");
   EXPECT_TRUE(wait_for_commits("orders", 3));
   EXPECT_EQ(failures_.texts(Failure::Kind::handler).size(), 1u);
+}
+
+// Four handlers are there, so the second message of the key could be handled during the wait.
+TEST_F(RetriesInPlace, keep_the_order_of_their_key) {
+  (void)read(
+      [this](RawEvent event) -> Result<void> {
+        seen_.add(event);
+        return event.body() == "first" && event.attempt() < 3 ? fail(broken) : Result<void>{};
+      },
+      {.group_id = "billing", .concurrency = 4, .retry_delay = 50ms});
+  for (const char* body : {"first", "second", "third"}) {
+    publish(body, {.key = "k", .partition = PartitionId{0}});
+  }
+  ASSERT_TRUE(seen_.wait_for(5));
+  EXPECT_THAT(seen_.bodies(), ElementsAre("first", "first", "first", "second", "third"));
+}
+
+TEST_F(Policies, follow_an_error_an_exception_and_a_nack_and_not_success) {
+  (void)read(
+      [this](RawEvent event) -> Result<void> {
+        seen_.add(event);
+        if (event.body() == "error") return fail(broken);
+        if (event.body() == "exception") throw std::runtime_error("no paper");
+        if (event.body() == "nack") return event.nack(broken);
+        return {};
+      },
+      {.group_id = "billing", .max_retries = 0, .failure_policy = FailurePolicy::dead_letter});
+  for (const char* body : {"good", "error", "exception", "nack"}) {
+    publish(body, {.partition = PartitionId{0}});
+  }
+  ASSERT_TRUE(failures_.wait_for(Failure::Kind::handler, 3));
+  watch("orders.billing.dlt", dead_);
+  ASSERT_TRUE(dead_.wait_for(3));
+  EXPECT_THAT(dead_.bodies(), ElementsAre("error", "exception", "nack"));
+  EXPECT_TRUE(wait_for_commits("orders", 4));
+}
+
+TEST_F(Policies, stop_ends_the_subscription_before_the_failed_message) {
+  auto& reader = read(
+      [this](RawEvent event) -> Result<void> {
+        seen_.add(event);
+        return event.body() == "bad" ? fail(broken) : Result<void>{};
+      },
+      {.group_id = "billing", .max_retries = 0, .failure_policy = FailurePolicy::stop});
+  for (const char* body : {"good", "bad", "later"}) publish(body, {.partition = PartitionId{0}});
+  ASSERT_TRUE(failures_.wait_for(Failure::Kind::handler));
+  const auto ended = reader.unsubscribe(patience);
+  ASSERT_FALSE(ended);
+  EXPECT_THAT(ended.error().to_string(), HasSubstr("no ink"));
+  EXPECT_THAT(seen_.bodies(), ElementsAre("good", "bad"));
+  EXPECT_TRUE(wait_for_commits("orders", 1));
 }
 
 TEST_F(FailureDecisions, choose_how_each_failure_is_treated) {

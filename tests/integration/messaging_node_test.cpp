@@ -285,6 +285,9 @@ TEST(MessagingOnNode, never_blocks_the_clients_thread) {
     };
     refused(broker.publish("t", "sync", {.async = false}));
     refused(broker.flush(1h));
+    auto under_way = broker.publish("t", "async");
+    ASSERT_TRUE(under_way.has_value());
+    refused(under_way->wait(1h));
     refused(kafka::create_topic(broker, "other", 1, 1));
     refusals.set_value(std::move(all));
     ended.set_value(reader->unsubscribe(1h).has_value() && broker.disconnect(1h).has_value());

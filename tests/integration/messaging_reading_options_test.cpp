@@ -292,8 +292,7 @@ TEST_F(SubscribeOption, concurrency_is_the_number_of_handlers_at_a_time) {
   ASSERT_TRUE(publisher);
   for (int i = 0; i < 8; ++i) {
     ASSERT_TRUE(publisher->publish(
-        "t", "text",
-        {.key = std::to_string(i), .partition = PartitionId{0}, .async = false}));
+        "t", "text", {.key = std::to_string(i), .partition = PartitionId{0}, .async = false}));
   }
   read([this](RawEvent) { gate_.pass(); }, kafka::with_start_offset(first), with_concurrency(3));
   const Opens opens{gate_};

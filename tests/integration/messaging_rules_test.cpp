@@ -8,18 +8,26 @@
 #include <cstdint>
 #include <fstream>
 #include <future>
+#include <map>
 #include <mutex>
 #include <optional>
+#include <set>
+#include <span>
 #include <string>
+#include <string_view>
+#include <thread>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "connected.hpp"
 #include "dohle/kafka.hpp"
 #include "fault/measured.hpp"
 #include "lines.hpp"
 #include "recorded_node.hpp"
+#include "wire/messages/init_producer_id.hpp"
 #include "wire/messages/offset_commit.hpp"
+#include "wire/messages/produce.hpp"
 
 namespace dohle {
 namespace {
@@ -58,6 +66,7 @@ class Rules : public testing::Test {
 
 using Publishing = Rules;
 using Unacknowledged = Rules;
+using Delayed = Rules;
 
 TEST(Handles, are_moved_and_not_copied) {
   const auto is_move_only = []<class T>(std::type_identity<T>) {
@@ -187,6 +196,203 @@ TEST_F(Unacknowledged, message_holds_the_commit_and_takes_little_memory_with_a_m
   }
   EXPECT_TRUE(eventually([&] { return committed() == million + 1; }));
   EXPECT_EQ(handled, million + 1);
+}
+
+// The bounds on messages that wait are so high that they hold nothing back.
+TEST_F(Delayed, messages_wait_on_the_server_and_not_in_memory) {
+  constexpr std::int64_t messages = fault::is_measured ? 100'000 : 10'000;
+  const std::string retry = "t.g.retry.60m", body(1'000, 'x');
+  connect(kafka::with_max_wait(20ms));
+  ASSERT_TRUE(kafka::create_topic(*broker_, retry, 2, 1));
+  for (std::int64_t i = 0; i < messages; ++i) {
+    ASSERT_TRUE(broker_->publish(retry, body, {.partition = PartitionId{0}}));
+  }
+  ASSERT_TRUE(broker_->flush(patience));
+  const std::size_t before = resident_bytes();
+  Lines texts;
+  const auto reader =
+      broker_->subscribe("t", [&](RawEvent event) { texts.add(std::string(event.topic())); },
+                         {.group_id = "g",
+                          .retry_topics = {1h},
+                          .max_unacknowledged = 1'000'000,
+                          .max_unacknowledged_bytes = std::size_t{1} << 30,
+                          .queue_capacity = 100'000});
+  ASSERT_TRUE(reader) << reader.error().to_string();
+  const auto read_of_it = [&] {
+    return broker_->metrics().value("dohle_consumer_records_total", {{"topic", retry}}).value_or(0);
+  };
+  ASSERT_TRUE(eventually([&] { return read_of_it() > 0; }));
+  // Other messages are read for longer than all of the retry topic takes.
+  for (std::size_t i = 1; i <= 200; ++i) {
+    ASSERT_TRUE(broker_->publish("t", "x", {.partition = PartitionId{0}, .async = false}));
+    ASSERT_TRUE(texts.wait_for(i));
+  }
+  EXPECT_LT(read_of_it(), static_cast<double>(messages) / 4);
+  if (fault::is_measured) {
+    EXPECT_LT(resident_bytes(), before + (std::size_t{50} << 20));
+  }
+  for (const std::string& each : texts.all()) EXPECT_EQ(each, "t");
+}
+
+TEST(Redirected, messages_are_stored_with_acks_all_whatever_the_publishes_have) {
+  RecordedNode node;
+  auto broker = connected_within(patience, node.address(), kafka::with_max_wait(20ms),
+                                 with_publish_required_acks(Acks::leader),
+                                 with_error_handler([](const Failure&) {}));
+  ASSERT_TRUE(broker);
+  const auto reader = broker->subscribe(
+      "t",
+      [](RawEvent) -> Result<void> { return fail(Error::client(Errc::handler_failed, "no ink")); },
+      {.group_id = "g",
+       .max_retries = 0,
+       .retry_topics = {1ms},
+       .failure_policy = FailurePolicy::dead_letter});
+  ASSERT_TRUE(reader) << reader.error().to_string();
+  ASSERT_TRUE(broker->publish("t", "text", {.async = false}));
+  Lines dead;
+  const auto letters =
+      broker->subscribe("t.g.dlt", [&](RawEvent event) { dead.add(std::string(*event.body())); },
+                        {.start_offset = StartOffset::first()});
+  ASSERT_TRUE(letters) << letters.error().to_string();
+  ASSERT_TRUE(dead.wait_for("text"));
+  std::vector<int> acks;
+  for (const auto& each : node.all<wire::ProduceRequest>()) acks.push_back(each.acks);
+  EXPECT_THAT(acks, testing::UnorderedElementsAre(1, -1, -1))
+      << "the publish, the retry, the dead letter";
+}
+
+TEST(Pipelines, are_idempotent_with_acks_all_alone) {
+  RecordedNode node;
+  auto broker = connected_within(patience, node.address());
+  ASSERT_TRUE(broker);
+  for (const Acks acks : {Acks::leader, Acks::none}) {
+    ASSERT_TRUE(broker->publish("t", "text", {.async = false, .required_acks = acks}));
+  }
+  EXPECT_TRUE(node.all<wire::InitProducerIdRequest>().empty())
+      << "an id of a producer is asked for";
+  ASSERT_TRUE(broker->publish("t", "text", {.async = false}));
+  EXPECT_EQ(node.all<wire::InitProducerIdRequest>().size(), 1u);
+}
+
+TEST(Acknowledgements, without_a_group_free_memory_and_commit_nothing) {
+  RecordedNode node;
+  auto broker = connected_within(patience, node.address(), kafka::with_max_wait(20ms));
+  ASSERT_TRUE(broker);
+  std::mutex mutex;
+  std::optional<RawEvent> first;
+  Lines texts;
+  const auto reader = broker->subscribe(
+      "t",
+      [&](RawEvent event) {
+        const std::string text(*event.body());
+        if (text == "first") {
+          const std::lock_guard lock(mutex);
+          first.emplace(std::move(event));
+        } else {
+          EXPECT_TRUE(event.ack());
+        }
+        texts.add(text);
+      },
+      {.auto_ack = false, .max_unacknowledged = 1, .start_offset = StartOffset::first()});
+  ASSERT_TRUE(reader) << reader.error().to_string();
+  const auto store = [&](const std::string& text, std::int32_t partition) {
+    ASSERT_TRUE(broker->publish("t", text, {.partition = PartitionId{partition}, .async = false}));
+  };
+  store("first", 0);
+  ASSERT_TRUE(texts.wait_for("first"));
+  store("second", 0);
+  for (const char* text : {"1", "2", "3"}) {
+    store(text, 1);
+    ASSERT_TRUE(texts.wait_for(text));
+  }
+  EXPECT_FALSE(texts.has("second")) << "one message may be unacknowledged";
+  {
+    const std::lock_guard lock(mutex);
+    EXPECT_TRUE(first->ack());
+    first.reset();
+  }
+  EXPECT_TRUE(texts.wait_for("second"));
+  EXPECT_TRUE(node.all<wire::OffsetCommitRequest>().empty());
+}
+
+TEST(Functions, of_the_program_run_on_the_documented_threads) {
+  std::mutex mutex;
+  std::map<std::string, std::set<std::thread::id>> threads;
+  const auto note = [&](const std::string& function) {
+    const std::lock_guard lock(mutex);
+    threads[function].insert(std::this_thread::get_id());
+  };
+  Lines done;
+  auto broker = connected_within(
+      patience, "embedded:memory", kafka::with_max_wait(20ms),
+      with_publish_middlewares({[&](PublishHandler next) -> PublishHandler {
+        return [&note, next = std::move(next)](std::string_view topic, Message& message) {
+          note("publish middleware");
+          return next(topic, message);
+        };
+      }}),
+      kafka::with_completion([&](const SettledBatch&) { note("completion"); }),
+      with_error_handler([&](const Failure& failure) {
+        if (failure.kind != Failure::Kind::handler) return;
+        note("error handler");
+        done.add("failure");
+      }));
+  ASSERT_TRUE(broker);
+  ASSERT_TRUE(kafka::create_topic(*broker, "t", 1, 1));
+  const auto noted = [&note](const std::string& name) {
+    return [&note, name](std::span<const TopicPartition>) { note(name); };
+  };
+  SubscribeOptions options{.group_id = "g",
+                           .max_retries = 0,
+                           .on_assigned = noted("on_assigned"),
+                           .on_revoked = noted("on_revoked"),
+                           .failure_policy = FailurePolicy::skip};
+  options.failure_decision = [&](const Error&, const RawEvent&) {
+    note("failure decision");
+    return FailureAction::retry;
+  };
+  options.filter = [&](const RawEvent&) {
+    note("filter");
+    return true;
+  };
+  options.middlewares = {[&](SubscribeHandler next) -> SubscribeHandler {
+    return [&note, next = std::move(next)](RawEvent& event) {
+      note("middleware");
+      return next(event);
+    };
+  }};
+  auto reader = broker->subscribe(
+      "t",
+      [&](RawEvent) -> Result<void> {
+        note("handler");
+        return fail(Error::client(Errc::handler_failed, "no ink"));
+      },
+      std::move(options));
+  ASSERT_TRUE(reader) << reader.error().to_string();
+  const auto told = [&](const Result<Receipt>&) {
+    note("publish callback");
+    done.add("callback");
+  };
+  ASSERT_TRUE(broker->publish("t", "text", {.callback = told}));
+  ASSERT_TRUE(done.wait_for("failure"));
+  ASSERT_TRUE(done.wait_for("callback"));
+  ASSERT_TRUE(reader->unsubscribe(patience));
+  ASSERT_TRUE(broker->disconnect(patience));
+
+  const std::set<std::thread::id> caller{std::this_thread::get_id()};
+  const auto& clients = threads["publish callback"];
+  ASSERT_EQ(clients.size(), 1u);
+  EXPECT_EQ(threads["publish middleware"], caller);
+  EXPECT_EQ(threads["completion"], clients);
+  EXPECT_EQ(threads["middleware"], threads["handler"]);
+  EXPECT_EQ(threads["failure decision"], threads["handler"]);
+  for (const char* function : {"handler", "filter", "error handler", "on_assigned", "on_revoked"}) {
+    EXPECT_EQ(threads[function].size(), 1u) << function;
+    for (const std::thread::id each : threads[function]) {
+      EXPECT_FALSE(caller.contains(each)) << function << " runs on the thread of a caller";
+      EXPECT_FALSE(clients.contains(each)) << function << " runs on the client's thread";
+    }
+  }
 }
 
 TEST(Commits, name_the_leader_epoch_of_their_last_message) {

@@ -533,12 +533,12 @@ TEST_F(TracedBroker, middleware_of_one_subscription_traces_its_handling_alone) {
 TEST_F(TracedBroker, every_span_ends_once_with_a_dead_letter) {
   const auto counted = std::make_shared<EndedSpans>(tracer());
   connect(with_tracer(counted), with_error_handler([](const Failure&) {}));
-  const auto reader = read(
-      [](RawEvent) -> Result<void> { return fail(Error::client(Errc::io_error, "always")); },
-      {.max_retries = 1,
-       .retry_delay = 0ms,
-       .retry_topics = {1ms},
-       .failure_policy = FailurePolicy::dead_letter});
+  const auto reader =
+      read([](RawEvent) -> Result<void> { return fail(Error::client(Errc::io_error, "always")); },
+           {.max_retries = 1,
+            .retry_delay = 0ms,
+            .retry_topics = {1ms},
+            .failure_policy = FailurePolicy::dead_letter});
   std::latch dead(1);
   const auto letters = broker_->subscribe(
       "t.g.dlt", [&](RawEvent) { dead.count_down(); },
@@ -595,8 +595,8 @@ TEST_F(CutOffBroker, ends_the_spans_of_commits_that_are_never_answered_once) {
   connect(with_tracer(counted), with_error_handler([](const Failure&) {}));
   node_.mute<wire::OffsetCommitRequest>();
   store("text");
-  auto reader = broker_->subscribe("t", [this](RawEvent) { lines_.add("text"); },
-                                   SubscribeOptions{.group_id = "g"});
+  auto reader = broker_->subscribe(
+      "t", [this](RawEvent) { lines_.add("text"); }, SubscribeOptions{.group_id = "g"});
   ASSERT_TRUE(reader) << reader.error().to_string();
   ASSERT_TRUE(lines_.wait_for(1));
   ASSERT_TRUE(node_.wait_for<wire::OffsetCommitRequest>(1, patience));
@@ -685,7 +685,9 @@ TEST_F(CountedBroker, handlers_are_timed_one_call_in_64_on_each_thread) {
       "t", [&](RawEvent) { handled.count_down(); }, SubscribeOptions{.group_id = "one"});
   const auto batches = broker_->subscribe_batch(
       "t",
-      [&](std::span<RawEvent> batch) { handled.count_down(static_cast<std::ptrdiff_t>(batch.size())); },
+      [&](std::span<RawEvent> batch) {
+        handled.count_down(static_cast<std::ptrdiff_t>(batch.size()));
+      },
       SubscribeOptions{.group_id = "batches", .batch_size = 65, .batch_interval = 1h});
   ASSERT_TRUE(one && batches);
   auto pulled = broker_->subscribe_pull("t", with_group_id("pulled"));

@@ -106,7 +106,7 @@ class ReadingRules : public AtTestedServer {
     });
   }
 
-  Texts texts_, failures_;
+  Texts texts_, failures_, told_;
   std::mutex mutex_;
   std::vector<RawEvent> kept_;
   std::optional<Broker> broker_;
@@ -282,10 +282,29 @@ TEST_F(Ownership, of_a_revoked_partition_ends_with_the_commit_of_its_prefix) {
   EXPECT_THAT(texts_.all(), ElementsAre("a", "b", "b"));
 }
 
+TEST_F(Ownership, that_is_given_up_lets_its_callback_acknowledge) {
+  make();
+  const SubscribeOptions member{.group_id = group(), .auto_ack = false, .commit_interval = 1h};
+  SubscribeOptions first = member;
+  first.on_assigned = [this](std::span<const TopicPartition>) { told_.add("assigned"); };
+  first.on_revoked = [this](std::span<const TopicPartition>) {
+    told_.add(ack(0) ? "revoked" : "not acknowledged");
+  };
+  ASSERT_NE(read(keeping(), first), nullptr);
+  EXPECT_TRUE(told_.wait_for("assigned"));
+  store("a");
+  ASSERT_TRUE(texts_.wait_for(1));
+  ASSERT_NE(read(keeping(), member), nullptr);
+  EXPECT_TRUE(told_.has("revoked"));
+  EXPECT_EQ(committed(topic()), 1);
+}
+
 TEST_F(Ownership, of_a_fenced_member_ends_without_a_commit) {
   make();
   const SubscribeOptions member{.group_id = group(), .group_instance_id = "one", .auto_ack = false};
-  ASSERT_NE(read(keeping(), member), nullptr);
+  SubscribeOptions first = member;
+  first.on_lost = [this](std::span<const TopicPartition>) { told_.add("lost"); };
+  ASSERT_NE(read(keeping(), first), nullptr);
   store("a");
   ASSERT_TRUE(texts_.wait_for(1));
   auto next = connected(kafka::with_max_wait(20ms));
@@ -293,6 +312,7 @@ TEST_F(Ownership, of_a_fenced_member_ends_without_a_commit) {
   auto second = next->subscribe(topic(), [](RawEvent) {}, member);
   ASSERT_TRUE(second && second->wait_ready(patience));
   EXPECT_TRUE(has_failure("FENCED_INSTANCE_ID"));
+  EXPECT_TRUE(told_.wait_for("lost"));
   const auto late = ack(0);
   ASSERT_FALSE(late) << "a fenced member acknowledges";
   EXPECT_TRUE(late.error().is(Errc::not_owner)) << late.error().to_string();

@@ -181,6 +181,23 @@ TEST_P(BlockingPublish, waits_max_block_for_topic_and_memory_together) {
   EXPECT_LE(*took, max_block + slack);
 }
 
+TEST_P(BlockingPublish, holds_disconnect_for_30_s_by_default) {
+  Application application(stage_, "caller");
+  std::optional<Duration> took;
+  application.start([&] {
+    Broker broker = make_broker(application);
+    ASSERT_TRUE(broker.connect(5s));
+    ASSERT_TRUE(broker.publish("orders", "text", publish_options()));
+    const TimePoint began = application.now();
+    (void)broker.disconnect();
+    took = application.now() - began;
+  });
+  run_threads();
+  ASSERT_TRUE(took);
+  EXPECT_GE(*took, 30s - slack);
+  EXPECT_LE(*took, 31s);
+}
+
 INSTANTIATE_TEST_SUITE_P(
     of_each_kind, BlockingPublish,
     testing::Values(Publishing{"a_writer_per_topic", true, false, false},
