@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
 #include <deque>
 #include <functional>
@@ -850,22 +851,31 @@ TEST_F(SubscriptionEngine, acks_from_another_thread_are_committed) {
 }
 
 TEST_F(SubscriptionEngine, commits_before_a_partition_is_given_up) {
-  std::promise<RawEvent> handed;
+  std::array<std::promise<RawEvent>, 2> handed;
+  std::size_t calls = 0;
   setup.settings.auto_ack = false;
+  setup.settings.commit_interval = 1h;
   const Running running = start([&](RawEvent& event) {
-    handed.set_value(messaging::EventAccess::share(event));
+    handed.at(calls++).set_value(messaging::EventAccess::share(event));
     return Result<void>{};
   });
-  script.put(0, 1);
-  RawEvent event = handed.get_future().get();
+  // The first commit, of the start, is made at once.
+  ASSERT_TRUE(wait_until([&] {
+    const std::lock_guard lock(script.mutex);
+    return script.committed.contains(both[0]);
+  }));
+  script.put(0, 2);
+  RawEvent first = handed[0].get_future().get(), second = handed[1].get_future().get();
+  EXPECT_TRUE(first.ack().has_value());
   {
     const std::lock_guard lock(script.mutex);
+    EXPECT_EQ(script.committed[both[0]], 0) << "the next commit is due in an hour";
     script.revoke = both;
     script.changed.notify_all();
   }
-  EXPECT_TRUE(script.wait_for_commit(0, 0));
+  EXPECT_TRUE(script.wait_for_commit(0, 1));
   EXPECT_TRUE(subscription->unsubscribe(patience).has_value());
-  const auto late = event.ack();
+  const auto late = second.ack();
   ASSERT_FALSE(late.has_value());
   EXPECT_TRUE(late.error().is(Errc::not_owner));
 }
