@@ -1,10 +1,12 @@
-// Calls of the public handles that wait for two things, on simulated threads and scripted servers:
-// their timeout is for both together.
+// Calls of the public handles on simulated threads and scripted servers: the timeout of those that
+// wait for two things is for both together; ends without a timeout have the default.
 #include <gtest/gtest.h>
 
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
+#include <utility>
 
 #include "dohle/kafka.hpp"
 #include "dohle/producer.hpp"
@@ -196,6 +198,35 @@ TEST_P(BlockingPublish, holds_disconnect_for_30_s_by_default) {
   ASSERT_TRUE(took);
   EXPECT_GE(*took, 30s - slack);
   EXPECT_LE(*took, 31s);
+}
+
+TEST_P(BlockingPublish, holds_unsubscribe_for_30_s_by_default) {
+  Application application(stage_, "caller");
+  std::optional<Duration> took;
+  bool hangs = false;
+  application.start([&] {
+    Broker broker = make_broker(application);
+    ASSERT_TRUE(broker.connect(5s));
+    SubscribeOptions options{.partition = PartitionId{0},
+                             .start_offset = StartOffset::at(Offset{0})};
+    options.on_assigned = [&](std::span<const TopicPartition>) {
+      hangs = true;
+      application.pass_time(40s);
+    };
+    auto reader = broker.subscribe("orders", [](RawEvent) {}, std::move(options));
+    ASSERT_TRUE(reader) << reader.error().to_string();
+    const TimePoint give_up = application.now() + 10s;
+    while (!hangs && application.now() < give_up) application.pass_time(10ms);
+    ASSERT_TRUE(hangs);
+    const TimePoint began = application.now();
+    EXPECT_FALSE(reader->unsubscribe());
+    took = application.now() - began;
+    (void)broker.disconnect(1s);
+  });
+  run_threads();
+  ASSERT_TRUE(took);
+  EXPECT_GE(*took, 30s - slack);
+  EXPECT_LE(*took, 30s + slack);
 }
 
 INSTANTIATE_TEST_SUITE_P(
