@@ -12,7 +12,7 @@
 
 #include "client/produce/partitioners/key_hash.hpp"
 #include "dohle/kafka.hpp"
-#include "messaging/balancers.hpp"
+#include "messaging/publish/balancers.hpp"
 
 namespace dohle::messaging {
 namespace {

@@ -31,7 +31,7 @@
 #include "costs.hpp"
 #include "dohle/consumer.hpp"
 #include "dohle/kafka.hpp"
-#include "messaging/settings.hpp"
+#include "messaging/options/settings.hpp"
 #include "taken.hpp"
 
 namespace {

@@ -10,8 +10,8 @@
 #include "dohle/detail/shared_handler.hpp"
 #include "messaging/broker_access.hpp"
 #include "messaging/broker_runtime.hpp"
-#include "messaging/publish_chain.hpp"
-#include "messaging/skipped_option.hpp"
+#include "messaging/options/skipped_option.hpp"
+#include "messaging/publish/publish_chain.hpp"
 
 namespace dohle {
 inline namespace v0 {

@@ -6,14 +6,14 @@
 
 #include "base/broker_errors.hpp"
 #include "messaging/broker_access.hpp"
-#include "messaging/broker_properties.hpp"
 #include "messaging/broker_runtime.hpp"
-#include "messaging/embedded_address.hpp"
-#include "messaging/publish_chain.hpp"
-#include "messaging/reports.hpp"
-#include "messaging/settings.hpp"
-#include "messaging/skipped_option.hpp"
-#include "messaging/whole_configs.hpp"
+#include "messaging/embedded/embedded_address.hpp"
+#include "messaging/options/broker_properties.hpp"
+#include "messaging/options/settings.hpp"
+#include "messaging/options/skipped_option.hpp"
+#include "messaging/options/whole_configs.hpp"
+#include "messaging/publish/publish_chain.hpp"
+#include "messaging/reports/reports.hpp"
 
 namespace dohle {
 

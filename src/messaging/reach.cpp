@@ -4,8 +4,8 @@
 #include <string>
 #include <utility>
 
-#include "messaging/embedded_address.hpp"
-#include "messaging/settings.hpp"
+#include "messaging/embedded/embedded_address.hpp"
+#include "messaging/options/settings.hpp"
 
 namespace dohle::messaging {
 

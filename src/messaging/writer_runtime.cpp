@@ -4,15 +4,15 @@
 
 #include "client/cluster/handle_access.hpp"
 #include "client/produce/make_producer.hpp"
-#include "messaging/balancers.hpp"
-#include "messaging/broker_properties.hpp"
-#include "messaging/distinct_servers.hpp"
-#include "messaging/publish_chain.hpp"
+#include "messaging/options/broker_properties.hpp"
+#include "messaging/options/distinct_servers.hpp"
+#include "messaging/options/settings.hpp"
+#include "messaging/options/whole_configs.hpp"
+#include "messaging/publish/balancers.hpp"
+#include "messaging/publish/publish_chain.hpp"
 #include "messaging/reach.hpp"
-#include "messaging/reports.hpp"
-#include "messaging/settings.hpp"
-#include "messaging/split_logger.hpp"
-#include "messaging/whole_configs.hpp"
+#include "messaging/reports/reports.hpp"
+#include "messaging/reports/split_logger.hpp"
 
 namespace dohle::messaging {
 

@@ -16,7 +16,7 @@
 #include "dohle/broker_options.hpp"
 #include "dohle/client.hpp"
 #include "dohle/writer.hpp"
-#include "messaging/embedded_node.hpp"
+#include "messaging/embedded/embedded_node.hpp"
 
 namespace dohle::messaging {
 

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "base/broker_errors.hpp"
-#include "messaging/retry_topics.hpp"
+#include "messaging/failures/retry_topics.hpp"
 
 namespace dohle::test_environment {
 

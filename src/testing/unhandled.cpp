@@ -4,7 +4,7 @@
 #include <set>
 
 #include "base/topic_name.hpp"
-#include "messaging/retry_topics.hpp"
+#include "messaging/failures/retry_topics.hpp"
 #include "wire/messages/consumer_protocol.hpp"
 #include "wire/versioned.hpp"
 

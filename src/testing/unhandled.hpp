@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "dohle/ids.hpp"
-#include "messaging/subscription_state.hpp"
+#include "messaging/subscribe/subscription_state.hpp"
 #include "node/node_engine.hpp"
 
 namespace dohle::test_environment {

@@ -52,6 +52,19 @@ INNER_ARROWS = {
         "group": {"storage", "journal"},
         "serve": {"door", "fetch", "group", "security", "storage"},
     },
+    "messaging": {
+        "embedded": set(),
+        "reports": set(),
+        "events": {"reports"},
+        "failures": {"events", "reports"},
+        "source": {"failures", "reports"},
+        "subscribe": {"events", "failures", "reports", "source"},
+        "trace": {"events", "source"},
+        "middleware": {"events", "reports", "trace"},
+        "publish": {"reports"},
+        "requests": {"events", "reports", "subscribe", "trace"},
+        "options": {"embedded", "failures", "publish", "reports", "source", "subscribe"},
+    },
     "net": {"tls": set()},
     "tools": {
         "text": set(),
@@ -72,7 +85,7 @@ LIBRARY_FOLDERS = {
     "httplib.h": ("src/web/", "tests/"),
     "nlohmann/": ("src/server/", "src/tools/", "include/dohle/codec/", "tests/", "examples/"),
     "openssl/": ("src/auth/", "src/net/tls/", "tests/"),
-    "re2/": ("src/messaging/topic_matcher.cpp", "src/node/security/"),
+    "re2/": ("src/messaging/source/topic_matcher.cpp", "src/node/security/"),
     "spdlog/": ("include/dohle/spdlog.hpp", "tests/", "examples/"),
     "toml++/": ("src/tools/",),
 }

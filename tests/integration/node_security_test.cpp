@@ -121,7 +121,8 @@ class Nodes final : public MatrixServer {
 /// advertised address.
 Result<Receipt> produce_at_node_that_advertises(const std::string& host) {
   const net::Made authority = net::make({.name = "authority", .is_authority = true});
-  const net::Made own = net::make({.name = "node", .alternatives = "IP:127.0.0.1", .issuer = &authority});
+  const net::Made own =
+      net::make({.name = "node", .alternatives = "IP:127.0.0.1", .issuer = &authority});
   NodeOptions options;
   options.logger = silent_logger();
   options.listeners = {

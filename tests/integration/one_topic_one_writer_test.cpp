@@ -20,7 +20,7 @@
 #include "client_on_node.hpp"
 #include "dohle/admin.hpp"
 #include "dohle/kafka.hpp"
-#include "messaging/pipelines.hpp"
+#include "messaging/publish/pipelines.hpp"
 #include "scratch_directory.hpp"
 
 namespace dohle {

@@ -1,5 +1,5 @@
-// What src/messaging/skipped_option.hpp declares for the build that skips options.
-#include "messaging/skipped_option.hpp"
+// What src/messaging/options/skipped_option.hpp declares for the build that skips options.
+#include "messaging/options/skipped_option.hpp"
 
 #include <chrono>
 #include <cstdlib>
@@ -12,7 +12,7 @@
 #include <gtest/gtest.h>
 
 #include "dohle/option_texts.hpp"
-#include "messaging/option_rows.hpp"
+#include "messaging/options/option_rows.hpp"
 
 namespace dohle::messaging {
 

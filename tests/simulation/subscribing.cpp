@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "dohle/kafka.hpp"
-#include "messaging/redirect_headers.hpp"
+#include "messaging/failures/redirect_headers.hpp"
 #include "simulation/publishing.hpp"
 
 namespace dohle::simulation {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/simulated_thread.hpp"
-#include "messaging/middleware/topic_table.hpp"
+#include "messaging/middleware/values_by_topic.hpp"
 
 namespace dohle::messaging {
 
@@ -88,7 +88,7 @@ class CountersByTopic {
 
  private:
   const std::shared_ptr<telemetry::Registry> registry_;
-  TopicTable<HandlingCounters> table_;
+  ValuesByTopic<HandlingCounters> table_;
 };
 
 }  // namespace

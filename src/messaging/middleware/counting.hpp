@@ -10,7 +10,7 @@
 #include "base/time.hpp"
 #include "dohle/broker.hpp"
 #include "dohle/event.hpp"
-#include "messaging/batch_call.hpp"
+#include "messaging/events/batch_call.hpp"
 #include "telemetry/registry.hpp"
 
 namespace dohle::messaging {

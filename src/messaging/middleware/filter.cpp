@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "messaging/middleware/counting.hpp"
-#include "messaging/publish_chain.hpp"
+#include "messaging/reports/thrown_by.hpp"
 
 namespace dohle::messaging {
 

@@ -6,7 +6,7 @@
 #include "base/repeats.hpp"
 #include "base/simulated_thread.hpp"
 #include "dohle/middleware.hpp"
-#include "messaging/event_state.hpp"
+#include "messaging/events/event_state.hpp"
 
 namespace dohle {
 inline namespace v0 {

@@ -3,7 +3,7 @@
 #include <memory>
 #include <utility>
 
-#include "messaging/source.hpp"
+#include "messaging/source/source.hpp"
 #include "messaging/trace/tracing.hpp"
 
 namespace dohle::messaging {

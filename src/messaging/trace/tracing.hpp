@@ -8,7 +8,7 @@
 #include "dohle/error.hpp"
 #include "dohle/event.hpp"
 #include "dohle/tracer.hpp"
-#include "messaging/batch_call.hpp"
+#include "messaging/events/batch_call.hpp"
 
 namespace dohle::messaging {
 

@@ -7,9 +7,9 @@
 
 #include "counted_allocations.hpp"
 #include "dohle/kafka.hpp"
-#include "messaging/publish_chain.hpp"
-#include "messaging/pull_call.hpp"
-#include "messaging/subscription.hpp"
+#include "messaging/events/pull_call.hpp"
+#include "messaging/publish/publish_chain.hpp"
+#include "messaging/subscribe/subscription.hpp"
 
 namespace dohle::messaging {
 namespace {
