@@ -30,7 +30,7 @@ class Lines {
   /// As `warn`, for a fault that repeats until it is repaired. False if the line was omitted
   /// because there were too many.
   bool warn_now_and_then(std::string_view line) { return pass(troubles_, line); }
-  /// For faults of clients, limited in the same way.
+  /// Logs faults of clients, limited in the same way.
   void complain(std::string_view line) { (void)pass(complaints_, line); }
   [[nodiscard]] bool has_traces() const { return logger_.level() <= LogLevel::debug; }
   [[nodiscard]] bool has_information() const { return logger_.level() <= LogLevel::info; }

@@ -210,7 +210,7 @@ std::vector<TlsFiles> tls_files_of(const NodeOptions& options) {
   return all;
 }
 
-/// In the order of the files. Reads them.
+/// Reads the files. Returns the contexts in the order of the files.
 Result<std::vector<net::TlsContext>> contexts_of(const std::vector<TlsFiles>& all) {
   std::vector<net::TlsContext> contexts;
   for (const TlsFiles& each : all) {
@@ -343,7 +343,7 @@ struct Descriptors {
   std::size_t connections = 0;
 };
 
-/// By the current limit; absent if there is none.
+/// Divides the process's current limit of descriptors. Absent if there is no limit.
 std::optional<Descriptors> descriptors() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) {
@@ -607,7 +607,7 @@ struct Node::Parts {
   std::unique_ptr<Disk> disk;
   std::shared_ptr<net::PipeNetwork> pipes;
   net::TcpListening tcp;
-  /// By the names of their listeners.
+  /// The TLS listening of each listener, by the listener's name.
   std::map<std::string, net::TlsListening> encrypted;
   std::unique_ptr<StreamListening> embedded;
   std::unique_ptr<node::NodeEngine> engine;

@@ -35,7 +35,7 @@ namespace dohle::node {
 struct NodeEnvironment {
   Executor& loop;
   Disk& disk;
-  /// For password checks alone, which take milliseconds each.
+  /// Run only password checks, which take milliseconds each.
   Workers& workers;
   SecureRandom& random;
   Logger& logger;

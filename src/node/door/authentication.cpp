@@ -158,7 +158,7 @@ Authentication::Action Authentication::on_authenticate(const wire::RequestFrame&
   return act(login_->on_message(as_text(token->message.auth_bytes.bytes())), now);
 }
 
-// Between the messages of a login.
+// Handles a request that arrives between the messages of a login.
 Authentication::Action Authentication::on_wrong_state(const wire::RequestFrame& request) {
   const auto& [key, version, correlation_id, client_id] = request.header;
   const std::string why = name_of(request) + " came before the login was over";

@@ -17,12 +17,13 @@
 
 namespace dohle::node {
 
-/// What one connection of an authenticating listener has proven, and what becomes of its frames.
+/// The state of authentication of one connection. Decides how each frame of the connection is
+/// handled.
 ///
 /// Before the login only ApiVersions, SaslHandshake and SaslAuthenticate (KIP-43, KIP-152) are
-/// taken, and after SaslHandshake version 0 frames that hold the mechanism's messages alone. The
-/// login may be repeated later (KIP-368), with the same user and mechanism; until that has
-/// succeeded no other request is taken. Reads no clock, and draws the nonces.
+/// accepted. After SaslHandshake version 0 only frames that hold the mechanism's messages are
+/// accepted. The login may be repeated later (KIP-368), with the same user and mechanism; until
+/// that has succeeded no other request is accepted. Reads no clock, and draws the nonces.
 class Authentication {
  public:
   struct Options {
@@ -98,7 +99,7 @@ class Authentication {
   std::optional<ServedLogin> login_;
   Asked asked_;
   std::optional<Principal> principal_;
-  /// Of the login that counts.
+  /// The mechanism of the last successful login.
   SaslMechanism mechanism_ = SaslMechanism::plain;
   TimePoint expires_at_ = never;
   /// When the login was last begun again.

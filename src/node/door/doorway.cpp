@@ -12,7 +12,7 @@ namespace dohle::node {
 
 namespace {
 
-// What a connection lacks that takes too long.
+// The step that a connection has not finished in time, as text.
 std::string lack_of(const Session& session) {
   return session.is_in_handshake() ? "it has not finished its TLS handshake"
                                    : "it has not logged in";

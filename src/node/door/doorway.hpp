@@ -89,7 +89,7 @@ class Doorway {
   [[nodiscard]] const Sessions& sessions() const { return sessions_; }
   void check_invariants() const;
 
-  // For sessions.
+  // Sessions call the following functions.
   [[nodiscard]] DoorwayEvents& events() { return events_; }
   /// Connections that have not logged in share a small room of their own, so that they cannot
   /// take that of the others.

@@ -9,8 +9,8 @@
 
 namespace dohle::node {
 
-/// What a test does to the requests of its node (dohle::testing). A node without tests has none.
-/// Called on the node's thread. Error codes are Kafka's; 0 is none.
+/// The faults that a test injects into the requests of its node (dohle::testing). A node outside of
+/// tests has none. Called on the node's thread. Error codes are Kafka's; 0 is none.
 class RequestFaults {
  public:
   virtual ~RequestFaults() = default;

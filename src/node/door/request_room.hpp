@@ -21,7 +21,7 @@ class RequestRoom {
  public:
   struct Bound {
     std::size_t max_bytes;
-    /// For the line about a closed connection.
+    /// The bound's name in the log line about a closed connection.
     std::string_view name;
   };
 

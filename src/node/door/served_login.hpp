@@ -31,7 +31,7 @@ class ServedLogin {
     std::string message;
   };
   struct Refused {
-    /// For the log; the client gets the same words whatever the reason.
+    /// The reason, for the log. The client gets the same message for every reason.
     std::string why;
   };
   using Step = std::variant<Reply, Check, Accepted, Refused>;

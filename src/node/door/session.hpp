@@ -104,7 +104,7 @@ class Session final : public ConnectionEvents {
   }
   /// There may be room for the held request.
   void resume();
-  /// Where its unfinished request is counted.
+  /// The room in which its unfinished request is counted.
   [[nodiscard]] const RequestRoom& room() const { return *room_; }
   [[nodiscard]] RequestRoom& room() { return *room_; }
   /// Bytes of an unfinished request in memory.
@@ -118,7 +118,7 @@ class Session final : public ConnectionEvents {
            !is_held_for_turn_ && request_began_at_ <= then;
   }
 
-  // For the dispatcher.
+  // The dispatcher calls the following functions.
   [[nodiscard]] TurnQueue::Mark& turn_mark() { return turn_mark_; }
   /// Answer bytes in memory that the client has not read, as of the last note.
   [[nodiscard]] std::size_t noted_unread_bytes() const { return unread_bytes_; }

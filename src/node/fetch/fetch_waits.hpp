@@ -76,7 +76,7 @@ class FetchWaits {
   struct Options {
     std::size_t max_waits = 20'000;
     std::size_t max_pairs = 1'000'000;
-    /// Of one fetch, because they are made in one event.
+    /// Bound on the pairs of one fetch, because they are made in one event.
     std::size_t max_pairs_of_fetch = 50'000;
     Duration look_interval = std::chrono::milliseconds(100);
   };

@@ -29,7 +29,7 @@ struct JoinRequest {
   std::string client_id;
   std::string client_host;
   std::string protocol_type;
-  /// In the order of the member's preference.
+  /// The member's protocols in the order of its preference.
   std::vector<GroupProtocol> protocols;
   std::chrono::milliseconds session_timeout{};
   std::chrono::milliseconds rebalance_timeout{};
@@ -67,7 +67,7 @@ struct AnswerJoin {
   std::optional<std::string> protocol;
   std::string leader;
   bool skip_assignment = false;
-  /// Only for the leader.
+  /// The members of the group. Only the leader gets them.
   std::vector<JoinedMember> members;
 };
 struct AnswerSync {

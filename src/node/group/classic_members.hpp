@@ -56,15 +56,15 @@ void sort(std::vector<MemberShare>& assignments);
 [[nodiscard]] std::size_t metadata_bytes(std::string_view client_id,
                                          const std::optional<std::string>& instance_id,
                                          const std::vector<GroupProtocol>& protocols);
-/// The same in memory, with what surrounds it. At least `min_counted_bytes`.
+/// The size of the same data in memory, its containers included. At least `min_counted_bytes`.
 [[nodiscard]] std::size_t counted_bytes(const std::vector<GroupProtocol>& protocols);
 [[nodiscard]] std::size_t counted_bytes(const Slice& assignment);
 inline constexpr std::size_t min_counted_bytes = 1'024;
 /// Memory of a member besides the bytes of its texts: map nodes, ends of strings, waiting requests.
 inline constexpr std::size_t member_overhead = 512;
 
-/// What a group has to know about all of its members together. It changes with each member, so that
-/// a join, a sync or a heartbeat never walks the others.
+/// Counts over all members of a group. They are updated with each member, so that a join, a sync or
+/// a heartbeat never walks the others.
 class MemberTotals {
  public:
   void add(const ClassicMember& member);

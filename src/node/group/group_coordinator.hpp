@@ -126,7 +126,7 @@ class GroupCoordinator {
   // store. False if that was the last piece; `place` is then at the beginning again.
 
   bool forget_some(Place& place, std::size_t max, std::vector<GroupRecord>& records);
-  /// Of groups that were removed. It needs no place.
+  /// Deletes offsets of groups that were removed. It needs no place.
   bool bury_some(std::size_t max, std::vector<GroupRecord>& records);
   /// Removes offsets and empty groups that were not used for `offsets_retention`.
   bool expire_some(Timestamp now, Place& place, std::size_t max, std::vector<GroupRecord>& records);

@@ -123,7 +123,7 @@ class GroupService {
   void answer_when_stored(ClassicGroupActions answers);
   /// Answers now, and in later turns once this one has no time left.
   void answer_in_turn(ClassicGroupActions actions, std::int16_t error);
-  /// At least one, and until the end of the turn.
+  /// Sends at least one late answer, and further ones while the turn has time.
   void answer_some();
   void arm_late_answers();
   [[nodiscard]] bool store_group(const std::string& group);
@@ -147,7 +147,7 @@ class GroupService {
   Lines& lines_;
   Executor& loop_;
   GroupCoordinator coordinator_;
-  /// Not open before the first record is to be stored.
+  /// It is opened when the first record is to be stored.
   TopicJournal journal_;
   /// The error of the last attempt to create the topic.
   std::optional<Error> not_made_;

@@ -75,7 +75,7 @@ class FileJournal {
   /// Asserts the conditions that hold between two calls.
   void check_invariants() const;
   [[nodiscard]] const std::string& path() const { return path_; }
-  /// After the last round.
+  /// The size of the file after the last round.
   [[nodiscard]] std::uint64_t size() const { return at_.size; }
   [[nodiscard]] std::uint64_t lines() const { return at_.lines; }
   /// True if a refused line may be in the file.

@@ -10,7 +10,7 @@
 
 namespace dohle::node {
 
-/// A user with what checks its password under one mechanism. PLAIN passwords are checked by the
+/// A user with the verifier of its password under one mechanism. PLAIN passwords are checked by the
 /// same verifiers.
 struct UserEntry {
   std::string name;
@@ -19,10 +19,10 @@ struct UserEntry {
   friend bool operator==(const UserEntry&, const UserEntry&) = default;
 };
 
-/// Of a user's name, in bytes.
+/// Bounds of a salt and of a user's name.
 inline constexpr std::size_t max_salt_bytes = 1'024;
 inline constexpr std::size_t max_user_name_bytes = 1'024;
-/// Users of one file, and bytes of it.
+/// Bounds of a users file.
 inline constexpr std::size_t max_users_per_file = 10'000;
 inline constexpr std::size_t max_users_file_bytes = std::size_t{8} << 20;
 
@@ -43,7 +43,7 @@ inline constexpr std::size_t max_users_file_bytes = std::size_t{8} << 20;
 [[nodiscard]] Result<std::vector<UserEntry>> parse_users(std::string_view text);
 
 /// Reads a users file. Errors: configuration (it cannot be read, others than its owner have rights
-/// on it, or a line is wrong), with the path and what to do.
+/// on it, or a line is wrong), with the path and the remedy.
 [[nodiscard]] Result<std::vector<UserEntry>> read_users_file(const std::string& path);
 
 }  // namespace dohle::node

@@ -33,7 +33,7 @@ std::uint64_t number_of(const auth::VerifierForm& form) {
   return split_mixed(digest << 48 | std::uint64_t{form.iterations} << 16 | form.salt.octets);
 }
 
-// Nobody without the key knows it.
+// It cannot be computed without the key.
 std::uint64_t seed_of(std::string_view key, std::string_view name) {
   std::uint64_t seed = 0;
   const std::string drawn = auth::hmac(auth::Digest::sha256, key, "form " + std::string(name));

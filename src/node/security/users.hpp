@@ -55,7 +55,7 @@ class Users {
     std::function<void(std::uint64_t)> note = [](std::uint64_t) {};
   };
 
-  /// What checks a login's password.
+  /// The verifier that checks a login's password.
   struct Found {
     auth::Digest digest = auth::Digest::sha512;
     auth::ScramVerifier verifier;

@@ -113,7 +113,7 @@ void BatchChecks::settle(const PartitionRef& partition) {
   for (;;) {
     const auto queue = by_partition_.find(partition.get());
     if (queue == by_partition_.end() || !queue->second.front()->work->outcome) return;
-    // Also when the last append found that it is not.
+    // The last append may have found that the partition is not prepared.
     if (!is_prepared(*partition)) return prepare(partition);
     const auto first = std::move(queue->second.front());
     queue->second.pop_front();

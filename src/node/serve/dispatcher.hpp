@@ -82,7 +82,7 @@ class Dispatcher {
 
   /// Asserts the conditions that hold between two turns.
   void check_invariants() const;
-  /// Of all connections together, as of their last notes.
+  /// The unread answer bytes of all connections together, as of their last notes.
   [[nodiscard]] std::size_t unread_bytes() const { return unread_bytes_; }
 
  private:

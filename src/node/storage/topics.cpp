@@ -357,7 +357,7 @@ Result<void> TopicTable::adopt_added(const std::string& name, std::vector<Findin
   findings.push_back({false, "topic " + name + " has " + std::to_string(total) +
                                  " partitions again, and not " + std::to_string(topic.partitions) +
                                  " (--adopt)"});
-  // As in `adopt`.
+  // The mark is removed first, as in `adopt`.
   if (auto removed = remove_clean_mark(); !removed) return removed;
   topic.partitions = total;
   Result<void> added;
@@ -462,7 +462,7 @@ std::optional<Error> TopicTable::refused_by_strays(std::string_view name) {
 struct TopicTable::Closing {
   std::vector<PartitionRef> partitions;
   std::size_t next = 0;
-  /// Of the partitions that are being closed.
+  /// The recovery points of closing partitions that are not written.
   std::size_t unwritten_points = 0;
   Result<void> outcome;
   Disk::Synced done;

@@ -272,7 +272,7 @@ class TopicTable {
   /// Names of topics by the form in which they may not be equal. On an old disk several may have
   /// one form.
   std::unordered_multimap<std::string, std::string> undotted_;
-  /// By topic. After the start only the kept ones.
+  /// Stray directories by topic. After the start it holds only the kept ones.
   std::map<std::string, std::vector<Stray>, std::less<>> strays_;
   /// Texts about accepted losses that do not exist.
   std::vector<std::string> unfounded_losses_;

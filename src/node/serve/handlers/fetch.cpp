@@ -104,7 +104,7 @@ class Fetching final : public WaitingFetch {
   /// As `seen`, but each partition as of when it was read, which may have been in an earlier turn.
   [[nodiscard]] const Seen& looked_at() const { return looked_at_; }
 
-  /// Also adds up what `seen` returns.
+  /// Also computes the sums that `seen` returns.
   [[nodiscard]] std::vector<PartitionRef> partitions(Seen& seen) const {
     std::vector<PartitionRef> refs;
     const ServedFetchSession& session = *begun_.session;

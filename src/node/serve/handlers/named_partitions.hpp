@@ -31,7 +31,7 @@ class NamedPartitions {
     return is_complete_ = !walk_.go_on(topics, names_of_slice, enter, note);
   }
   [[nodiscard]] bool is_complete() const { return is_complete_; }
-  /// Of a partition that was noted.
+  /// Whether the request names this partition more than once. The partition was noted.
   [[nodiscard]] bool is_repeated(const TopicKey& topic, PartitionId partition) const {
     return has_repeated_ && times_.at({topic, partition}) > 1;
   }

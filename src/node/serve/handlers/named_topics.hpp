@@ -20,7 +20,7 @@ class NamedTopics {
     is_complete_ = noted_ == topics.size();
   }
   [[nodiscard]] bool is_complete() const { return is_complete_; }
-  /// Of a name that was noted.
+  /// Whether the request has this name more than once. The name was noted.
   [[nodiscard]] bool is_repeated(std::string_view name) const { return times_.at(name) > 1; }
 
  private:

@@ -17,7 +17,7 @@ inline constexpr std::string_view this_node_has_no_transactions =
     "this node has no transactions: use a producer without a transactional id, or an Apache Kafka "
     "cluster";
 
-/// For answers without a field for the message.
+/// Logs the refusal. For answers without a field for the message.
 inline void complain_of_transactions(Call& call) {
   call.node.lines.complain("a transactional producer at " + call.peer +
                            " is refused (53): " + std::string(this_node_has_no_transactions));

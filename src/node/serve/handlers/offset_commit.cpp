@@ -67,7 +67,7 @@ class Committing : public std::enable_shared_from_this<Committing> {
   }
 
  private:
-  /// Of an offset in the answer: the indexes of its topic and of its partition there.
+  /// The place of an offset in the answer: the indexes of its topic and of its partition.
   using Place = std::pair<std::size_t, std::size_t>;
 
   /// Calls `then`, within the call or later, once the next offsets have an outcome.

@@ -95,7 +95,7 @@ class Lookup {
     return is_known ? &found->second : nullptr;
   }
 
-  // In the order of topics. Further offsets may be committed between two steps.
+  // Adds offsets in the order of topics. Further offsets may be committed between two steps.
   bool add_all(std::size_t left, std::vector<TopicAnswer>& into) {
     const Offsets* all = offsets();
     if (all == nullptr) return false;

@@ -347,7 +347,7 @@ class Producing : public std::enable_shared_from_this<Producing> {
   TopicWalk walk_;
   wire::ProduceResponse response_;
   NamedPartitions named_;
-  /// In the order of the answers; null for partitions that failed.
+  /// The partitions in the order of the answers; null for those that failed.
   std::vector<PartitionRef> partitions_;
   std::size_t unfinished_ = 1;  // counts the slices
   bool is_held_ = false;
