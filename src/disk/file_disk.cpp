@@ -28,7 +28,7 @@ FileDiskOptions checked(FileDiskOptions options) {
   return options;
 }
 
-// Records, and what checks passwords, are for the owner alone.
+// Records and password verifiers are for the owner alone.
 constexpr mode_t owner_only = 0700;
 
 Result<void> make_directory(const std::string& path, mode_t mode) {

@@ -54,7 +54,7 @@ class IndexFile {
   /// Whether a write may have created the file since the last call: no sync is known to cover its
   /// name.
   [[nodiscard]] bool take_made() { return std::exchange(is_made_, false); }
-  /// For a sync. Null if there is no file.
+  /// The file, for a sync. Null if there is none.
   [[nodiscard]] Result<std::shared_ptr<File>> file();
 
   [[nodiscard]] Result<std::size_t> count();

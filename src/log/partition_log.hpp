@@ -140,7 +140,7 @@ struct OpenOptions {
 /// format on disk, so that its DumpLogSegments reads it.
 ///
 /// Offsets: log_start <= recovery_point <= synced_end <= end. Records below the recovery point are
-/// known to survive any crash. `decide` (recovery_plan.hpp) says what `open` does about damage: it
+/// known to survive any crash. `decide` (recovery_plan.hpp) states how `open` handles damage: it
 /// refuses if acknowledged records are affected; otherwise it cuts the torn bytes and keeps them
 /// beside the log.
 ///
@@ -158,7 +158,8 @@ class PartitionLog {
   /// Opens the log in `directory`, or creates it. After a clean stop it reads only a small file and
   /// the directory, and compares names and sizes. Otherwise it walks the bytes above the recovery
   /// point by CRC and syncs the unsynced ones. A log can be read although the disk is full: the
-  /// writes of its recovery are postponed. Errors: damaged (says where, and what to do), storage.
+  /// writes of its recovery are postponed. Errors: damaged (with the place and the remedy),
+  /// storage.
   static Result<Opened> open(Disk& disk, std::string directory, LogConfig config,
                              OpenOptions options);
   /// The same up to the first sync, so that many logs share their syncs (GroupOpening). While
@@ -510,7 +511,7 @@ class PartitionLog {
   bool is_snapshot_due_ = false;
   bool are_producers_known_ = false;
   bool was_prepared_ = false;
-  /// While a disk thread writes a batch: what waits for its end. The thread's answer shares it.
+  /// Tasks that wait until a disk thread has written a batch. The thread's answer shares them.
   std::shared_ptr<std::vector<Task>> when_appended_;
   mutable std::optional<LeaderEpochs> epochs_;
   std::vector<ToSync> to_sync_;

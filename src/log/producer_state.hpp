@@ -12,8 +12,8 @@
 
 namespace dohle::log {
 
-/// What the log knows of idempotent producers, and how it judges their next batch (KIP-98). Does no
-/// I/O. Rebuilt from the batches of the log in order.
+/// The log's state of idempotent producers. Decides whether their next batch is accepted (KIP-98).
+/// Does no I/O. Rebuilt from the batches of the log in order.
 class ProducerState {
  public:
   struct Accept {};

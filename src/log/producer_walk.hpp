@@ -18,7 +18,7 @@ namespace dohle::log {
 struct LogFiles {
   Disk* disk;
   const std::string* directory;
-  /// At least one.
+  /// The log's segments, at least one.
   std::span<const std::unique_ptr<Segment>> segments;
   /// Existing files, by offset.
   std::span<const Offset> snapshots;
@@ -29,7 +29,7 @@ struct LogFiles {
   /// The producers as of `until`: from the newest whole snapshot and the last megabytes of batches.
   /// Errors: damaged, storage.
   [[nodiscard]] Result<ProducerState> producers_at(Offset until) const;
-  /// From their file, or from all batches if it is lost. Errors: storage.
+  /// Reads the leader epochs from their file, or from all batches if it is lost. Errors: storage.
   [[nodiscard]] Result<LeaderEpochs> epochs() const;
   /// Feeds `producers` the batches of [from, until).
   Result<void> feed(ProducerState& producers, Offset from, Offset until) const;

@@ -316,7 +316,7 @@ Offset PartitionLog::acknowledged() const {
   return acknowledged_end(options_.last, recovery_point_);
 }
 
-// Says what is damaged, where, and what to do.
+// The error for a refused log: the damage, its place and the remedy.
 Error PartitionLog::refusal(Offset at, std::string_view why) const {
   const std::string name = directory_.substr(directory_.rfind('/') + 1);
   const auto dash = name.rfind('-');
@@ -616,7 +616,7 @@ void PartitionLog::take_up_recovered() {
 }
 
 // Recovery may have read from the page cache of a process that died: names, segments and their
-// sizes. So it syncs what it read, which needs no space.
+// sizes. So it syncs the files that it read, which needs no space.
 Result<void> PartitionLog::begin_to_sync_segments() {
   unsynced_ = {disk_->names_in(directory_), parent_names()};
   std::size_t first = segment_of(recovery_point_);

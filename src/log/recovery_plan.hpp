@@ -29,12 +29,12 @@ struct MarkedLog {
   Offset log_start;
   Offset end;
   Timestamp active_since;
-  /// In order; the last one was written to.
+  /// The segments in order; the last one was written to.
   std::vector<MarkedSegment> segments;
   friend bool operator==(const MarkedLog&, const MarkedLog&) = default;
 };
 
-/// How the last run ended, and what it noted about the log.
+/// How the last run ended, and its notes about the log.
 struct LastLife {
   enum class End : std::uint8_t {
     unknown,    ///< a power loss, a copied directory, or no note
