@@ -10,7 +10,7 @@
 
 namespace dohle::net {
 
-/// How a TcpDialer finds addresses and makes sockets. The defaults are the system's.
+/// How a TcpDialer finds addresses and creates sockets. The defaults are the system's.
 struct ConnectSettings {
   DialFunction dial_function = nullptr;
   ResolveFunction resolver = nullptr;
@@ -27,7 +27,7 @@ struct ConnectSettings {
 /// Most addresses that a user's resolver may give for a host.
 inline constexpr std::size_t max_resolved_addresses = 64;
 
-/// Calls the user's functions, which may block, and checks what they return. Their errors and
+/// Calls the user's functions, which may block, and checks their results. Their errors and
 /// exceptions become Errc::name_not_resolved or Errc::connection_failed.
 [[nodiscard]] NameQuery::Answer ask_user(const ConnectSettings& settings, const Endpoint& to,
                                          std::chrono::milliseconds timeout);

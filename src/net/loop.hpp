@@ -70,9 +70,9 @@ class Loop final : public Executor {
   /// The most CPU time that one measured turn took since the last call. Any thread.
   [[nodiscard]] Duration take_longest_turn();
 
-  /// For the connections of this loop.
+  /// The read buffers that the connections of this loop share.
   [[nodiscard]] ReadBuffers& read_buffers();
-  // For net's own files.
+  // Only files of net call this.
   [[nodiscard]] Poller& poller();
 
  private:

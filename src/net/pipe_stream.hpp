@@ -91,7 +91,7 @@ class PipeStream final : public ByteStream {
 
   /// `self` keeps the stream's owner alive during an event.
   void attach(std::weak_ptr<PipeStream> self);
-  /// For a dialing end. The dial fails unless it opens within `timeout`.
+  /// Begins the dial of a dialing end. The dial fails unless it opens within `timeout`.
   void begin_dial(std::chrono::milliseconds timeout);
   void opened();
   void dial_failed(std::string_view why);

@@ -10,7 +10,7 @@
 
 namespace dohle::net {
 
-/// What a TLS listener's streams begin with.
+/// The context and the turns with which a TLS listener's streams begin.
 struct TlsServing {
   TlsContext context;
   HandshakeTurns& turns;

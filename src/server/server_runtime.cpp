@@ -357,7 +357,7 @@ class RunLoop {
 
   const Means means_;
   net::Loop loop_;
-  // Of the loop's thread.
+  // Only the loop's thread uses the following members.
   std::vector<std::unique_ptr<net::SignalWatch>> watches_;
   bool has_signal_ = false;
   bool is_asked_ = false;
@@ -443,7 +443,7 @@ ServerHealth ServerRuntime::health() const {
   }
   const std::lock_guard lock(mutex_);
   health.state = state_;
-  // Those of a stop under way have ended by request.
+  // During a stop the subscribers have ended by request.
   if (state_ != ServerState::running) health.subscribers.clear();
   return health;
 }

@@ -57,7 +57,7 @@ class ServerRuntime {
   void become(ServerState state);
   /// Ends the health page, the Broker and its subscribers.
   Result<void> end(const std::shared_ptr<Broker>& broker, TimePoint deadline);
-  /// Those that run.
+  /// The running subscribers.
   [[nodiscard]] std::vector<std::shared_ptr<Subscriber>> subscribers() const;
   /// The failure of a subscriber that has ended by itself.
   [[nodiscard]] std::optional<Error> failure() const;

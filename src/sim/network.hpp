@@ -93,7 +93,7 @@ class Network {
   /// Connections that at least one side holds open.
   [[nodiscard]] std::size_t open_connections() const;
 
-  // For the parts of the world.
+  // Other parts of the world call the following functions.
 
   /// `layer` is null for connections directly on their sockets.
   std::unique_ptr<Connection> dial(ProcessLoop& from, const Endpoint& to,

@@ -115,7 +115,7 @@ class Stream final : public std::enable_shared_from_this<Stream> {
     bool has_ended = false;  ///< the end of its bytes was sent
     bool waits_for_room = false;
 
-    // On the way to the other end.
+    // Bytes on the way to the other end.
     std::deque<Segment> on_way;
     std::size_t outstanding_bytes = 0;  ///< sent, not read by the other process
     TimePoint last_arrival{};

@@ -114,7 +114,7 @@ class World {
   /// Calls `hear` with every frame, before its reader gets it.
   void on_frame(std::function<void(const ReadFrame&)> hear) { on_frame_ = std::move(hear); }
 
-  // For the parts of the world.
+  // Other parts of the world call the following functions.
 
   void frame_read(const ReadFrame& frame) const {
     if (on_frame_) on_frame_(frame);

@@ -25,7 +25,7 @@ inline constexpr std::string_view kafka_key = "kafka.message.key";
 inline constexpr std::string_view kafka_tombstone = "kafka.message.tombstone";
 inline constexpr std::string_view error_type = "error.type";
 
-// Of the library alone.
+// Attributes that only this library defines.
 
 inline constexpr std::string_view attempt = "dohle.attempt";
 

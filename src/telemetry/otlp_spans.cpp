@@ -13,7 +13,7 @@ namespace dohle::telemetry {
 namespace {
 
 constexpr std::string_view scope_name = "dohle";
-/// Of the fields flags: those of traceparent.
+/// The bits of the field flags that hold the flags of traceparent.
 constexpr std::uint32_t trace_flags = 0xff;
 
 std::string_view raw(std::span<const std::uint8_t> bytes) {

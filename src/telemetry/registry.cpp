@@ -168,7 +168,7 @@ MetricsSnapshot Registry::snapshot() const {
       if (auto alive = each.lock()) collectors.push_back(std::move(alive));
     }
   }
-  // Not under the lock: a collector takes locks of its own.
+  // The lock is not held here, since a collector takes locks of its own.
   Collection collection(max_series_);
   for (const auto& each : collectors) each->collect(collection);
   taken.add(collection.take());

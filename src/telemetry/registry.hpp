@@ -19,7 +19,7 @@
 
 namespace dohle::telemetry {
 
-/// What all series of a metric share. The texts are literals.
+/// The properties that all series of a metric share. The texts are literals.
 struct MetricInfo {
   std::string_view name;
   std::string_view help;

@@ -32,7 +32,7 @@ class SilentSpan final : public Span {
   const TraceContext context_;
 };
 
-/// What the spans of a tracer share; they may outlive it.
+/// The state that the spans of a tracer share. Spans may outlive the tracer.
 struct Kept {
   TracerOptions options;
   std::shared_ptr<const Resource> resource;

@@ -31,7 +31,7 @@ namespace {
 constexpr std::size_t threads = 2;
 constexpr std::size_t max_waiting = 16;
 constexpr std::chrono::seconds patience{5};
-/// Of a request with all its header lines.
+/// Bound of a request with all its header lines.
 constexpr std::size_t max_request_bytes = std::size_t{8} << 10;
 
 /// The connections that wait for a thread. Above the limit the listening thread serves a connection

@@ -14,7 +14,7 @@ namespace dohle::net {
 
 namespace {
 
-/// What changes when a file is written or another one takes its place.
+/// Attributes of a file that change when the file is written or replaced.
 struct Mark {
   int error = 0;
   std::uint64_t device = 0, inode = 0;

@@ -23,11 +23,11 @@ namespace {
 constexpr std::size_t max_file_bytes = std::size_t{16} << 20;
 constexpr int max_pkcs12_iterations = 10'000'000;
 
-// What is read: its bytes, and its name in errors.
+// A source of keys: its bytes, and its name in errors.
 struct KeySource {
   Secret bytes;
   std::string name;
-  /// What to say if a key without a passphrase is in it.
+  /// The warning to log if the source holds a key without a passphrase.
   std::string warning = {};
 };
 
@@ -84,7 +84,7 @@ constexpr std::string_view convert_java =
     "is a Java key store (JKS); convert it with: keytool -importkeystore -srckeystore OLD "
     "-destkeystore NEW.p12 -deststoretype PKCS12";
 
-// What a text that lacks the wanted kind of PEM holds instead.
+// Names the content of a text that lacks the wanted kind of PEM.
 std::string found_instead(std::string_view bytes, std::string_view wanted) {
   if (bytes.empty()) return "is empty";
   if (is_java_key_store(bytes)) return std::string(convert_java);

@@ -14,7 +14,7 @@ struct KeyMaterial {
   Certificate certificate;
   std::vector<Certificate> issuers;
   PrivateKey key;
-  /// What to say about the file of a key without a passphrase. Empty if all is well.
+  /// The warning to log about the file of a key without a passphrase. Empty if there is none.
   std::string warning = {};
 };
 

@@ -120,7 +120,7 @@ Result<void> set_parameters(SSL_CTX* context, const TlsParameters& wanted) {
   return {};
 }
 
-/// Into `warning` what is wrong with the file that holds the key.
+/// Sets the certificate and its key. `warning` gets the fault of the key's file, if there is one.
 Result<void> set_identity(SSL_CTX* context, const TlsIdentity& identity, std::string& warning) {
   const auto material = read_identity(identity);
   if (!material) return fail(material.error());

@@ -15,9 +15,9 @@ namespace dohle::net {
 /// Thread safety: any thread.
 class TlsContext {
  public:
-  /// Reads files, so it may block. Errors: configuration, with the file or field and what is wrong
-  /// with it: a missing file, a wrong passphrase, a key that does not fit the certificate, PEM of
-  /// another kind, a Java key store, PKCS#12 that needs the legacy provider, unknown algorithms.
+  /// Reads files, so it may block. Errors: configuration, with the file or field and its fault: a
+  /// missing file, a wrong passphrase, a key that does not fit the certificate, PEM of another
+  /// kind, a Java key store, PKCS#12 that needs the legacy provider, unknown algorithms.
   [[nodiscard]] static Result<TlsContext> client(const TlsOptions& options);
   /// See client.
   [[nodiscard]] static Result<TlsContext> server(const TlsServerOptions& options);

@@ -12,7 +12,7 @@ struct TlsContext::State {
   bool is_server = false;
   bool has_identity = false;
   std::string warning;
-  // Of clients.
+  // Only clients use the following members.
   bool verifies_certificate = true;
   bool verifies_hostname = true;
   std::string server_name;

@@ -205,7 +205,7 @@ std::string words_without_tls(const TlsFacts& facts) {
       "the client speaks no TLS: plain bytes came to a TLS listener (first bytes: {})", hex);
 }
 
-// What is wrong, by the last error that OpenSSL queued.
+// The fault as text, by the last error that OpenSSL queued.
 std::string words_of_reason(int reason, const TlsFacts& facts) {
   const std::string other = facts.is_server ? "the client" : "the server";
   switch (reason) {

@@ -28,7 +28,7 @@ constexpr std::size_t max_record_bytes = 16 * 1024;
 constexpr std::string_view plain_alert("\x15\x03\x03\x00\x02\x02\x0a", 7);
 // A longer piece is not copied into a record that it shares with others.
 constexpr std::size_t min_own_record_bytes = 8 * 1024;
-// Of each record, beside its data; some ciphers of TLS 1.2 take more.
+// Size of a record beside its data; some ciphers of TLS 1.2 take more.
 constexpr std::size_t record_overhead_bytes = 64;
 constexpr std::size_t max_gathered = 256;
 

@@ -13,7 +13,7 @@
 
 namespace dohle::net {
 
-/// What a handshake needs next.
+/// The next step that a handshake needs.
 enum class HandshakeState : std::uint8_t {
   needs_bytes,  ///< bytes of the other side
   done,         ///< nothing: data may be read and written

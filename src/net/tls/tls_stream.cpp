@@ -12,7 +12,7 @@ namespace dohle::net {
 namespace {
 
 constexpr std::size_t block_bytes = 64 * 1024;
-// Of a handshake, which may wait for its turn with these bytes.
+// Block of a handshake, which may wait for its turn with these bytes.
 constexpr std::size_t handshake_block_bytes = 8 * 1024;
 constexpr std::size_t max_write_bytes = 64 * 1024;
 // Received bytes of a whole handshake, certificates included.
@@ -145,8 +145,8 @@ Error TlsStream::unanswered(const Error& why) {
   return hello_->doubts->on_unanswered(hello_->address, why, hello_->sent, place_.loop.tick().mono);
 }
 
-// Sends what the last step made, gets bytes for the next one, and takes it. A loop, since the
-// other side may send byte by byte.
+// Sends the output of the last step, gets bytes for the next one, and runs it. It is a loop, since
+// the other side may send byte by byte.
 void TlsStream::advance() {
   while (phase_ == Phase::handshake && !is_stepping_) {
     if (const Result<bool> sent = flush(); !sent) return lose(write_failure(sent.error()));
@@ -276,7 +276,7 @@ Result<std::size_t> TlsStream::read_piece(const ReadRoom& into) {
   return total;
 }
 
-// Reads a piece, and sends what TLS itself answers to it.
+// Reads a piece, and sends the answer of TLS itself to it.
 Result<std::size_t> TlsStream::read_answered(const ReadRoom& into) {
   const Result<std::size_t> bytes = read_piece(into);
   if (!bytes) {

@@ -14,12 +14,12 @@
 
 namespace dohle::net {
 
-/// Where a TlsStream works.
+/// The loop, the workers and the turns that a TlsStream uses.
 struct TlsPlace {
   Executor& loop;
   /// Runs the steps of the handshake. Null: the loop does, which costs it up to milliseconds.
   Workers* workers = nullptr;
-  /// For listeners, instead of `workers`: where the steps wait for their turn. Outlives the stream.
+  /// For listeners, instead of `workers`: the turns for which the steps wait. Outlives the stream.
   HandshakeTurns* turns = nullptr;
   /// 1 ms or more. Time from the opening of the stream below to the end of the handshake.
   std::chrono::milliseconds handshake_timeout{10'000};
@@ -98,7 +98,7 @@ class TlsStream final : public ByteStream, public StreamEvents {
   StreamEvents& events_;
   std::shared_ptr<TlsSession> session_;
   std::unique_ptr<ByteStream> below_;
-  std::shared_ptr<Anchor> anchor_;  // what waiting tasks hold; null in it once this is gone
+  std::shared_ptr<Anchor> anchor_;  // held by waiting tasks; it holds null once this is destroyed
   Phase phase_ = Phase::opening;
   bool is_stepping_ = false;  // a worker has the session
   bool needs_bytes_;          // before the next step

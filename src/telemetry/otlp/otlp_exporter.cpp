@@ -207,7 +207,7 @@ class OtlpSender {
     changed_.notify_all();
     const std::lock_guard once(joining_);
     if (thread_.joinable()) thread_.join();
-    // Not earlier: the thread reads the spans of a request without the lock.
+    // The thread has ended first, since it reads the spans of a request without the lock.
     {
       const std::lock_guard lock(mutex_);
       queue_.drop_all();
@@ -278,7 +278,7 @@ class OtlpSender {
                        .why = "the spans of a request have more than 16 MiB; set max_batch"};
     lock.lock();
     queue_.on_answer(outcome.answer, outcome.retry_after, jitter_.unit(), now_mono());
-    // The one that flushes is told what was in the way.
+    // The caller of flush gets this reason.
     if (!outcome.why.empty()) last_why_ = outcome.why;
     if (stop_by_ && !outcome.retry_after) queue_.retry_by(now_mono() + closing_backoff);
     changed_.notify_all();
@@ -347,7 +347,7 @@ Result<void> check(const OtlpOptions& options) {
   });
 }
 
-/// Once in a process; libcurl never ends.
+/// Starts libcurl once in a process. It is never ended.
 bool start_curl() {
   static const bool is_started = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
   return is_started;
