@@ -52,7 +52,7 @@ struct ScramVerifier {
 };
 [[nodiscard]] ScramVerifier make_verifier(Digest digest, const ScramKeys& keys, std::string salt,
                                           std::uint32_t iterations);
-/// What a salt shows of the tool that made it.
+/// The properties of a salt by which the tool that made it can be recognized.
 struct SaltForm {
   /// Its size; 0 for a salt of Java's tools, which is a number below 2^130 to the base 36.
   std::size_t octets = 16;
@@ -60,7 +60,7 @@ struct SaltForm {
 };
 [[nodiscard]] SaltForm form_of_salt(std::string_view salt);
 
-/// What a login shows of a stored user.
+/// The properties of a stored user that a login reveals.
 struct VerifierForm {
   Digest digest = Digest::sha512;
   std::uint32_t iterations = min_scram_iterations;

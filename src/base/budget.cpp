@@ -13,7 +13,7 @@ namespace dohle {
 
 namespace {
 
-/// A part of a SharedBudget may use this many times what is free.
+/// A part of a SharedBudget may use this many times the free bytes.
 constexpr std::size_t free_times = 4;
 
 }  // namespace
@@ -87,7 +87,7 @@ struct Budget::Pool : std::enable_shared_from_this<Pool> {
         slabs(part_of->slabs),
         whole(std::move(part_of)) {}
 
-  /// What `room` compares: the bytes in use by all that share the limit.
+  /// The counter that `room` compares: the bytes in use by all that share the limit.
   std::atomic<std::size_t>& counter() { return whole ? whole->used : used; }
   /// The bytes that can be charged while `taken` are in use.
   std::size_t room_beside(std::size_t taken) const {
@@ -96,7 +96,8 @@ struct Budget::Pool : std::enable_shared_from_this<Pool> {
     const std::size_t allowed = free_times * (whole->limit - taken);
     return allowed > own ? (allowed - own) / (free_times + 1) : 0;
   }
-  /// For what was refused last, too: the caller would be refused again, and again, with less.
+  /// Whether there is also room for the last refused request. With less room the caller would only
+  /// be refused again.
   bool has_wanted_room() {
     return room_beside(counter().load(std::memory_order_seq_cst)) >=
            std::max(wanted_bytes.load(std::memory_order_relaxed),

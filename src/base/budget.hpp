@@ -12,8 +12,8 @@ namespace dohle {
 inline constexpr std::size_t slab_bytes = 16 * 1024;
 
 /// One memory limit for several Budgets, with one pool of slabs. It leaves each Budget at most four
-/// times what all of them together leave free: a Budget whose memory stays in use for long leaves a
-/// part to the others. Thread safety: any thread.
+/// times the bytes that all of them together leave free: a Budget whose memory stays in use for
+/// long leaves a part to the others. Thread safety: any thread.
 class SharedBudget {
  public:
   explicit SharedBudget(std::size_t limit_bytes);
@@ -21,7 +21,7 @@ class SharedBudget {
   SharedBudget(const SharedBudget&) = delete;
   SharedBudget& operator=(const SharedBudget&) = delete;
 
-  /// By all Budgets.
+  /// The bytes in use by all Budgets.
   [[nodiscard]] std::size_t used() const;
 
  private:

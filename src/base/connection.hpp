@@ -87,7 +87,7 @@ class Connection {
   /// The peer's address for logs and errors: "127.0.0.1:9092", "pipe".
   [[nodiscard]] virtual const std::string& peer() const = 0;
   /// The subject of the other side's verified certificate, as Java writes it (RFC 2253). Absent
-  /// without one; empty if it names nobody. Known from `on_open` on.
+  /// without a certificate; empty if the certificate has no subject. Known from `on_open` on.
   [[nodiscard]] virtual std::optional<std::string> certificate_name() const { return {}; }
 };
 

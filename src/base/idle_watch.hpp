@@ -50,7 +50,8 @@ class IdleWatch {
     void begin_wait(TimePoint until);
     /// It takes part no more.
     void leave();
-    /// What it does beside the library's own work; empty: nothing. Called on its thread.
+    /// Names the work that it does beside the library's own. Empty if it does none. Called on its
+    /// thread.
     void set_doing(std::string what);
 
    protected:
@@ -99,7 +100,7 @@ class IdleWatch {
   /// mutex, whenever the last thread has ended its work. False if `real_deadline` has passed.
   bool wait_until(std::chrono::steady_clock::time_point real_deadline,
                   const std::function<bool()>& ready);
-  /// The threads at work, with what they do, separated by commas.
+  /// The threads at work, each with the name of its work, separated by commas.
   [[nodiscard]] std::string at_work();
   [[nodiscard]] static TimePoint now();
 

@@ -18,7 +18,7 @@ inline namespace v0 {
 
 namespace {
 
-/// Of a line made by Logger::printf.
+/// Bound of a line made by Logger::printf.
 constexpr std::size_t max_formatted_bytes = std::size_t{16} << 10;
 
 std::string_view name_of(LogLevel level) {

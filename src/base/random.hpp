@@ -19,7 +19,7 @@ class Random {
   double unit() { return static_cast<double>(next() >> 11) * 0x1.0p-53; }
 };
 
-/// What SplitMix64 adds to its state for each number.
+/// The number that SplitMix64 adds to its state for each output.
 inline constexpr std::uint64_t split_mix_step = 0x9e3779b97f4a7c15u;
 
 /// The finalizer of SplitMix64: every bit of the result depends on every bit of `bits`.

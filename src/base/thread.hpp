@@ -15,8 +15,8 @@ namespace dohle {
 /// std::thread it must be joined or detached before its destruction.
 class Thread {
  public:
-  /// `name`: what a test is told that waits for it. Throws std::system_error if the system cannot
-  /// start a thread.
+  /// `name`: shown to a test that waits for the thread. Throws std::system_error if the system
+  /// cannot start a thread.
   Thread(std::string name, Task body) {
     if (SimulatedThread* const self = SimulatedThread::here()) {
       simulated_ = self->start(std::move(body));

@@ -19,8 +19,8 @@ enum class TopicNameFault : std::uint8_t { none, empty, directory, too_long, oth
 /// '_' and '-', but neither "." nor "..".
 [[nodiscard]] TopicNameFault fault_of_topic_name(std::string_view name);
 
-/// As fault_of_topic_name, as an error: invalid_argument, which quotes the name and says what is
-/// wrong with it, also if it looks like a pattern.
+/// As fault_of_topic_name, as an error: invalid_argument, which quotes the name and its fault, also
+/// if it looks like a pattern.
 [[nodiscard]] Result<void> check_topic_name(std::string_view name);
 
 /// The name with '_' for each '.'. Two topics may not have names that are equal in this form, since

@@ -98,7 +98,7 @@ class WaitPoint {
     lock.lock();
     return is_notified || self.now() < deadline;
   }
-  /// As the last one.
+  /// Appends `waiting` to the list.
   void add(Waiting& waiting) {
     const std::lock_guard all_lists(lists_);
     Waiting* last = first_.load(std::memory_order_relaxed);
@@ -123,7 +123,7 @@ class WaitPoint {
   std::condition_variable condition_;
   /// The first waiting Sleeper. Null in a usual program. Changed under lists_.
   std::atomic<Waiting*> first_{nullptr};
-  /// Of all lists: they are used by tests alone, and are short.
+  /// One mutex for all lists: only tests use them, and they are short.
   static inline std::mutex lists_;
 };
 

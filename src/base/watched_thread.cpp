@@ -17,7 +17,7 @@ Task WatchedThread::watched(std::string name, Task body) {
     current_ = thread.get();
     set_here(thread.get());
     body();
-    // What it keeps alive may end here, and wait for that.
+    // Objects that the body keeps alive may be destroyed here, which may wait.
     body = nullptr;
     set_here(nullptr);
     current_ = nullptr;
@@ -48,7 +48,7 @@ void WatchedThread::wake() {
   woken_.notify_one();
 }
 
-// Only its time may have come: it looks itself.
+// It was given no work. Only its time may have come, which it checks itself.
 void WatchedThread::rouse() {
   woken_.notify_one();
 }

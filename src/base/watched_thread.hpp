@@ -40,7 +40,7 @@ class WatchedThread final : public Sleeper, private IdleWatch::Party {
 /// outside of tests.
 class UserCall {
  public:
-  /// `describe()` returns what is called, for the test that waits for it in vain.
+  /// `describe()` returns the name of the called function, for a test that waits for it in vain.
   template <class Describe>
   explicit UserCall(Describe describe) : thread_(WatchedThread::current()) {
     if (thread_ != nullptr) [[unlikely]]

@@ -19,7 +19,8 @@ std::unexpected<Error> refuse(std::size_t at, std::string_view why) {
   return fail(Error::configuration(fmt::format("at byte {}: {}", at, why)));
 }
 
-/// A buffer whose bytes are overwritten when it goes. It does not grow beyond what it reserved.
+/// A buffer whose bytes are overwritten when it is destroyed. It does not grow beyond its reserved
+/// size.
 class WipedWord {
  public:
   explicit WipedWord(std::size_t max_bytes) { text_.reserve(max_bytes); }

@@ -11,7 +11,7 @@
 
 namespace dohle::properties {
 
-/// Of a sasl.jaas.config; longer ones are refused.
+/// Bound of a sasl.jaas.config; longer ones are refused.
 inline constexpr std::size_t max_jaas_bytes = std::size_t{64} * 1024;
 
 /// One login module with its options, as Java's JAAS reads it.

@@ -10,14 +10,14 @@
 
 namespace dohle::properties {
 
-/// Of a properties file; longer ones are refused.
+/// Bound of a properties file; longer ones are refused.
 inline constexpr std::size_t max_properties_file_bytes = std::size_t{1} << 20;
 
 struct FileProperty {
   std::string name;
   /// Any value may be a password.
   Secret value;
-  /// Of the file, from 1.
+  /// The number of the line in the file, from 1.
   std::size_t line = 0;
 };
 

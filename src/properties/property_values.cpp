@@ -177,7 +177,7 @@ constexpr std::array consumer_properties = {
     Property<R>{"session.timeout.ms", number<&R::session_timeout, 1, day_ms, R>},
 };
 
-/// Of Kafka's clients, for what Dohle does not have yet.
+/// A property of Kafka's clients for a feature that Dohle does not have yet.
 struct LaterProperty {
   std::string_view name;
   std::string_view missing;

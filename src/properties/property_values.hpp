@@ -22,8 +22,8 @@ enum class Role : std::uint8_t { admin, producer, consumer, both };
 class PropertyValues {
  public:
   /// A later value of the same name replaces an earlier one. Errors: configuration, for an unknown
-  /// name with the nearest known one, for one of what Dohle does not have yet with what is missing,
-  /// for a value with the allowed ones, never with a password.
+  /// name with the nearest known one, for one of a feature that Dohle does not have yet with the
+  /// missing feature, for a value with the allowed ones, never with a password.
   Result<void> set(std::string_view name, std::string_view value);
   /// As set, but only for properties that `role` uses.
   Result<void> set_for(Role role, std::string_view name, std::string_view value);
@@ -37,7 +37,7 @@ class PropertyValues {
   /// Values of `later` replace those of the same name.
   void merge(const PropertyValues& later);
 
-  /// What the properties say about TLS and SASL, checked with each other. Errors: those of
+  /// The settings of TLS and SASL in the properties, checked with each other. Errors: those of
   /// read_security.
   [[nodiscard]] Result<SecurityProperties> security(LoginIs where = LoginIs::in_properties) const {
     return read_security(security_, where);

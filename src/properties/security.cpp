@@ -30,7 +30,7 @@ struct DeclaredStore {
   Secret password;
 };
 
-/// What single properties say, before they are checked with each other.
+/// The values of single properties, before they are checked with each other.
 struct Draft {
   SecurityProtocol protocol = SecurityProtocol::plaintext;
   std::optional<SaslMechanism> mechanism;
@@ -242,7 +242,7 @@ Result<void> read_cipher_suites(std::string_view value, Draft& draft) {
   return {};
 }
 
-/// Properties that have one value here, which is what happens anyway.
+/// A property that has only one meaning here; its allowed values name that meaning.
 struct FixedProperty {
   std::string_view name;
   std::array<std::string_view, 2> allowed;

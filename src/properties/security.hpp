@@ -58,7 +58,7 @@ struct TlsProperties {
   std::string openssl_ciphers;
 };
 
-/// What the properties of Kafka's clients say about security.
+/// The security settings in properties of Kafka's clients.
 struct SecurityProperties {
   SecurityProtocol protocol = SecurityProtocol::plaintext;
   /// Set if the protocol has SASL.

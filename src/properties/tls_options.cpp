@@ -34,7 +34,7 @@ Result<StoreType> type_of(const Store& store) {
   return type;
 }
 
-/// Where the options have a store.
+/// The members of the options that describe a store.
 struct StorePlace {
   std::string& pem_file;
   std::string& pkcs12_file;

@@ -117,8 +117,7 @@ struct ProducedBatch : BatchHeader {
 
 /// Checks a produced batch: its CRC, every record (lengths, offset deltas that count up by one,
 /// their count), no control bit, a sequence if there is a producer id, and that it decompresses
-/// under `limits`.
-/// Errors say what is wrong and where; the caller maps them to a wire code.
+/// under `limits`. Errors name the fault and its place; the caller maps them to a wire code.
 [[nodiscard]] Result<ProducedBatch> validate_produced_batch(const Slice& batch,
                                                             const DecompressionLimits& limits = {});
 

@@ -29,7 +29,7 @@ struct ConnectionFlags {
   PropertyValues properties = {};
   std::optional<std::string> profile = std::nullopt;
   std::optional<std::string> config = std::nullopt;
-  /// For `dohle bench`.
+  /// How long the client polls busily; only for `dohle bench`.
   std::chrono::microseconds busy_poll{0};
   bool is_quiet = false;
   bool is_verbose = false;

@@ -72,7 +72,7 @@ void reload_certificates(Node& node, Logger& logger) {
   }
 }
 
-/// Until a signal to stop comes.
+/// Handles signals until one asks the node to stop.
 void handle_signals(const sigset_t& signals, Node& node, Logger& logger) {
   constexpr timespec interval{.tv_sec = 2, .tv_nsec = 0};
   for (;;) {

@@ -22,8 +22,8 @@ namespace {
 
 constexpr std::size_t max_password_bytes = 1'024, max_password_file_bytes = 64 * 1024;
 
-/// A terminal that does not show what is typed, until this object goes or a signal ends the
-/// process. One at a time.
+/// A terminal that does not show typed characters, until this object is destroyed or a signal ends
+/// the process. One at a time.
 class WithoutEcho {
  public:
   explicit WithoutEcho(int terminal) {
@@ -61,7 +61,7 @@ class WithoutEcho {
     (void)::raise(number);
   }
 
-  // Of the process, since the handler needs them.
+  // They belong to the process, since the signal handler needs them.
   static inline int terminal_ = -1;
   static inline termios before_{};
   std::array<struct sigaction, ending_signals.size()> former_{};

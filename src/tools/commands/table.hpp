@@ -10,7 +10,7 @@ namespace dohle::tools {
 class Table {
  public:
   explicit Table(std::vector<std::string> headings);
-  /// As many cells as there are headings.
+  /// Adds a row with as many cells as there are headings.
   void add(std::vector<std::string> cells);
   [[nodiscard]] bool empty() const { return rows_.size() == 1; }
   /// The lines, each with its newline.

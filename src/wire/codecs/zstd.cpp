@@ -154,7 +154,7 @@ class ZstdReader final : public Decompressor {
   Context context_;
   ZSTD_inBuffer in_;
   bool is_between_frames_ = true;
-  /// Of the current frame: the content size that it states, if any, and the bytes read so far.
+  /// The content size that the current frame states, if any, and the bytes read from it so far.
   std::optional<std::size_t> content_;
   std::size_t given_ = 0;
 };
