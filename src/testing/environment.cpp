@@ -76,7 +76,7 @@ std::string held_text(const std::vector<HeldMessage>& held) {
   return text;
 }
 
-/// What keeps the rest from being handled.
+/// The reason why the remaining messages are not handled.
 std::string state_text() {
   const std::string at_work = IdleWatch::begin().at_work();
   if (!at_work.empty()) return "; at work: " + at_work;

@@ -28,10 +28,10 @@ class Faults final : public node::RequestFaults {
   void clear();
   /// The failures that have not happened.
   [[nodiscard]] std::size_t left() const;
-  /// The number of requests so far that may have changed what a group has left to handle.
+  /// The number of requests so far that may have changed the unhandled messages of a group.
   [[nodiscard]] std::uint64_t changes() const { return changes_; }
 
-  // For the node.
+  // The node calls the following functions.
   void on_request(wire::ApiKey api) override;
   [[nodiscard]] Duration delay() override;
   [[nodiscard]] bool refuses_connection() override;
@@ -43,7 +43,7 @@ class Faults final : public node::RequestFaults {
   struct Refusals {
     std::int16_t code = 0;
     std::size_t left = 0;
-    /// Of produces. Empty: all topics.
+    /// The topic of refused produces. Empty: all topics.
     std::string topic = {};
   };
   [[nodiscard]] static std::int16_t take(std::vector<Refusals>& all, std::string_view topic);

@@ -21,9 +21,9 @@ struct Unhandled {
   Offset to;
 };
 
-/// What a group has left.
+/// The messages that a group has not handled.
 struct GroupLook {
-  /// Empty unless the group cannot handle anything now: why.
+  /// The reason why the group cannot handle messages now. Empty if it can.
   std::string why_not;
   std::vector<Unhandled> left;
   [[nodiscard]] bool is_done() const { return why_not.empty() && left.empty(); }
@@ -31,7 +31,7 @@ struct GroupLook {
 
 using Ends = std::map<TopicPartition, Offset>;
 
-/// By the offsets that the group has committed. Node's thread.
+/// Compares the group's committed offsets with the ends of its partitions. Node's thread.
 [[nodiscard]] GroupLook look_at_group(node::NodeEngine& engine, const std::string& group,
                                       bool with_retry_topics);
 /// The ends of these partitions; those that do not exist are left out. Node's thread.

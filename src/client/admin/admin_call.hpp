@@ -131,8 +131,8 @@ class AdminCall : public std::enable_shared_from_this<AdminCall<T>> {
   TimerId retry_timer_ = 0;
 };
 
-/// What a call does while the answer to its request is overdue, so that the server may be frozen
-/// (Cluster::owes_answer). A request is never repeated to a server that has not answered it.
+/// The action of a call while the answer to its request is overdue, so that the server may be
+/// frozen (Cluster::owes_answer). A request is never repeated to a server that has not answered it.
 enum class WhenLate : std::uint8_t {
   /// The request only reads: the call asks the server that is named then. The first answer counts.
   ask_again,

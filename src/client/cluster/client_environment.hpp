@@ -16,7 +16,7 @@ namespace dohle::client {
 class RecordTime {
  public:
   virtual ~RecordTime() = default;
-  /// At most 5 ms old. Any thread.
+  /// The wall time, at most 5 ms old. Any thread.
   [[nodiscard]] virtual Timestamp wall() const = 0;
   /// `on`: a producer sends records, and meanwhile `wall` reads no clock. Off: a producer has no
   /// active partition any more. Loop thread.
@@ -33,9 +33,9 @@ struct ClientEnvironment {
   Workers& workers;
   RecordTime& record_time;
   Logger& logger;
-  /// For nonces. Loop thread.
+  /// The source of nonces. Loop thread.
   SecureRandom& secure_random;
-  /// Of the client; shared by copies of this object.
+  /// The metrics of the client; copies of this object share them.
   std::shared_ptr<ClientMetrics> metrics = std::make_shared<ClientMetrics>();
 };
 

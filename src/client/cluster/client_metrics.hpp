@@ -33,7 +33,7 @@ class ClientMetrics {
   telemetry::Counter& unanswered_requests = registry.counter(
       {"dohle_client_unanswered_requests_total",
        "Requests without an answer: the connection was lost, or the answer came too late."});
-  /// From the first record of a batch to the batch's outcome.
+  /// The time from the first record of a batch to the batch's outcome.
   telemetry::Histogram& delivery_time =
       registry.histogram({"dohle_producer_delivery_seconds",
                           "Time from a batch's first record to the batch's outcome.", "seconds"});

@@ -48,7 +48,7 @@ class Cluster final : public LinkOwner {
     Duration default_api_timeout = std::chrono::seconds(60);
     /// Default: false. when_connected fails once all bootstrap servers' host names are unknown.
     bool fail_on_unknown_hosts = false;
-    /// Whether what is sent can be read on the way: no TLS, and servers on other machines.
+    /// Whether sent bytes can be read on the way: no TLS, and servers on other machines.
     bool can_be_overheard = false;
     /// Number of unknown_topic answers after which a topic counts as missing. A new topic reaches
     /// all servers of a cluster only after a moment.
@@ -95,7 +95,7 @@ class Cluster final : public LinkOwner {
   /// The controller. Any server while the controller is unknown or has an overdue answer; that
   /// server forwards the request or refuses it.
   [[nodiscard]] NodeId controller();
-  /// To any_node().
+  /// Sends a request to any_node().
   template <class M>
   void ask_any(M message, Then<M> then, Duration timeout = {});
   /// Sends a request that has no answer. Errors: not_connected.
@@ -185,8 +185,8 @@ class Cluster final : public LinkOwner {
   /// Connections without a login that a server closes at their first request before it counts as
   /// one that needs a login. One alone may end for another reason.
   static constexpr int max_closed_at_first_request = 3;
-  /// Of an address, since several nodes and lanes may have one: the last failed login or TLS
-  /// handshake. Requests fail with it until `not_before`, and while a further attempt is under way.
+  /// The last failed login or TLS handshake at an address. Several nodes and lanes may have one
+  /// address. Requests fail with it until `not_before`, and while a further attempt is under way.
   struct Refused {
     Error why;
     Backoff backoff{min_refusal_backoff, max_refusal_backoff};

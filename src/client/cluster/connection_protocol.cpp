@@ -18,7 +18,7 @@ namespace {
 /// Shown in servers' metrics (KIP-511).
 constexpr std::string_view software_version = "0.2.0";
 
-/// Also for a server whose sessions are shorter.
+/// The minimum also applies to a server whose sessions are shorter.
 constexpr std::chrono::milliseconds min_time_between_logins = std::chrono::seconds(1);
 
 Error malformed(std::string_view what) {

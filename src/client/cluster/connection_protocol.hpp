@@ -35,7 +35,7 @@ struct Answer {
   wire::Api api;
   std::int16_t version;
   Slice body;
-  /// From the request to the answer.
+  /// The time from the request to the answer.
   Duration took;
 };
 /// The server accepts no requests for this time.
@@ -108,7 +108,7 @@ class ConnectionProtocol {
   };
 
   ConnectionProtocol(Options options, TimePoint now, Logins logins);
-  /// Without a login.
+  /// For a connection without a login.
   ConnectionProtocol(Options options, TimePoint now)
       : ConnectionProtocol(std::move(options), now, Logins()) {}
 
@@ -161,7 +161,7 @@ class ConnectionProtocol {
   template <class M>
   Result<void> request(const M& message, TimePoint now, ConnectionActions& out,
                        Duration timeout = {});
-  /// For Produce with acks 0, which servers do not answer.
+  /// Sends a request without an answer: Produce with acks 0.
   template <class M>
   Result<void> tell(const M& message, ConnectionActions& out);
   /// An answer had a throttle time (KIP-219): the server does not read from this connection for

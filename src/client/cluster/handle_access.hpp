@@ -15,7 +15,7 @@ struct HandleAccess {
   [[nodiscard]] static const auto& insides(const Handle& handle) {
     return handle.inside_;
   }
-  /// Of a Delivery; null if it is empty.
+  /// The outcome of a Delivery; null if the Delivery is empty.
   template <class Handle>
   [[nodiscard]] static const auto* outcome(const Handle& handle) {
     return handle.outcome_;

@@ -129,13 +129,13 @@ class Link final : public ConnectionEvents, public std::enable_shared_from_this<
   const ClientEnvironment& environment_;
   const Options& options_;
   Login* const login_;
-  /// Of the credentials of the last login that began.
+  /// The version of the credentials with which the last login began.
   std::uint64_t login_version_ = 0;
   LinkOwner& owner_;
   Endpoint to_;
   std::unique_ptr<ConnectionProtocol> protocol_;
   std::unique_ptr<Connection> connection_;
-  /// In the order of the answers.
+  /// The unanswered requests, in the order of their answers.
   std::deque<Answered> asked_;
   std::deque<Waiting> waiting_;
   TimePoint dialled_at_{};

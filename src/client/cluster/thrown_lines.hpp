@@ -30,7 +30,7 @@ class ThrownLines {
     }
     if (left_out) logger.log(LogLevel::error, subject_, threw + more_since(*left_out));
   }
-  /// At the end.
+  /// Logs the number of omitted lines at the end.
   void say_left_out(Logger& logger) {
     std::uint64_t left_out = 0;
     {

@@ -132,7 +132,7 @@ void ConsumerCalls::post(std::move_only_function<void(ConsumerLoop&)> task) {
       [consume = consume_, task = std::move(task)]() mutable { task(*consume); });
 }
 
-/// The error of what a listener threw; else false.
+/// Calls a listener. An exception that it throws is the error; else false.
 Result<bool> ConsumerCalls::call(
     std::string_view name, std::move_only_function<void(std::span<const TopicPartition>)>& listener,
     const std::vector<TopicPartition>& partitions) {

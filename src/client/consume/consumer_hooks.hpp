@@ -9,7 +9,7 @@
 
 namespace dohle::client {
 
-// What the messaging API asks of a Consumer beyond its public calls.
+// Functions of a Consumer that only the messaging API uses.
 
 /// Whether the topic replaced another one of its name since the consumer subscribed to it or got
 /// partitions of it by hand. False for a consumer that was moved from. Any thread.

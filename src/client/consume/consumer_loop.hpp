@@ -43,8 +43,8 @@ class ConsumerLoop final : public Client::Shared::Part,
   /// Revoke and finally Left follow as news.
   void unsubscribe();
   void assign(std::vector<TopicPartition> partitions);
-  /// Keeps in view what is subscribed, led or assigned, and nothing else. A consumer never creates
-  /// a topic. Also after a change of the assignment at the desk.
+  /// Keeps subscribed, led and assigned topics in view, and no others. A consumer never creates a
+  /// topic. Also called after a change of the assignment at the desk.
   void hold_topics();
   /// The caller has taken the news at the desk.
   void on_told_assigned();
@@ -117,7 +117,7 @@ class ConsumerLoop final : public Client::Shared::Part,
 
   void pump();
   void pump_once();
-  /// After news of topics.
+  /// Called after news of topics.
   void note_topics();
   void send(client::FetchPlanner::Ask ask);
   void on_fetched(NodeId node, Result<wire::FetchResponse> answer);
@@ -199,7 +199,7 @@ class ConsumerLoop final : public Client::Shared::Part,
   std::map<std::string, TopicTrouble> topic_troubles_;
   /// The topics of the last assignments that this leader made, or is making.
   std::set<std::string> led_topics_;
-  /// Those that the cluster keeps in view for this consumer.
+  /// The topics that the cluster keeps in view for this consumer.
   std::set<std::string> held_topics_;
   client::PartitionCounts led_counts_;
   /// A commit before partitions are given up is in flight. News wait for it.

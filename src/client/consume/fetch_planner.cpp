@@ -780,7 +780,7 @@ std::optional<Error> FetchPlanner::take_error(TimePoint now, bool& is_again) {
         partition->error.reset();
         continue;
       }
-      // Without jitter, since random_ belongs to the loop's thread.
+      // The wait has no jitter, since random_ belongs to the loop's thread.
       partition->error_wait =
           std::min(is_again ? 2 * partition->error_wait
                             : std::max<Duration>(options_.retry_backoff, min_error_wait),

@@ -307,7 +307,7 @@ class FetchPlanner {
   std::uint64_t last_serial_ = 0;
   Partitions partitions_;
   std::set<TopicPartition> untaken_replaced_;
-  /// Those of remember_topics and those of partitions_.
+  /// The topics of remember_topics and those of partitions_.
   std::map<std::string, RememberedTopic, std::less<>> remembered_;
   /// Names of the topics with positions.
   std::map<TopicId, std::string> names_;

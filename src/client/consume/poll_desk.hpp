@@ -37,7 +37,7 @@ struct PollTable {
   Generation generation;
   /// The counters of the topics that polls have returned records of.
   std::map<std::string, telemetry::Counter*, std::less<>> consumed;
-  /// Of the lines about partitions that are not read until a seek.
+  /// Limits the lines about partitions that are not read until a seek.
   Repeats told_again{std::chrono::minutes(1)};
 };
 
@@ -77,7 +77,7 @@ class PollDesk {
   }
 
  private:
-  /// Of the planner, whatever it was used for.
+  /// Checks the invariants of the planner after each access.
   struct Check {
     const FetchPlanner& fetch;
     ~Check() { DOHLE_CHECK_INVARIANTS(fetch); }

@@ -25,7 +25,8 @@ struct CommitOutcome {
   std::size_t offsets = 0;
 
   /// One result for all: an error with the code of the first refused partition that names all
-  /// refused ones (at most 10, and the number of the rest) and says what became of the others.
+  /// refused ones (at most 10, and the number of the rest) and states whether the others are
+  /// committed.
   [[nodiscard]] Result<void> as_one() const;
 };
 

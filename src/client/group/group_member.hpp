@@ -32,13 +32,13 @@ namespace group_action {
 // Requests. Each is answered exactly once by the event that its comment names, with the server's
 // answer or an error.
 
-/// To any server. Event: on_coordinator.
+/// Goes to any server. Event: on_coordinator.
 struct FindCoordinator {
   GroupTicket ticket;
   wire::FindCoordinatorRequest message;
 };
-/// To the coordinator, over the connection of heartbeats. Event: on_probed. While the server delays
-/// the answer to a join, only a probe shows that the coordinator is gone.
+/// Goes to the coordinator, over the connection of heartbeats. Event: on_probed. While the server
+/// delays the answer to a join, only a probe shows that the coordinator is gone.
 struct Probe {
   GroupTicket ticket;
   NodeId coordinator;
@@ -103,15 +103,15 @@ struct Revoke {
 struct Lose {
   std::vector<TopicPartition> partitions;
 };
-/// For poll to return. If Error::is_fatal(), it can never be a member again. Otherwise the next
-/// poll tries again.
+/// The error that poll returns. If Error::is_fatal(), it can never be a member again. Otherwise the
+/// next poll tries again.
 struct Failed {
   Error why;
 };
 /// Completes unsubscribe and close.
 struct Left {};
 
-// For the log.
+// The following action is only logged.
 
 /// The server keeps refusing this member, which keeps trying.
 struct Refused {
@@ -145,7 +145,8 @@ class GroupMember {
     std::string group_instance_id = {};
     Duration session_timeout = std::chrono::seconds(45);
     Duration heartbeat_interval = std::chrono::seconds(3);
-    /// Also the time in which members have to join again after a rebalance began.
+    /// The longest time between two polls. Also the time in which members have to join again after
+    /// a rebalance began.
     Duration max_poll_interval = std::chrono::minutes(5);
     /// Timeout of requests that the server answers at once.
     Duration request_timeout = std::chrono::seconds(30);

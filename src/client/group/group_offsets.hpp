@@ -57,7 +57,7 @@ class GroupOffsets : public std::enable_shared_from_this<GroupOffsets> {
 
  private:
   struct Commit {
-    /// Those that are neither committed nor refused.
+    /// The offsets that are neither committed nor refused.
     std::vector<PartitionOffset> offsets;
     /// The generation at the time of the call. The commit is sent only under this one.
     Generation generation;

@@ -32,7 +32,7 @@ void Outcome::settle(Part part) {
     if (have_ < expected_) return;
     settled_.store(true, std::memory_order_release);
   }
-  // Not under the lock: a woken thread may preempt this one at once and would block on it.
+  // The lock is not held here: a woken thread may preempt this one at once and would block on it.
   changed_.notify_all();
 }
 

@@ -100,7 +100,7 @@ struct Outcome {
   std::uint32_t expected_ = 0;
   std::uint32_t have_ = 0;
   std::vector<Part> parts_;
-  /// By index, ascending.
+  /// Timestamps by the record's index, ascending.
   std::vector<std::pair<std::uint32_t, Timestamp>> far_timestamps_;
   std::mutex mutex_;
   WaitPoint changed_;

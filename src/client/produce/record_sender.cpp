@@ -286,7 +286,7 @@ void RecordSender::refresh(IntakeTopic& topic) {
   for (std::size_t i = topic.partitions_.size(); i < view->partitions.size(); ++i) {
     const PartitionId id{static_cast<std::int32_t>(i)};
     topic.partitions_.push_back(std::make_unique<Partition>(*this, topic, id));
-    // For a caller that began to ask for the topic before the close.
+    // A caller may have begun to ask for the topic before the close.
     if (is_closed.load()) topic.partitions_.back()->queue.close();
     if (identity_state_ == Identity::known) topic.partitions_.back()->sender.offer(identity_);
     changed = true;

@@ -43,7 +43,7 @@ class IntakeTopic {
   const std::string name;
   /// Unique among the topics of all producers of the process.
   const std::uint64_t serial;
-  /// What the producer's partitioner remembers of this topic.
+  /// The memory of the producer's partitioner for this topic.
   const std::shared_ptr<Partitioner::Memory> choices;
   /// Loop thread: the client's metrics may end before the last handle on the topic.
   const ProducedCounters counters;
@@ -208,9 +208,9 @@ class RecordSender final : public OutcomeOwner,
                   const std::optional<Error>& why);
   [[nodiscard]] std::string why_unsent(const Partition& partition) const;
   [[nodiscard]] Error unsent_in_time(const Partition& partition) const;
-  /// Before the records of a batch are sealed or failed.
+  /// Called before the records of a batch are sealed or failed.
   void keep_records(client::OpenBatch& batch) const;
-  /// Before callers hear of it, so that a snapshot has what they know.
+  /// Called before callers learn the outcome, so that a later snapshot of theirs includes it.
   void count_outcome(const Partition& partition, const client::SealedBatch& batch,
                      const client::Outcome::Part& outcome);
   void tell_of_batch(const Partition& partition, const client::SealedBatch& batch,

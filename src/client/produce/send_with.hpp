@@ -8,13 +8,13 @@
 
 namespace dohle::client {
 
-/// A partitioner of one call, with what it remembers of the topic.
+/// A partitioner of one call, with its memory of the topic.
 struct Choice {
   const Partitioner& by;
   Partitioner::Memory* memory;
 };
 
-/// What a call has of its own, in place of the producer's.
+/// Values that one call uses in place of the producer's.
 struct SendTerms {
   /// Null: the producer's partitioner.
   const Choice* choice = nullptr;

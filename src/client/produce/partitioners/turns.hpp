@@ -59,7 +59,7 @@ class RememberingPartitioner : public Partitioner {
   }
 
  protected:
-  /// `memory` is what begin_topic returned.
+  /// `memory` was returned by begin_topic.
   [[nodiscard]] static Kept& kept(Memory* memory) { return static_cast<Kept&>(*memory); }
 };
 
