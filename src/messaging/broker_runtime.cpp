@@ -526,8 +526,8 @@ std::vector<SubscribeMiddleware> BrokerRuntime::subscribe_middlewares(const std:
                                                                       Handing handing) const {
   std::vector<SubscribeMiddleware> all;
   if (filter) all.push_back(filter_events(filter, metrics_, topic, group_id));
-  // Batches are counted and traced as wholes. Who pulls an event handles it outside of the library,
-  // which counts that it was handed out.
+  // Batches are counted and traced as wholes. A thread that pulls an event handles it outside of
+  // the library, which counts that it was handed out.
   const bool is_each = handing != Handing::batches;
   if (is_each && metrics_) all.push_back(count_handling(metrics_, topic, group_id));
   if (handing == Handing::events && options_.tracer) {

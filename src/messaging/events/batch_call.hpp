@@ -12,7 +12,7 @@
 
 namespace dohle::messaging {
 
-/// What became of a batch in its handler.
+/// The outcome of a batch in its handler.
 struct BatchOutcome {
   /// Of each event of the batch: its own outcome, or absent if it has that of the handler.
   std::vector<std::optional<Result<void>>> own;

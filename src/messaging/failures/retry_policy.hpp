@@ -12,7 +12,7 @@
 
 namespace dohle::messaging {
 
-/// Decides what becomes of a message whose handling failed: a retry in place, a retry topic, or the
+/// Decides how a message whose handling failed is treated: a retry in place, a retry topic, or the
 /// failure policy. Retries in place come first, then the retry topics in the order of their delays.
 /// A message of a retry topic is not retried in place.
 class RetryPolicy {

@@ -67,7 +67,7 @@ Result<std::int32_t> partitions_of(Admin& admin, const std::string& topic) {
   return static_cast<std::int32_t>(found->partitions.size());
 }
 
-/// What new topics have of the source.
+/// The properties that new topics take from the source.
 struct Likeness {
   std::int32_t partitions = 0;
   /// Absent if the server does not say.

@@ -25,7 +25,7 @@ class Gate {
     const TimePoint now = thread_now();
     const auto turn = bucket_.take(now, now + Duration(limit_.max_wait));
     if (!turn) return fail(over_the_rate());
-    // Nobody notifies: it waits for its time.
+    // No thread notifies it: it waits for its time.
     while (thread_now() < *turn) turns_.wait_until(lock, *turn);
     return {};
   }

@@ -267,7 +267,7 @@ Result<ConsumerOptions> consumer_options(const SubscribeOptions& reading,
   return with_rest(std::move(made), reading.consumer_options);
 }
 
-/// Checks what the producers and consumers of the client are made with.
+/// Checks the options with which the producers and consumers of the client are created.
 Result<void> check_client(const kafka::BrokerOptions& options) {
   auto producer = producer_options(options, {.acks = default_acks(options)});
   if (!producer) return fail(producer.error());

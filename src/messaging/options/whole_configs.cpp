@@ -148,7 +148,7 @@ Result<void> check_dialer(const Dialer& dialer) {
       *dialer.transactional_id + "; a broker has no transactions, so it would have no effect");
 }
 
-/// What no option means, of a Broker and of a subscription.
+/// Refuses fields without an equivalent option of a Broker or of a subscription.
 Result<void> check_reading(const ReaderConfig& config) {
   constexpr std::string_view name = "reader_config";
   if (config.group_topics) {

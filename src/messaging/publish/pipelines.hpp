@@ -18,7 +18,7 @@
 
 namespace dohle::messaging {
 
-/// What a publish may ask of its producer.
+/// The options of a producer that a publish may set.
 struct PipelineKey {
   Acks acks = Acks::all;
   /// Absent: the Broker's.
@@ -66,7 +66,7 @@ class Pipelines {
   static constexpr std::size_t max_pipelines = 1'000;
   using Handle = std::shared_ptr<Pipeline>;
 
-  /// What making and forgetting producers needs.
+  /// The functions with which producers are created and forgotten.
   struct Means {
     std::function<Result<Producer>(const PipelineKey&)> make;
     /// Runs the function on the client's thread and waits for it.

@@ -13,7 +13,7 @@
 
 namespace dohle::messaging {
 
-/// What a Broker counts of failed messages. Subscriptions count their own here. Any thread.
+/// The counters of a Broker for failed messages. Subscriptions count their own here. Any thread.
 class FailureCounters {
  public:
   explicit FailureCounters(telemetry::Registry& registry);

@@ -18,8 +18,8 @@
 
 namespace dohle::messaging {
 
-/// What names a request to its responder: 16 bytes, as spring-kafka's are. The first half is the
-/// requester's, the second the number of the request, both big-endian.
+/// The identity of a request for its responder: 16 bytes, as spring-kafka's are. The first half is
+/// the requester's, the second the number of the request, both big-endian.
 struct CorrelationId {
   static constexpr std::size_t size = 16;
 
@@ -63,7 +63,7 @@ class RequestTable {
     return CorrelationId{requester_, number};
   }
 
-  /// What a reply is to this requester.
+  /// The relation of a reply to this requester.
   enum class Kind : std::uint8_t {
     expected,  ///< the first one to a waiting request
     late,      ///< to a request of this requester that does not wait any more

@@ -49,7 +49,8 @@ void report_failed(const ResponderMeans& means, const RawEvent& request, const E
       failure_of(request, in_decoding ? Failure::Kind::decode : Failure::Kind::handler, why));
 }
 
-/// Gives a reply what leads it to its requester, in place of what a reply that is passed on has.
+/// Sets the headers that lead a reply to its requester. They replace those of a reply that is
+/// passed on.
 void address(const RequestHeaders& to, const RawEvent& request, Message& reply) {
   remove_headers(reply);
   reply.with_partition(to.reply_partition);

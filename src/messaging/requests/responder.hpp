@@ -10,7 +10,7 @@
 
 namespace dohle::messaging {
 
-/// What a responder uses of its Broker.
+/// The parts of a Broker that a responder uses.
 struct ResponderMeans {
   /// Publishes a reply, and waits until it is stored.
   std::function<Result<void>(std::string_view topic, Message reply)> publish;

@@ -173,7 +173,7 @@ class ConsumerSource final : public Source {
   /// Topics that wait for the present preparation.
   std::vector<std::string> to_prepare_;
   std::unique_ptr<RedirectPreparation> preparation_;
-  /// What is read has to follow what is known.
+  /// The topics that are read have to follow the known ones.
   bool must_follow_ = false;
   /// It did since start.
   bool has_followed_ = false;

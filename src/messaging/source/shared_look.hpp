@@ -37,7 +37,7 @@ class SharedLook : public std::enable_shared_from_this<SharedLook> {
   };
   /// Of each topic, whether it can be described.
   using Verdicts = std::vector<std::pair<std::string, Result<void>>>;
-  /// What a subscription finds.
+  /// The results that a subscription gets from a look.
   struct News {
     /// Pass it to the next has_news.
     std::uint64_t count = 0;

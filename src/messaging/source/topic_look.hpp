@@ -33,7 +33,7 @@ class TopicLook {
   /// since nothing can be read.
   static constexpr int failures_until_told = 2;
 
-  /// What the latest look brought.
+  /// The result of the latest look.
   struct List {
     /// The number of the look; 0 before the first list.
     std::uint64_t look = 0;

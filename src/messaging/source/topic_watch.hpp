@@ -41,13 +41,13 @@ class TopicWatch {
     /// broker asks for one more.
     Duration min_between_misses{0};
   };
-  /// What a list has changed.
+  /// The changes that a list has brought.
   struct Change {
     /// Topics to read. With `prepares`: to prepare; call on_prepared or on_refused for each.
     std::vector<std::string> added;
     /// Topics that the cluster no longer lists. Call on_gone or on_still_there for each.
     std::vector<std::string> missing;
-    /// What to report; each once, until it has passed.
+    /// Errors to report, each once, until its cause has ended.
     std::vector<Error> troubles;
   };
 

@@ -132,7 +132,7 @@ class Batcher {
   struct Entry {
     Item item;
     TimePoint due;
-    /// Of a retry.
+    /// The earliest time of a retry.
     TimePoint not_before = TimePoint::min();
   };
   struct BatchLane {

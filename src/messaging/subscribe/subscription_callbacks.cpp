@@ -1,4 +1,4 @@
-// What a subscription tells the program of its partitions: assigned, revoked, lost, idle.
+// Calls of a subscription to the program about its partitions: assigned, revoked, lost, idle.
 #include <algorithm>
 #include <iterator>
 #include <set>

@@ -1,4 +1,4 @@
-// What any thread asks of a running subscription about its partitions.
+// Calls of any thread to a running subscription about its partitions.
 #include <optional>
 #include <string>
 #include <string_view>

@@ -1,5 +1,4 @@
-// The part of SubscriptionState that does and answers what the program asks for: pauses, seeks,
-// positions.
+// The part of SubscriptionState that serves requests of the program: pauses, seeks, positions.
 #include "messaging/subscribe/subscription_state.hpp"
 
 namespace dohle::messaging {

@@ -188,7 +188,7 @@ class SubscriptionState {
                                    FailureAction asked = FailureAction::retry) {
     return on_handled(*event, std::move(result), now, asked);
   }
-  /// Nobody will say what becomes of a running event: it stays pending, and its lane goes on.
+  /// The outcome of a running event will not be reported: it stays pending, and its lane continues.
   void on_released(const EventPointer& event);
 
   // The same for a subscription in batches.
@@ -302,7 +302,7 @@ class SubscriptionState {
  private:
   struct Partition {
     std::uint64_t assignment = 0;
-    /// Of its name.
+    /// The hash of its name.
     std::size_t hash = 0;
     AckLedger ledger;
     std::size_t running = 0;

@@ -12,7 +12,7 @@
 
 namespace dohle::messaging {
 
-/// What the spans of a Broker share.
+/// The state that the spans of a Broker share.
 struct Tracing {
   std::shared_ptr<Tracer> tracer;
   /// messaging.client.id; empty: not set.
