@@ -29,7 +29,7 @@ enum class BalancerName : std::uint8_t {
 };
 /// The name that the comments at the values of BalancerName give.
 [[nodiscard]] DOHLE_API std::string_view to_string(BalancerName name);
-/// Parses what to_string writes. Errors: configuration, with the allowed names.
+/// Parses the texts of to_string. Errors: configuration, with the allowed names.
 [[nodiscard]] DOHLE_API Result<BalancerName> parse_balancer_name(std::string_view text);
 
 /// Chooses the partitions of messages that name none: a partitioner of the client, for a Broker or

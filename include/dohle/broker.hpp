@@ -114,7 +114,7 @@ enum class FailurePolicy : std::uint8_t {
   stop,
 };
 
-/// What the library does with one failed message; returned by a FailureDecision.
+/// The library's action for one failed message; returned by a FailureDecision.
 enum class FailureAction : std::uint8_t {
   /// Follows the options: retries in place, then retry topics, then failure_policy.
   retry,

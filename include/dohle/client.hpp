@@ -128,7 +128,7 @@ struct ClientOptions {
 /// every member may be called from any thread, but not while it is being moved. A Client does not
 /// survive fork() without exec: in the child, its calls and those of its handles fail at once with
 /// Errc::forked, and destructors do nothing. A handle that was moved from returns Errc::closed.
-/// Move assignment first releases what the handle held, as the destructor does.
+/// Move assignment first releases the former state of the handle, as the destructor does.
 class DOHLE_API Client {
  public:
   /// Checks the options and starts the thread. The thread connects in the background. Errors:

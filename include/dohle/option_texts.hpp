@@ -17,13 +17,13 @@ inline namespace v0 {
 
 /// "none", "leader" or "all".
 [[nodiscard]] DOHLE_API std::string_view to_string(Acks acks) noexcept;
-/// Parses what to_string writes, and Kafka's "0", "1" and "-1". Errors: configuration, with the
+/// Parses the texts of to_string, and Kafka's "0", "1" and "-1". Errors: configuration, with the
 /// allowed texts.
 [[nodiscard]] DOHLE_API Result<Acks> parse_acks(std::string_view text);
 
 /// "none", "gzip", "snappy", "lz4" or "zstd".
 [[nodiscard]] DOHLE_API std::string_view to_string(CompressionCodec codec) noexcept;
-/// Parses what to_string writes. Errors: configuration, with the allowed texts.
+/// Parses the texts of to_string. Errors: configuration, with the allowed texts.
 [[nodiscard]] DOHLE_API Result<CompressionCodec> parse_compression_codec(std::string_view text);
 
 /// Parses "PLAIN", "SCRAM-SHA-256" and "SCRAM-SHA-512". Errors: configuration, with the allowed
@@ -32,7 +32,7 @@ inline namespace v0 {
 
 /// "hold", "skip", "dead_letter" or "stop".
 [[nodiscard]] DOHLE_API std::string_view to_string(FailurePolicy policy) noexcept;
-/// Parses what to_string writes. Errors: configuration, with the allowed texts.
+/// Parses the texts of to_string. Errors: configuration, with the allowed texts.
 [[nodiscard]] DOHLE_API Result<FailurePolicy> parse_failure_policy(std::string_view text);
 
 }  // namespace v0

@@ -604,7 +604,7 @@ enum class ScramAlgorithm : std::uint8_t {
 };
 /// "SHA256" or "SHA512".
 [[nodiscard]] DOHLE_API std::string_view to_string(ScramAlgorithm algorithm);
-/// Parses what to_string writes. Errors: configuration, with the allowed names.
+/// Parses the texts of to_string. Errors: configuration, with the allowed names.
 [[nodiscard]] DOHLE_API Result<ScramAlgorithm> parse_scram_algorithm(std::string_view text);
 /// Sets `BrokerOptions::sasl` to a login by PLAIN, which sends the password itself.
 [[nodiscard]] inline BrokerOption with_plain_mechanism(std::string username,

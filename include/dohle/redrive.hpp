@@ -34,7 +34,7 @@ struct RedriveOptions {
   bool new_timestamps = false;
 };
 
-/// What `redrive` did, or in a dry run would do.
+/// The result of `redrive`. A dry run reports the messages that it would put back.
 struct RedriveReport {
   /// Dead letters that were read.
   std::uint64_t read = 0;

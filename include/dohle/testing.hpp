@@ -128,10 +128,10 @@ class DOHLE_API Environment {
   Result<void> wait_idle();
 
   /// Waits until the group has committed all messages of the partitions that are assigned to its
-  /// members. First it delivers what Brokers of this node have published. It does not move the time
-  /// forward: messages that wait for a retry or for a commit interval need `advance`. Errors:
-  /// timed_out, with the remaining partitions and offsets, the messages that hold them, and the
-  /// work that has not ended; those of Broker::flush; closed.
+  /// members. First it delivers the messages that Brokers of this node have published. It does not
+  /// move the time forward: messages that wait for a retry or for a commit interval need `advance`.
+  /// Errors: timed_out, with the remaining partitions and offsets, the messages that hold them, and
+  /// the work that has not ended; those of Broker::flush; closed.
   Result<void> wait_handled(std::string_view group_id, WaitOptions options = {});
   /// The same for one subscriber, also without a group. It waits until the subscriber has
   /// acknowledged all messages of the partitions that are assigned to it. Errors: as above.
