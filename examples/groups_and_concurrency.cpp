@@ -20,7 +20,7 @@ namespace {
 constexpr int messages = 100;
 constexpr int keys = 10;
 
-/// What a group has handled.
+/// The messages that a group has handled.
 class Seen {
  public:
   void note(const std::string& key, int number) {

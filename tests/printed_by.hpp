@@ -8,7 +8,7 @@
 
 namespace dohle {
 
-/// What a command of the shell prints. Its exit status has to be 0.
+/// Runs a command of the shell and returns its output. Its exit status has to be 0.
 inline std::string printed_by(const std::string& command) {
   std::FILE* pipe = ::popen(command.c_str(), "r");
   std::string printed;

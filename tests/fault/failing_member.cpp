@@ -30,7 +30,7 @@ void write_line(int file, const std::string& line) {
   if (::write(file, whole.data(), whole.size()) != static_cast<ssize_t>(whole.size())) std::exit(1);
 }
 
-/// What the handlers of this process do, and when it gets and loses partitions.
+/// Writes the handlings of this process, and its gains and losses of partitions.
 class History {
  public:
   explicit History(const char* path) : file_(::open(path, O_WRONLY | O_APPEND | O_CLOEXEC)) {

@@ -64,14 +64,14 @@ class CountedSyncs final : public disk::SystemCalls {
     ++count_;
     return SystemCalls::sync_directory(descriptor);
   }
-  /// Since the last call.
+  /// The number since the last call.
   [[nodiscard]] std::size_t take() { return count_.exchange(0); }
 
  private:
   std::atomic<std::size_t> count_ = 0;
 };
 
-/// What became of a segment's index between two lives of the node.
+/// The damage to a segment's index between two lives of the node.
 enum class Lost : std::uint8_t { nothing, file, second_half, bytes };
 
 void spoil(const fs::path& index, Lost what) {

@@ -81,7 +81,7 @@ class Redeliveries {
     std::int64_t offset;
     std::size_t line;
   };
-  /// What became of a message of a group over all topics, by attempt.
+  /// The handlings of a message by a group over all topics, by attempt.
   struct Chain {
     std::map<int, int> attempts;
     std::map<int, std::set<Place>> records;

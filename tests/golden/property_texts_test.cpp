@@ -15,7 +15,7 @@ namespace {
 
 using Values = std::map<std::string, std::string>;
 
-/// What is refused although Java takes it, by design.
+/// Whether this refuses a text that Java accepts, by design.
 bool is_stricter(std::string_view message) {
   for (const std::string_view why : {"quote is not closed", "given twice", "option's name",
                                      "surrogate pair", "without a name"}) {

@@ -30,7 +30,7 @@ struct Recorded {
   std::vector<std::string> messages;
 
   [[nodiscard]] Digest digest() const { return digest_of(mechanism); }
-  /// The client's part of the nonce, and what the server appended to it.
+  /// The client's part of the nonce, and the part that the server appended to it.
   [[nodiscard]] std::string client_nonce() const {
     return messages[0].substr(messages[0].find(",r=") + 3);
   }

@@ -562,7 +562,7 @@ TEST_F(ApacheAcls, ThatDenyATopicHoldBackNoOtherTopicsCommit) {
     return changed.wait_for(lock, patience, condition);
   };
   ASSERT_TRUE(wait([&] { return kept.size() == 2; }));
-  // What is not allowed is now denied, and a commit needs Read.
+  // Operations that are not allowed are now denied, and a commit needs Read.
   allow("Write", "b");
   for (auto& [topic, event] : kept) EXPECT_TRUE(event.ack()) << topic;
   ASSERT_TRUE(wait([&] { return !refusals.empty(); }));

@@ -1,5 +1,5 @@
-// TLS of the client at Apache Kafka 4.3.1. Certificates are made by the test. What is refused is in
-// security_matrix.cpp.
+// TLS of the client at Apache Kafka 4.3.1. Certificates are made by the test. Refused connections
+// are in security_matrix.cpp.
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -57,7 +57,7 @@ class ApacheKafkaWithTls : public testing::Test {
     files_.reset();
   }
 
-  /// What is right at the SASL_SSL listener, and with `identity` at the other one.
+  /// Options that the SASL_SSL listener accepts, and with `identity` the other one.
   static ClientOptions options(const std::string& address) {
     ClientOptions made;
     made.bootstrap_servers = {address};

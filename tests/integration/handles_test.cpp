@@ -57,7 +57,7 @@ bool says(const R& result, Errc code) {
   return !result && result.error().is(code);
 }
 
-/// Runs `what` in a child process. It returns the number of the first failed expectation, 0 for
+/// Runs `what` in a child process. `what` returns the number of the first failed expectation, 0 for
 /// none. An alarm ends a child that hangs.
 int in_child(const std::function<int()>& what) {
   const pid_t child = ::fork();

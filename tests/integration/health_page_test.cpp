@@ -28,7 +28,7 @@ std::string origin_of(const std::string& url) {
   return url.substr(0, url.find('/', std::string("http://").size()));
 }
 
-/// A connection to the page that sends what the test asks for.
+/// A connection to the page that sends the bytes of the test.
 class OpenConnection {
  public:
   explicit OpenConnection(const std::string& url)
@@ -49,7 +49,7 @@ class OpenConnection {
     EXPECT_EQ(::send(socket_, text.data(), text.size(), MSG_NOSIGNAL),
               static_cast<ssize_t>(text.size()));
   }
-  /// What arrives until the page closes the connection.
+  /// The bytes that arrive until the page closes the connection.
   std::string rest() {
     std::string all;
     char some[1'024];

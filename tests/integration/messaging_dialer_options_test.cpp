@@ -47,7 +47,7 @@ int connect_to(std::uint16_t port) {
   return -1;
 }
 
-/// What a user's functions were asked, and copies of the sockets that they made. The functions
+/// The requests to a user's functions, and copies of the sockets that they made. The functions
 /// share its state, since nothing waits for them.
 class Asked {
  public:

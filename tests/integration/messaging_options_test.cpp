@@ -259,7 +259,7 @@ TEST_F(BrokerOption, tracer_gets_a_span_of_each_publish) {
   EXPECT_EQ(spans->all().front().name, "send t");
 }
 
-/// Publishes, and returns what a subscription receives.
+/// Publishes, and returns the message that a subscription receives.
 template <class... Given>
 Message published(Broker& broker, Given&&... given) {
   std::promise<Message> received;
@@ -312,7 +312,7 @@ TEST_F(PublishOption, partition_is_where_the_message_is_stored) {
   for (int i = 0; i < 3; ++i) EXPECT_EQ(publish(PublishOptions{.partition = PartitionId{2}}), 2);
 }
 
-// A relay shows what goes to the node.
+// A relay records the requests to the node.
 class RecordedBrokerOption : public RecordedOptions {
  protected:
   /// The batch of the last Produce request.

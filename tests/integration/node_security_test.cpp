@@ -162,7 +162,7 @@ TEST(AdvertisedHosts, AreVerifiedAtTheConnectionsToThem) {
 
 // --- users, and clients without a name
 
-/// What a client is answered that sees users, makes one and deletes one: 0, or the broker's code.
+/// The answers to a client that lists users, creates one and deletes one: 0, or the broker's code.
 std::vector<int> answers_about_users(Client client) {
   const auto code_of = [](const auto& result) {
     EXPECT_TRUE(result || result.error().category() == ErrorCategory::broker)
@@ -222,7 +222,7 @@ TEST(UsersOfANodeThatAsksForCertificates, AreKeptFromClientsWithoutOne) {
 
 // --- servers whose newest TLS is too old
 
-/// What such a server answers to the first bytes of any client.
+/// The answer of such a server to the first bytes of any client.
 std::string old_server_hello(std::uint16_t version) {
   const std::string of_version = {static_cast<char>(version >> 8), static_cast<char>(version)};
   const std::string body = of_version + std::string(32, 's') + std::string("\0\xc0\x13\0", 4);

@@ -34,7 +34,7 @@ inline std::shared_ptr<Logger> logger_into(Lines& lines, LogLevel level) {
   });
 }
 
-/// What a completion got, in words.
+/// The calls of a completion, as text.
 class Completions {
  public:
   void operator()(const SettledBatch& batch) {
@@ -160,7 +160,7 @@ class RecordedOptions : public testing::Test {
   std::optional<Broker> broker_, other_;
 };
 
-/// Who has an option of reading.
+/// The object that has an option of reading.
 enum class Scope : std::uint8_t { broker, subscription };
 inline std::string name_of(const testing::TestParamInfo<Scope>& scope) {
   return scope.param == Scope::broker ? "broker" : "subscribe";

@@ -20,9 +20,9 @@ class RecordedNode {
  public:
   RecordedNode();
 
-  /// For clients whose requests are kept.
+  /// The address for clients whose requests are recorded.
   [[nodiscard]] std::string address() const { return "127.0.0.1:" + std::to_string(relay_.port()); }
-  /// For all others.
+  /// The address for all other clients.
   [[nodiscard]] const std::string& direct_address() const { return direct_; }
   [[nodiscard]] Relay& relay() { return relay_; }
   void close() { node_.reset(); }

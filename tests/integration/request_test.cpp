@@ -71,7 +71,7 @@ class RequestReply : public testing::Test {
     EXPECT_TRUE(made) << made.error().to_string();
     return std::move(*made);
   }
-  /// What the group "g" has committed, once it has left.
+  /// The committed offset of the group "g", once its members have left.
   std::optional<std::int64_t> committed() {
     auto client = Client::create({.bootstrap_servers = {address()}});
     EXPECT_TRUE(client && client->connect(patience));

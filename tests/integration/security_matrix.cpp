@@ -112,7 +112,7 @@ class Server final : public testing::Environment {
 [[maybe_unused]] const testing::Environment* const the_server =
     testing::AddGlobalTestEnvironment(new Server);
 
-/// What the server holds, as its plaintext listener shows it.
+/// The state of the server, as its plaintext listener shows it.
 struct Held {
   std::set<std::string> topics;
   std::int64_t end = -1;
@@ -427,7 +427,7 @@ struct Tampering {
   bool is_to_client;
   /// The byte behind this text is changed, or the text to `instead`.
   std::string_view text, instead = {};
-  /// What the client finds; empty: the server refuses the login.
+  /// A part of the error that the client finds. Empty if the server refuses the login.
   std::string_view words = {};
 };
 

@@ -53,7 +53,7 @@ struct MatrixCertificates {
 class MatrixServer {
  public:
   virtual ~MatrixServer() = default;
-  /// Of 127.0.0.1.
+  /// The listener's port at 127.0.0.1.
   [[nodiscard]] virtual std::uint16_t port(std::string_view listener) const = 0;
   /// The plaintext listener of the same server, at which its state is read.
   [[nodiscard]] virtual std::uint16_t open_port(std::string_view listener) const = 0;

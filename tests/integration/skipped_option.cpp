@@ -1,4 +1,4 @@
-// What src/messaging/options/skipped_option.hpp declares for the build that skips options.
+// Definitions of src/messaging/options/skipped_option.hpp for the build that skips options.
 #include "messaging/options/skipped_option.hpp"
 
 #include <chrono>

@@ -48,7 +48,7 @@ using Clock = std::chrono::system_clock;
 
 const Error no_water = Error::client(Errc::handler_failed, "no water");
 
-/// What handlers and error handlers saw, on any thread.
+/// The items that handlers and error handlers got, on any thread.
 template <class Item>
 class Seen {
  public:

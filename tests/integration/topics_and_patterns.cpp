@@ -28,7 +28,7 @@ std::string with_or_without(const testing::TestParamInfo<bool>& info) {
 class TopicsOfATest : public AtTestedServer {
  protected:
   static std::string group() { return topic("g"); }
-  /// Of the topics of this test with a dot in their names.
+  /// The pattern of this test's topics with a dot in their names.
   static TopicPattern dotted() { return kafka::pattern("\\Q" + topic("s.") + "\\E.*"); }
 
   static void create(const std::string& name, std::int32_t partitions = 1) {
@@ -41,7 +41,7 @@ class TopicsOfATest : public AtTestedServer {
     const auto deleted = kafka::delete_topic(tested_address(), {topic(name)});
     ASSERT_TRUE(deleted && deleted->at(0).result);
   }
-  /// By a broker that has no metadata of an earlier topic of this name.
+  /// Publishes by a broker that has no metadata of an earlier topic of this name.
   static void publish(const std::string& name, const std::string& text,
                       PublishOptions options = {}) {
     auto broker = connected(kafka::with_async(false), kafka::with_batch_timeout(0ms));

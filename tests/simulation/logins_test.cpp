@@ -99,7 +99,7 @@ class LoginsUnderCuts final : public node::LoginWorld {
     world.run_for(longest_refusal);
     must_be_served("once the user is there again");
   }
-  /// As alice, from another machine.
+  /// Sends a change as alice, from another machine.
   void change(const wire::AlterUserScramCredentialsRequest& request, std::string_view from) {
     const bool is_in = log_in_plain("alice", alice_password, from).error_code == 0;
     const auto answer = is_in ? ask(request, 0, from) : decltype(ask(request, 0, from)){};

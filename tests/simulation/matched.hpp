@@ -15,8 +15,8 @@
 
 namespace dohle::simulation {
 
-/// The records of the topics "sensor.…", which are created, deleted and created again, and what the
-/// handlers of the group "sensors" have got of them. A topic that is created again is another one
+/// The records of the topics "sensor.…", which are created, deleted and created again, and the
+/// handlings of their records by the group "sensors". A topic that is created again is another one
 /// here. The members share it.
 class Matched {
  public:
@@ -24,7 +24,7 @@ class Matched {
   /// Ends the name of a topic's only retry topic in this group.
   static constexpr std::string_view retry_end = ".sensors.retry.500ms";
 
-  /// What may become of a topic's records.
+  /// The promise about the handling of a topic's records.
   enum class Promise {
     handled,    ///< each acknowledged one is handled
     none,       ///< they may be lost: the topic was deleted, or replaced while it was read
@@ -151,7 +151,7 @@ class Matched {
   std::map<std::string, std::size_t> current_;
   std::vector<Record> records_;
   std::map<TopicPartition, std::int64_t> committed_;
-  /// By member.
+  /// The assigned partitions of each member.
   std::map<std::string, std::vector<TopicPartition>> assigned_;
   std::set<std::string> ready_;
 };

@@ -13,8 +13,8 @@ namespace dohle::simulation {
 /// The habits of the members of the group "sensors"; the same for all.
 struct MatchingHabits {
   /// Topics that are there at first are read from their end, so that a new one has to be read from
-  /// its beginning nevertheless. Members then stay until all end: what is new to one that comes
-  /// later is not new to the others.
+  /// its beginning nevertheless. Members then stay until all end: records that are new to a later
+  /// member are not new to the others.
   bool starts_at_end = false;
   /// Failed messages go to the retry topic of their topic.
   bool has_retry_topics = false;

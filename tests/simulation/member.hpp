@@ -30,7 +30,7 @@ struct Habits {
   Committing committing = Committing::automatic;
   Duration max_poll = std::chrono::milliseconds(200);
   Duration max_handling = std::chrono::milliseconds(100);
-  /// After one in this number of polls it leaves and later joins again.
+  /// It leaves after one in this number of polls, and later joins again.
   std::uint64_t leaves_one_in = 200;
   /// After one in this number of polls with records it seeks. A member that commits seeks to its
   /// position, so that commits do not go back; others seek back.

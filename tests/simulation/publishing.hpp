@@ -9,7 +9,8 @@
 
 namespace dohle::simulation {
 
-/// Those of a Broker whose subscriptions are members of the group, with times that fit the faults.
+/// The options of a Broker whose subscriptions are members of the group, with times that fit the
+/// faults.
 [[nodiscard]] kafka::BrokerOptions options_of_member(std::string group_id);
 /// A Broker whose client runs in the application's process. Not connected yet.
 [[nodiscard]] Broker make_broker(Application& application, kafka::BrokerOptions options);

@@ -147,7 +147,7 @@ class Reader {
   Complaints& complaints_;
   const bool is_member_;
   std::shared_ptr<client::ConsumerLoop> consumer_;
-  /// By partition: the time of the last records, and the offset after the last one.
+  /// The time of the last records, and the offset after the last one, of each partition.
   std::map<std::int32_t, Progress> read_;
   std::map<std::int32_t, std::int64_t> next_;
   Progress committed_;

@@ -17,7 +17,7 @@ constexpr std::chrono::milliseconds call_timeout = 8s;
 constexpr std::chrono::milliseconds publish_timeout = 10s;
 /// Time to look the topic up and to wait for space.
 constexpr Duration max_block = 120s;
-/// Members need the rest of the quiet time to handle what was published.
+/// Members need the rest of the quiet time to handle the published messages.
 constexpr Duration publishes_after_faults = 12s;
 constexpr Duration waits_for_drop = 10s;
 constexpr int first_records = 6;
@@ -50,7 +50,7 @@ void Remaking::run() {
   }
   if (gone) (void)remove(admin, *std::move(gone));
   publish_until(application_.now() + application_.up_to(Duration(5s)));
-  // The members may not see that it was away, so what they commit may be of the former one.
+  // The members may not see that it was deleted, so their commits may be of the former one.
   if (hasty && remove(admin, *std::move(hasty))) {
     if (auto made = create(admin, "sensor.hasty", Matched::Promise::none)) {
       sources_.push_back(*std::move(made));
@@ -158,7 +158,7 @@ void Remaking::create_again(Admin& admin, const std::string& name) {
   const TimePoint end = application_.now() + waits_for_drop;
   while (matched_.is_read(name) && application_.now() < end) publish_until(application_.now() + 1s);
   if (application_.stage().is_closing || matched_.is_read(name)) return;
-  // What members sent before they dropped it has arrived, since no link is interrupted.
+  // Requests that members sent before they dropped it have arrived, since no link is interrupted.
   publish_until(application_.now() + 1s);
   auto made = create(admin, name, Matched::Promise::handled);
   if (!made) return;

@@ -33,7 +33,7 @@ class Remaking {
   };
 
   void run();
-  /// Of the names that never match.
+  /// Creates topics of the names that never match.
   void create_unmatched(Admin& admin);
   /// Absent if all applications end.
   std::optional<Source> create(Admin& admin, const std::string& name, Matched::Promise promise);
@@ -42,7 +42,7 @@ class Remaking {
   /// not be used again.
   bool remove(Admin& admin, Source source);
   void publish(Source& source);
-  /// To all topics that exist, until then.
+  /// Publishes to all existing topics until then.
   void publish_until(TimePoint end);
   void disconnect(Source& source);
   /// Creates it again once the faults are over and no member reads the former one: no commit of the

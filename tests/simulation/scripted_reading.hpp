@@ -158,7 +158,7 @@ class ScriptedReading {
   sim::World& world_;
   Complaints& complaints_;
   Generation generation_{0};
-  /// By partition.
+  /// The committed offset of each partition.
   std::map<std::int32_t, std::int64_t> committed_;
 };
 

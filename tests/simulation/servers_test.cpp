@@ -36,7 +36,7 @@ constexpr Duration connect_timeout = 10s;
 /// From the answer that names the new leader to the acknowledgement: metadata is requested once a
 /// second, and an earlier request may still be on its way to the old leader.
 constexpr Duration grace = 3s;
-/// Until all is as before a server was lost.
+/// The time until the cluster has recovered from the loss of a server.
 constexpr Duration settling = 5s;
 constexpr int servers = 3;
 constexpr int faults_per_seed = 3;

@@ -14,7 +14,7 @@
 
 namespace dohle::simulation {
 
-/// What the members of the group "workers" share.
+/// The state that the members of the group "workers" share.
 struct Workers {
   /// A message's place in "jobs".
   using Place = std::pair<std::int32_t, std::int64_t>;
@@ -61,7 +61,7 @@ class Subscribing {
   void on_failure(const Failure& failure);
   Result<void> handle(RawEvent& event, const std::string& subscription);
   void handle_batch(std::span<RawEvent> batch, const std::string& subscription);
-  /// What becomes of a message that the handler has looked at.
+  /// The result of a handler for a message.
   Result<void> judge(RawEvent& event);
   bool wants(const RawEvent& event);
   void keep(RawEvent event, bool is_held);

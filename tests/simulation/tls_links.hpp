@@ -31,14 +31,14 @@ class Certificates {
   }
   [[nodiscard]] TlsTrust trust() const { return {.ca_pem = authority_.certificate_pem()}; }
 
-  /// What java_name_of writes for a name.
+  /// The text of java_name_of for a name.
   static std::string written(const std::string& name) { return "CN=" + name + ",O=Dohle"; }
 
  private:
   net::Made authority_ = net::make({.name = "CA", .is_authority = true, .is_ed25519 = true});
 };
 
-/// What befalls a stream once it has given bytes for the `step`th time.
+/// The fault of a stream after it has delivered bytes for the `step`th time.
 enum class Harm : std::uint8_t {
   reset,    ///< both ends are reset
   resets,   ///< the same, and again while the next connection holds its first bytes
@@ -172,7 +172,7 @@ class TlsLinkDialer final : public ConnectionDialer, public TlsLayer {
  private:
   net::TlsContext context_;
   const std::shared_ptr<net::HelloDoubts> doubts_ = std::make_shared<net::HelloDoubts>();
-  // Of the dial under way.
+  // The timeout of the dial under way.
   std::chrono::milliseconds timeout_{};
   std::string address_;
   std::unique_ptr<ConnectionDialer> sockets_;

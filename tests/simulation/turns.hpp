@@ -18,7 +18,7 @@ class Turns {
   void assigned(const TopicPartition& partition, std::int64_t committed) {
     of_.insert_or_assign(partition, Assignment{.committed = committed});
   }
-  /// What is wrong with a handling that begins.
+  /// The fault of a handling that begins. Absent if there is none.
   [[nodiscard]] std::optional<std::string> begins(const TopicPartition& partition,
                                                   const std::string& key, std::int64_t offset,
                                                   int attempt) {

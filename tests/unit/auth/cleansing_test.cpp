@@ -15,7 +15,7 @@
 
 namespace {
 
-/// What may not be in freed memory; no memory is looked at if there is none.
+/// Texts that must not be in freed memory. Memory is not checked if there are none.
 std::vector<std::string_view> forbidden;
 int leaks = 0;
 

@@ -55,7 +55,7 @@ wire::OffsetCommitResponse answer_each(const wire::OffsetCommitRequest& asked, C
   return answer;
 }
 
-/// For the first group of the request.
+/// Answers for the first group of the request.
 template <class Fill>
 wire::OffsetFetchResponse answer_each(const wire::OffsetFetchRequest& asked, Fill fill) {
   wire::OffsetFetchResponse answer;
@@ -73,7 +73,7 @@ wire::OffsetFetchResponse answer_each(const wire::OffsetFetchRequest& asked, Fil
   return answer;
 }
 
-/// Without settings.
+/// Answers each resource without settings.
 inline wire::DescribeConfigsResponse answer_each(const wire::DescribeConfigsRequest& asked) {
   wire::DescribeConfigsResponse answer;
   for (const auto& wanted : asked.resources) {

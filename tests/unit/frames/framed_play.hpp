@@ -28,7 +28,7 @@ class HandLoop final : public Executor {
   [[nodiscard]] Now tick() const override { return now_; }
   [[nodiscard]] TimePoint turn_end() const override { return has_short_turns ? now_.mono : never; }
 
-  /// What was posted, the timers that are due, and the end of the turn; false: there was nothing.
+  /// Runs posted tasks, due timers, and the end of the turn. False if there were none.
   bool turn() {
     std::vector<Task> tasks = std::exchange(posted_, {});
     for (auto at = timers_.begin(); at != timers_.end();) {

@@ -15,11 +15,11 @@ namespace {
 struct ModelRecord {
   std::int64_t offset;
   std::int64_t timestamp;
-  /// Of its batch.
+  /// The base offset of its batch.
   std::int64_t base;
 };
 
-/// What one idempotent producer has sent.
+/// The batches that one idempotent producer has sent.
 struct ModelProducer {
   std::int32_t next_sequence = 0;
   Slice newest;

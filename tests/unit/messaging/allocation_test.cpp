@@ -106,7 +106,7 @@ double made_per_poll(EndlessSource::Script& script, Subscription& subscription, 
   return made / polled;
 }
 
-/// Of a subscription whose handler takes the messages.
+/// The allocations of a subscription whose handler gets the messages.
 double allocations_per_poll(std::size_t workers, bool auto_ack) {
   EndlessSource::Script script;
   std::atomic<std::int64_t> handled = 0;

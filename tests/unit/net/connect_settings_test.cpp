@@ -86,7 +86,7 @@ class ConnectSettingsTest : public testing::Test {
     return client.closed.empty() ? std::string() : client.closed.front().to_string();
   }
 
-  /// Outlives the loops, as what a user's functions refer to has to.
+  /// Outlives the loops, as all objects of a user's functions have to.
   std::mutex mutex;
   std::condition_variable changed;
   std::vector<std::string> asked;

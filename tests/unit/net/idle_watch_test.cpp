@@ -51,7 +51,7 @@ class LoopsUnderWatch : public IdleWatchTest {
     second_.join();
     first_.join();
   }
-  /// On the loop, after `in` of its time.
+  /// Runs the task on the loop, after `in` of its time.
   void arm(net::Loop& loop, Duration in, std::function<void()> task) {
     loop.post([&loop, in, task = std::move(task)]() mutable {
       loop.arm(loop.tick().mono + in, [task = std::move(task)] { task(); });

@@ -155,7 +155,7 @@ class Sides : public Acceptor {
     return watched.eventually(holds);
   }
 
-  /// On the server's loop.
+  /// Listens on the server's loop.
   Result<std::unique_ptr<Listener>> listen_at(const Endpoint& where,
                                               const ConnectionLimits& limits = {}) {
     const auto on_loop =

@@ -173,7 +173,7 @@ TEST_F(NodeTlsTest, rules_map_the_name_in_a_certificate_to_the_principal) {
   const auto made = of_clients.issue({.name = "Alice"});
   EXPECT_TRUE(is_served(port, client(&made)));
   EXPECT_NE(log->await({"User:alice at 127.0.0.1:", "sends Metadata"}), "");
-  // Without a certificate a client is nobody.
+  // Without a certificate a client is anonymous.
   EXPECT_TRUE(is_served(port, client()));
   EXPECT_NE(log->await({"User:ANONYMOUS at 127.0.0.1:", "sends Metadata"}), "");
 }

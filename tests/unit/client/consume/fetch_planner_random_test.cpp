@@ -47,7 +47,7 @@ struct LogModel {
   }
 };
 
-/// What one server has in mind of the consumer's fetches (KIP-227).
+/// The fetch session that one server keeps of the consumer (KIP-227).
 struct SessionModel {
   std::int32_t id = 0;
   std::int32_t epoch = 0;

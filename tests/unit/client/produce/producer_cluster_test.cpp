@@ -867,7 +867,7 @@ TEST_F(ProducerOnCluster, CompressesOnAnotherThreadAndKeepsTheOrder) {
   EXPECT_EQ(next, 20);
 }
 
-/// What ProducerOptions::on_batch got, in words.
+/// The calls of ProducerOptions::on_batch, as text.
 struct BatchesHeard {
   void operator()(const SettledBatch& batch) {
     std::string line = std::string(batch.topic) + "-" + std::to_string(batch.partition.value);

@@ -38,7 +38,7 @@ TEST(RedirectPreparation, does_not_hold_up_the_thread_that_begins_it) {
 }
 
 TEST(RedirectPreparation, ends_after_the_topic_that_it_is_at) {
-  // The thread may outlive the preparation, but not what it uses.
+  // The thread may outlive the preparation, but not the objects that it uses.
   struct Shared {
     std::binary_semaphore is_at_first{0};
     std::binary_semaphore goes_on{0};

@@ -25,7 +25,7 @@ std::string refusal(Options... options) {
   const auto broker = kafka::new_broker(std::move(options)...);
   return broker ? std::string() : std::string(broker.error().message());
 }
-/// What new_broker makes of properties alone.
+/// The options that new_broker makes of properties alone.
 BrokerOptions taken(const kafka::Properties& properties) {
   BrokerOptions options{.properties = properties};
   take_properties(options);

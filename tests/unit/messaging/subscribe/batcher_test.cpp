@@ -95,7 +95,7 @@ TEST(Batcher, hurries_the_batches_of_given_items_alone) {
   EXPECT_THAT(batcher.take(start), IsEmpty());
 }
 
-/// What a Batcher promises, kept in the simplest way: each lane is a list of items with their
+/// The promises of a Batcher, kept in the simplest way: each lane is a list of items with their
 /// times, and each question walks all of them.
 class Model {
  public:

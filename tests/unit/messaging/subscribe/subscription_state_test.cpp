@@ -446,7 +446,7 @@ TEST_F(SubscriptionStateTest, commits_nothing_of_a_deleted_topic_once_another_on
   handled();
   const EventPointer running = state().take_work(start);
   EXPECT_EQ(due(), 1);
-  // What a poll returned before the topic was created again.
+  // Records that a poll returned before the topic was created again.
   std::vector<ConsumerRecord> fetched(2);
   for (std::int64_t i = 0; i < 2; ++i) {
     fetched[static_cast<std::size_t>(i)].topic = "strikes";
@@ -920,7 +920,7 @@ struct RefusedCommit : SeveralSources {
     for (const PartitionOffset& each : offsets) names.push_back(each.partition);
     return names;
   }
-  /// Commits what is due. The partitions that were sent, and the reports.
+  /// Commits due offsets. Returns the committed partitions, and the reports.
   std::pair<std::vector<TopicPartition>, std::vector<Report>> commit(TimePoint now) {
     const auto offsets = state().start_commit(now);
     client::CommitOutcome outcome{.offsets = offsets.size()};

@@ -44,7 +44,7 @@ class ScriptedSource final : public Source {
     std::move_only_function<void()> unanswered;
     bool was_woken_after_failed_commit = false;
     std::deque<Error> poll_errors;
-    /// What it has to say of its topics when it starts.
+    /// The redirections that it reports when it starts.
     std::optional<RedirectTopics> redirects;
     std::optional<Error> trouble;
     std::vector<TopicPartition> assigned = both;
@@ -1226,7 +1226,7 @@ TEST_F(SubscriptionEngine, stores_a_failed_message_elsewhere_before_the_queue_is
   std::atomic<std::int64_t> handled{0};
   std::atomic<std::thread::id> last;
   std::atomic<bool> is_feeding{false}, are_put{false}, was_sent{false};
-  // Of the thread that handles.
+  // Only the thread that handles uses the following variables.
   std::int64_t next = 0;
   int fed = 0;
   std::promise<void> fed_all;

@@ -1,4 +1,5 @@
-// Random requests of clients with fetch sessions, against lists of what each session fetches.
+// Random requests of clients with fetch sessions, against lists of the partitions that each session
+// fetches.
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -373,7 +373,7 @@ class RandomWaits {
         : world_(world), number_(number), of_(std::move(of)), began_(bytes()), wanted_(wanted) {}
     std::optional<std::size_t> attempt(bool is_last) override {
       EXPECT_TRUE(world_.open_.contains(number_)) << "a fetch is attempted that was answered";
-      // What it has read before its turn is over, an attempt does not read again.
+      // An attempt does not read records again that it has read before its turn was over.
       if (!read_) read_ = bytes();
       if (world_.below(3) == 0) return std::nullopt;
       const std::uint64_t have = *std::exchange(read_, std::nullopt) - began_;

@@ -13,8 +13,8 @@
 #include "wire/messages/sync_group.hpp"
 #include "wire/versioned.hpp"
 
-// What a start makes of __consumer_offsets: a short one is read at once, a long one in pieces while
-// the node serves.
+// How a start reads __consumer_offsets: a short one is read at once, a long one in pieces while the
+// node serves.
 
 namespace dohle::node {
 namespace {

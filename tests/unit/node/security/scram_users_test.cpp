@@ -375,7 +375,7 @@ enum class End : std::uint8_t { clean_stop, kill, kill_before_logins, power_loss
 
 struct FileDamage {
   const char* name;
-  /// What becomes of the text; none: the file is missing.
+  /// Makes the changed text. None if the file is missing.
   std::function<std::optional<std::string>(std::string)> make;
 };
 

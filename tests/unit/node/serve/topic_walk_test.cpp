@@ -14,7 +14,7 @@ struct AskedTopic {
 };
 using Asked = std::vector<AskedTopic>;
 
-/// What is visited, as "a( 1 2 b( ". A slice that comes to a topic again writes "a+( ".
+/// The visited places, as "a( 1 2 b( ". A slice that comes to a topic again writes "a+( ".
 struct Slices {
   bool go_on(std::size_t most) {
     const auto enter = [this](const AskedTopic& topic, bool is_new) {
