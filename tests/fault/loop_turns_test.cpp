@@ -840,7 +840,7 @@ TEST_F(LoopTurns, are_short_beside_connections_that_pipeline_large_answers) {
   expect_short_turns("200 connections that close with large answers");
 }
 
-TEST_F(LoopTurns, are_short_beside_senders_that_drip) {
+TEST_F(LoopTurns, are_short_beside_very_slow_senders) {
   if (!is_measured) max_requests_bytes_ = 128_MiB;
   start(Durability::os);
   WireConnection client(port());

@@ -57,7 +57,7 @@ class BombsTest : public testing::Test {
   NodeProcess node_{scratch_ / "data", {"--listen", "127.0.0.1:0", "--durability", "os"}};
 };
 
-TEST_F(BombsTest, AHundredBombsInOneRequestHoldUpNoOtherClient) {
+TEST_F(BombsTest, AHundredBombsInOneRequestDelayNoOtherClient) {
   WireConnection attacker(node_.port());
   // A batch of this topic may decompress to 256 MiB.
   ASSERT_TRUE(create_topic(attacker, "bombs", 100, {{"max.message.bytes", "2097152"}}));

@@ -181,7 +181,7 @@ TEST_F(DirectoryTest, AnAcceptedLossThatDoesNotExistRefusesTheStartAndChangesNot
   expect_records(node, "first", records);
 }
 
-TEST_F(DirectoryTest, WithTwoExchangedPartitionsServesAndLosesNeither) {
+TEST_F(DirectoryTest, WithTwoExchangedPartitionsRefusesThemAndLosesNoRecord) {
   fill();
   const auto exchange = [&] {
     fs::rename(data_ / "money-0", data_ / "aside");
@@ -214,7 +214,7 @@ TEST_F(DirectoryTest, WithTwoExchangedPartitionsServesAndLosesNeither) {
   EXPECT_FALSE(fs::exists(data_ / "first-0")) << "of a deleted topic";
 }
 
-TEST_F(DirectoryTest, RemovedWhileTheNodeRunsTakesNoRecordsAfterASecond) {
+TEST_F(DirectoryTest, RemovedWhileTheNodeRunsRefusesRecordsAfterASecond) {
   fill();
   NodeProcess node(data_);
   ASSERT_NE(node.port(), 0) << node.lines();

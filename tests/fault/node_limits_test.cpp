@@ -265,7 +265,7 @@ TEST_F(LimitsTest, IdleConnectionsLeaveDescriptorsForTheFilesOfAnEmbeddedNode) {
   EXPECT_EQ(embedded.stop(), 0) << embedded.lines();
 }
 
-TEST_F(LimitsTest, ThousandsOfIdleConnectionsLeaveTheOthersServed) {
+TEST_F(LimitsTest, ThousandsOfIdleConnectionsDelayNoOtherConnection) {
   constexpr std::size_t wanted = 3'000;
   constexpr std::size_t spare = 64;  // other descriptors of this process
   raise_descriptor_limit();

@@ -24,7 +24,7 @@ std::vector<std::string> complaints_of(const std::string& history) {
   return judge.complaints();
 }
 
-TEST(Redeliveries, AcceptARoundWithoutAny) {
+TEST(Redeliveries, AreNotReportedForARoundWithoutAny) {
   EXPECT_THAT(complaints_of("assigned g one\n"
                             "handled g t 0 0 1 zero one\n"
                             "handled g t 0 1 1 one one\n"
@@ -51,7 +51,7 @@ TEST(Redeliveries, AreCounted) {
   EXPECT_EQ(judge.losses(), 1u);
 }
 
-TEST(Redeliveries, NeedAKillOrACutBetween) {
+TEST(Redeliveries, AreReportedWithoutAKillOrACutBetween) {
   EXPECT_THAT(
       complaints_of("assigned g one\n"
                     "handled g t 3 17 1 x one\n"
@@ -77,7 +77,7 @@ TEST(Redeliveries, AreNotExplainedByAKillThatWasOverBefore) {
                         HasSubstr("by two in line 7"), HasSubstr("committed up to 4 in line 4"))));
 }
 
-TEST(Redeliveries, MayComeOfACutThatIsNotOverYet) {
+TEST(Redeliveries, MayFollowACutThatHasNotEnded) {
   EXPECT_THAT(complaints_of("assigned g one\n"
                             "begins a cut\n"
                             "handled g t 0 5 1 x one\n"
@@ -86,7 +86,7 @@ TEST(Redeliveries, MayComeOfACutThatIsNotOverYet) {
               IsEmpty());
 }
 
-TEST(Redeliveries, ComeOnceForEachKill) {
+TEST(Redeliveries, AreAcceptedOnceForEachKill) {
   const std::string once =
       "assigned g one\n"
       "handled g t 0 5 1 x one\n"
@@ -112,7 +112,7 @@ TEST(Redeliveries, AreNotExplainedByAKillAfterTheAssignment) {
       ElementsAre(HasSubstr("is handled again, and nothing was killed, cut or lost between")));
 }
 
-TEST(Redeliveries, MayComeOfALoss) {
+TEST(Redeliveries, MayFollowALossOfTheAssignment) {
   const std::string start =
       "assigned g one\n"
       "handled g t 0 5 1 x one\n";
@@ -124,7 +124,7 @@ TEST(Redeliveries, MayComeOfALoss) {
   EXPECT_THAT(complaints_of(start + again + "lost g one\n"), SizeIs(1));
 }
 
-TEST(Redeliveries, MayComeOfALossBeforeTheirHandlerBegan) {
+TEST(Redeliveries, MayFollowALossBeforeTheirHandlerBegan) {
   EXPECT_THAT(complaints_of("assigned g one\n"
                             "lost g one\n"
                             "handled g t 0 5 1 x one\n"
@@ -133,7 +133,7 @@ TEST(Redeliveries, MayComeOfALossBeforeTheirHandlerBegan) {
               IsEmpty());
 }
 
-TEST(Redeliveries, NeedANewAssignmentAfterALoss) {
+TEST(Redeliveries, AreReportedWithoutANewAssignmentAfterALoss) {
   const std::string start =
       "assigned g one\n"
       "handled g t 0 5 1 x one\n"
@@ -155,7 +155,7 @@ TEST(Redeliveries, MayNotBeBelowTheCommittedOffsetAfterALoss) {
               ElementsAre(HasSubstr("is handled again below the committed offset")));
 }
 
-TEST(Redeliveries, NeedANewAssignment) {
+TEST(Redeliveries, AreReportedWithoutANewAssignment) {
   EXPECT_THAT(complaints_of("assigned g one\n"
                             "handled g t 0 5 1 x one\n"
                             "begins a cut\n"
@@ -181,14 +181,14 @@ TEST(Redeliveries, MayNotBeBelowTheCommittedOffset) {
                           "line 8, attempt 1; committed up to 6 in line 5"));
 }
 
-TEST(Redeliveries, AreNoFirstHandlings) {
+TEST(Redeliveries, AreDistinguishedFromFirstHandlingsAfterACommit) {
   EXPECT_THAT(complaints_of("assigned g one\n"
                             "committed g t 0 6\n"
                             "handled g t 0 5 1 x one\n"),
               ElementsAre(HasSubstr("is handled for the first time after it was committed")));
 }
 
-TEST(Redeliveries, AreNoRetriesInPlace) {
+TEST(Redeliveries, AreDistinguishedFromRetriesInPlace) {
   EXPECT_THAT(complaints_of("assigned g one\n"
                             "handled g t 0 5 1 x one\n"
                             "handled g t 0 5 2 x one\n"
@@ -201,7 +201,7 @@ TEST(Redeliveries, AreNoRetriesInPlace) {
               ElementsAre(HasSubstr("is handled again")));
 }
 
-TEST(Redeliveries, MakeAsManyRecordsInARetryTopic) {
+TEST(Redeliveries, ExplainAsManyRecordsInARetryTopic) {
   const std::string once =
       "assigned g one\n"
       "handled g t 0 5 1 x one\n"
@@ -216,21 +216,21 @@ TEST(Redeliveries, MakeAsManyRecordsInARetryTopic) {
       IsEmpty());
 }
 
-TEST(Redeliveries, AreNoMessagesThatAreStoredTwice) {
+TEST(Redeliveries, AreDistinguishedFromMessagesThatAreStoredTwice) {
   EXPECT_THAT(complaints_of("assigned g one\n"
                             "handled g t 0 5 1 x one\n"
                             "handled g t 0 6 1 x one\n"),
               ElementsAre(HasSubstr("is record 2 of its message there, which was published once")));
 }
 
-TEST(Redeliveries, ComplainOfCommitsThatGoBack) {
+TEST(Redeliveries, ReportCommitsThatGoBack) {
   EXPECT_THAT(
       complaints_of("committed g t 0 6\n"
                     "committed g t 0 5\n"),
       ElementsAre(HasSubstr("group g has committed 5 in t partition 0, after 6 in line 1")));
 }
 
-TEST(Redeliveries, ComplainOfLinesThatAreTorn) {
+TEST(Redeliveries, ReportTornLines) {
   for (const std::string line :
        {"handled g t 0 5 1 x", "handled g t 0 five 1 x one", "handled g t 0 5 1 x one more",
         "committed g t 0", "assigned g", "lost g", "begins", "over again", "hand", ""}) {

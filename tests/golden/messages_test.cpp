@@ -154,7 +154,7 @@ void expect_every_field_seen() {
   for (const auto& path : declared.null) EXPECT_TRUE(seen.null.contains(path)) << path << " null";
 }
 
-TEST(Messages, every_field_is_set_and_every_nullable_one_null_somewhere) {
+TEST(Messages, have_each_field_set_and_each_nullable_field_null_in_some_line) {
   for_all_messages([]<class M>() { expect_every_field_seen<M>(); });
 }
 

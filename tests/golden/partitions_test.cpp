@@ -46,7 +46,7 @@ void expect_partitions_of(const Line& line) {
 }
 
 // make-partitions names the programs that chose them.
-TEST(Partitions, AreThoseOfJavaKafkaGoAndLibrdkafka) {
+TEST(Partitions, EqualThoseOfJavaKafkaGoAndLibrdkafka) {
   std::map<std::string, int> seen;
   for (const Line& line : golden::read_lines(DOHLE_GOLDEN_PARTITIONS)) {
     ++seen[line["by"].get<std::string>() + " " + line["partitioner"].get<std::string>()];

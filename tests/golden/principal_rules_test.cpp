@@ -10,7 +10,7 @@
 namespace dohle {
 namespace {
 
-TEST(PrincipalRules, MakeTheNamesThatApacheKafkaMakes) {
+TEST(PrincipalRules, GiveTheSameNamesAsApacheKafka) {
   const auto lines = golden::read_lines(DOHLE_GOLDEN_PRINCIPAL_RULES);
   ASSERT_EQ(lines.size(), 4000u);
   std::size_t named = 0, unnamed = 0;

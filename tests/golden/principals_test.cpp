@@ -14,7 +14,7 @@ std::string from_hex(std::string_view hex) {
   return bytes;
 }
 
-TEST(Principals, AreThoseOfJava) {
+TEST(Principals, AreWrittenAsJavaWritesThem) {
   const auto lines = golden::read_lines(DOHLE_GOLDEN_PRINCIPALS);
   ASSERT_EQ(lines.size(), 2000u);
   for (const golden::Line& line : lines) {
@@ -24,7 +24,7 @@ TEST(Principals, AreThoseOfJava) {
   }
 }
 
-TEST(Principals, BytesThatAreNoNameAreRefused) {
+TEST(Principals, BytesThatEncodeNoNameAreRefused) {
   EXPECT_FALSE(net::java_name_of(as_bytes("no name")).has_value());
   EXPECT_FALSE(net::java_name_of({}).has_value());
   EXPECT_FALSE(net::java_name_of(as_bytes(from_hex("300000"))).has_value());

@@ -34,7 +34,7 @@ Assigned assign(const golden::Line& line) {
   return assigned;
 }
 
-TEST(RangeAssignments, AreThoseOfApacheKafka) {
+TEST(RangeAssignments, EqualThoseOfApacheKafka) {
   const auto lines = golden::read_lines(DOHLE_GOLDEN_RANGE_ASSIGNMENTS);
   ASSERT_EQ(lines.size(), 500u);
   for (const golden::Line& line : lines) {

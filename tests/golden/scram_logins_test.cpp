@@ -111,13 +111,13 @@ void expect_all(const std::vector<Recorded>& logins) {
   }
 }
 
-TEST(Logins, AreThoseOfApacheKafka) {
+TEST(Logins, SendTheSameBytesAsApacheKafka) {
   const auto logins = read_logins(DOHLE_GOLDEN_SCRAM_LOGINS);
   ASSERT_EQ(logins.size(), 60u);
   expect_all(logins);
 }
 
-TEST(Logins, AreThoseOfLibrdkafka) {
+TEST(Logins, SendTheSameBytesAsLibrdkafka) {
   const auto logins = read_logins(DOHLE_GOLDEN_LIBRDKAFKA_LOGINS);
   ASSERT_EQ(logins.size(), 24u);
   expect_all(logins);

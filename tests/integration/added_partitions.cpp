@@ -155,7 +155,7 @@ class AddedPartitionsOfWriters : public AddedPartitions {
   }
 };
 
-TEST_F(AddedPartitionsOfWriters, get_messages_with_keys_and_without) {
+TEST_F(AddedPartitionsOfWriters, get_messages_with_keys_and_without_keys) {
   make(2);
   auto broker = connected(watching);
   ASSERT_TRUE(broker);
@@ -178,7 +178,7 @@ TEST_F(AddedPartitionsOfWriters, get_messages_with_keys_and_without) {
   EXPECT_EQ(partitions(false), all);
 }
 
-TEST_F(AddedPartitionsOfWriters, make_least_bytes_count_from_0_again) {
+TEST_F(AddedPartitionsOfWriters, reset_the_counts_of_least_bytes_to_0) {
   make(2);
   auto broker = connected(watching, kafka::with_least_bytes_balancer());
   ASSERT_TRUE(broker);
@@ -191,7 +191,7 @@ TEST_F(AddedPartitionsOfWriters, make_least_bytes_count_from_0_again) {
   EXPECT_THAT(chosen, ElementsAre(0, 1, 2, 3, 0)) << "partition 0 is not the fullest any more";
 }
 
-TEST_F(AddedPartitionsOfWriters, take_their_turns_of_round_robin) {
+TEST_F(AddedPartitionsOfWriters, get_messages_in_their_turn_of_round_robin) {
   make(2);
   auto broker = connected(watching, kafka::with_round_robin_balancer());
   ASSERT_TRUE(broker);

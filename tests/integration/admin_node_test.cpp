@@ -62,7 +62,7 @@ TEST_F(AdminOnANode, WarnsOfPasswordsThatAreSentWithoutTls) {
   EXPECT_EQ(warnings("localhost"), "");
 }
 
-TEST_F(AdminOnANode, RefusesUsersWhosePasswordNoLoginOfOursCouldHave) {
+TEST_F(AdminOnANode, RefusesPasswordsThatNoLoginCanHave) {
   const auto refusal = [&](std::string_view password) {
     const auto set = admin_->set_scram_users({{.name = "bob", .password = Secret(password)}});
     EXPECT_FALSE(set);

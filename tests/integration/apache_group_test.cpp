@@ -262,7 +262,7 @@ TEST_F(ApacheGroups, AMemberThatJoinsLaterGetsAShareAndNothingIsReadTwice) {
   }
 }
 
-TEST_F(ApacheGroups, ReadsOnWhenTheBrokerIsKilledAndLosesNothing) {
+TEST_F(ApacheGroups, ReadOnAfterAKillOfTheBrokerAndLoseNothing) {
   constexpr int before = 4'000, all = 8'000;
   make_topic("killed");
   Consumer consumer = join("killed", "killed");

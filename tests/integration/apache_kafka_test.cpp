@@ -92,7 +92,7 @@ TEST_F(ApacheKafka, StoresAndReturnsRecordsOfEveryCodec) {
   }
 }
 
-TEST_F(ApacheKafka, GivesAMembersPartitionsToTheOneThatStays) {
+TEST_F(ApacheKafka, AssignsPartitionsOfALeavingMemberToTheRemainingOne) {
   make_topic("shared", 4);
   const ConsumerOptions options{.group_id = "readers",
                                 .offset_reset = OffsetReset::earliest,

@@ -210,7 +210,7 @@ struct Texts {
   }
 };
 
-TEST_F(ApacheOption, client_id_and_group_instance_id_are_those_of_the_member) {
+TEST_F(ApacheOption, client_id_and_group_instance_id_are_described_for_the_member) {
   Broker broker = connected({.client_id = "jackdaw"});
   ASSERT_TRUE(kafka::create_topic(broker, "named", 1, 1));
   auto reader = broker.subscribe("named", [](RawEvent) {},
@@ -221,7 +221,7 @@ TEST_F(ApacheOption, client_id_and_group_instance_id_are_those_of_the_member) {
   EXPECT_EQ(member.group_instance_id, "nest");
 }
 
-TEST_F(ApacheOption, compression_is_that_of_the_stored_batches) {
+TEST_F(ApacheOption, compression_is_applied_to_the_stored_batches) {
   using enum CompressionCodec;
   Broker keeper = connected();
   for (const auto& [codec, number] :
@@ -239,7 +239,7 @@ TEST_F(ApacheOption, compression_is_that_of_the_stored_batches) {
 }
 
 // The topic has fewer replicas than a message needs with acks all.
-TEST_F(ApacheOption, required_acks_of_one_publish_are_those_that_the_server_sees) {
+TEST_F(ApacheOption, required_acks_of_one_publish_are_sent_to_the_server) {
   Broker broker = connected({.async = false});
   const auto made = admin().create_topics({{.name = "acks",
                                             .partitions = 1,
@@ -257,7 +257,7 @@ TEST_F(ApacheOption, required_acks_of_one_publish_are_those_that_the_server_sees
 }
 
 // With fewer acks the dead letter would be stored at once.
-TEST_F(ApacheOption, required_acks_are_all_for_dead_letters_whatever_the_publishes_have) {
+TEST_F(ApacheOption, required_acks_are_all_for_dead_letters_and_any_options_of_publishes) {
   Texts failures;
   Broker broker = connected({.read_timeout = 1s,
                              .write_timeout = 1s,
@@ -297,7 +297,7 @@ TEST_F(ApacheOption, session_timeout_below_the_servers_bound_is_refused) {
   EXPECT_TRUE(longer->wait_ready(patience));
 }
 
-TEST_F(ApacheOption, start_offset_is_where_a_group_without_offsets_starts) {
+TEST_F(ApacheOption, start_offset_is_the_first_offset_of_a_group_without_commits) {
   Broker broker = connected({.async = false});
   ASSERT_TRUE(kafka::create_topic(broker, "starts", 1, 1));
   for (int i = 0; i < 3; ++i) {
@@ -317,7 +317,7 @@ TEST_F(ApacheOption, start_offset_is_where_a_group_without_offsets_starts) {
   EXPECT_EQ(from_time.first(), "old 1");
 }
 
-TEST_F(ApacheOption, topics_are_created_if_they_are_asked_for) {
+TEST_F(ApacheOption, topics_are_created_if_an_option_asks_for_them) {
   Broker shy = connected({.async = false});
   const auto missing = shy.publish("by-publish", "text");
   ASSERT_FALSE(missing);
@@ -530,7 +530,7 @@ TEST_F(ApacheAcls, ThatDenyARetryTopicLeaveTheSourceUncommitted) {
   EXPECT_EQ(committed(), 1);
 }
 
-TEST_F(ApacheAcls, ThatDenyATopicHoldBackNoOtherTopicsCommit) {
+TEST_F(ApacheAcls, ThatDenyATopicDelayNoCommitOfAnotherTopic) {
   std::mutex mutex;
   std::condition_variable changed;
   std::vector<std::string> refusals;

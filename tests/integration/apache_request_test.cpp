@@ -43,7 +43,7 @@ class ApacheRequestReply : public testing::Test {
 };
 std::optional<ApacheKafkaServer> ApacheRequestReply::server_;
 
-TEST_F(ApacheRequestReply, creates_the_reply_topic_and_brings_the_first_reply) {
+TEST_F(ApacheRequestReply, creates_the_reply_topic_and_delivers_the_first_reply) {
   Broker answering = connected();
   const auto responder = respond(answering, "first");
   Broker broker = connected(with_reply_topic("first.replies"), with_reply_topic_creation(2, 1));
@@ -86,7 +86,7 @@ TEST_F(ApacheRequestReply, acknowledges_requests_after_their_replies) {
   EXPECT_EQ(committed, 10);
 }
 
-TEST_F(ApacheRequestReply, answers_with_an_error_and_counts_a_reply_to_a_topic_that_is_gone) {
+TEST_F(ApacheRequestReply, answers_with_an_error_and_counts_a_reply_to_a_deleted_topic) {
   Broker broker = connected(with_reply_topic("failing.replies"), with_reply_topic_creation(1, 1));
   ASSERT_TRUE(kafka::create_topic(broker, "failing", 1, 1));
   auto responder = broker.reply<std::string>(

@@ -49,7 +49,7 @@ class ApacheKafkaWithLogins : public testing::Test {
   static inline std::optional<ApacheKafkaServer> server_;
 };
 
-TEST_F(ApacheKafkaWithLogins, ServeAUserWhoseSessionIsRenewedUnderLoad) {
+TEST_F(ApacheKafkaWithLogins, ServesAUserWhoseSessionIsRenewedUnderLoad) {
   for (const SaslMechanism mechanism : mechanisms) {
     SCOPED_TRACE(to_string(mechanism));
     auto client = Client::create(options(alice(mechanism))).value();
@@ -79,7 +79,7 @@ TEST_F(ApacheKafkaWithLogins, ServeAUserWhoseSessionIsRenewedUnderLoad) {
   }
 }
 
-TEST_F(ApacheKafkaWithLogins, SeeTwoBrokersOfOneProcessAsTwoUsers) {
+TEST_F(ApacheKafkaWithLogins, SeesTwoBrokersOfOneProcessAsTwoUsers) {
   auto good = kafka::new_broker(
                   with_address(server_->sasl_address()),
                   kafka::with_scram_mechanism(kafka::ScramAlgorithm::sha512, "alice", password))

@@ -88,7 +88,7 @@ class ApacheKafkaWithTls : public testing::Test {
   static inline std::optional<ApacheKafkaServer> server_;
 };
 
-TEST_F(ApacheKafkaWithTls, ServeAClientWithACertificate) {
+TEST_F(ApacheKafkaWithTls, ServesAClientWithACertificate) {
   ClientOptions made = options(server_->tls_address());
   made.tls->identity = identity_of(client_certificate());
   auto client = Client::create(std::move(made)).value();
@@ -104,7 +104,7 @@ TEST_F(ApacheKafkaWithTls, ServeAUserThatLogsIn) {
   move_a_record(client, "by-login");
 }
 
-TEST_F(ApacheKafkaWithTls, ServeABrokerWithAWholeDialer) {
+TEST_F(ApacheKafkaWithTls, ServesABrokerWithAWholeDialer) {
   const ClientOptions right = options(server_->sasl_address());
   const auto dialed = [&](std::string_view with) {
     return kafka::new_broker(
@@ -127,7 +127,7 @@ TEST_F(ApacheKafkaWithTls, ServeABrokerWithAWholeDialer) {
   EXPECT_TRUE(refused.error().is_broker(58)) << refused.error().to_string();
 }
 
-TEST_F(ApacheKafkaWithTls, SeeBrokersOfOneProcessThatShareNothing) {
+TEST_F(ApacheKafkaWithTls, ServesOneBrokerOfAProcessAndIsRefusedByAnotherOneWithoutTrust) {
   const ClientOptions right = options(server_->sasl_address());
   const auto login = kafka::with_scram_mechanism(kafka::ScramAlgorithm::sha512, "alice", password);
   auto good = kafka::new_broker(with_address(server_->sasl_address()), with_tls(*right.tls),

@@ -149,7 +149,7 @@ TEST_F(Asio, flush_completes_once_all_messages_have_an_outcome) {
   });
 }
 
-TEST_F(Asio, request_brings_the_reply_to_a_coroutine_and_its_errors) {
+TEST_F(Asio, request_gives_replies_and_errors_to_a_coroutine) {
   auto responder = broker_.reply<std::string>(
       "t",
       [](const std::string& text) -> Result<std::string> {

@@ -106,7 +106,7 @@ TEST_F(ClientMetricsOnNode, counts_fetched_records_and_their_lag) {
             value("dohle_consumer_fetches_total"));
 }
 
-TEST_F(ClientMetricsOnNode, gives_back_the_memory_of_settled_records) {
+TEST_F(ClientMetricsOnNode, subtracts_the_memory_of_settled_records) {
   make_topic("t");
   auto producer = client_->producer({.linger = seconds(60)});
   ASSERT_TRUE(producer);

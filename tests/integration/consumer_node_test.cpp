@@ -75,7 +75,7 @@ TEST_F(ConsumerOnNode, reads_an_assigned_partition_in_order) {
   EXPECT_EQ(reader.lag(where), 0);
 }
 
-TEST_F(ConsumerOnNode, a_poll_returns_no_more_records_than_it_may) {
+TEST_F(ConsumerOnNode, a_poll_returns_at_most_max_poll_records) {
   produce("orders", 1'000);
   Consumer reader = consumer({.max_poll_records = 7});
   ASSERT_TRUE(reader.assign({{"orders", PartitionId{0}}}));
@@ -118,7 +118,7 @@ TEST_F(ConsumerOnNode, a_wakeup_ends_a_poll) {
   EXPECT_TRUE(records.error().is(Errc::cancelled));
 }
 
-TEST_F(ConsumerOnNode, records_that_are_held_fill_the_buffer) {
+TEST_F(ConsumerOnNode, records_that_the_caller_holds_count_against_the_buffer) {
   produce("orders", 2'000);
   Consumer reader = consumer({.max_fetch_bytes = 4'096, .buffer_bytes = 1'024});
   ASSERT_TRUE(reader.assign({{"orders", PartitionId{0}}}));
@@ -236,7 +236,7 @@ TEST_F(ConsumerOnNode, an_exception_of_a_commit_callback_is_logged) {
   EXPECT_EQ(logged, "a commit callback threw: no paper");
 }
 
-TEST_F(ConsumerOnNode, a_commit_names_what_is_refused_and_stores_the_rest) {
+TEST_F(ConsumerOnNode, a_commit_names_refused_partitions_and_stores_the_others) {
   produce("orders", 3);
   const TopicPartition orders{"orders", PartitionId{0}}, gone{"gone", PartitionId{0}};
   Consumer reader = consumer({.group_id = "billing", .auto_commit = false});
@@ -254,7 +254,7 @@ TEST_F(ConsumerOnNode, a_commit_names_what_is_refused_and_stores_the_rest) {
   EXPECT_EQ(committed->at(0).committed.offset, Offset{2});
 }
 
-TEST_F(ConsumerOnNode, a_partition_goes_to_the_member_that_stays) {
+TEST_F(ConsumerOnNode, a_partition_of_a_leaving_member_is_assigned_to_the_remaining_one) {
   produce("orders", 10);
   const ConsumerOptions options{.group_id = "billing", .heartbeat_interval = milliseconds(20)};
   Consumer first = consumer(options);
@@ -307,7 +307,7 @@ TEST_F(ConsumerOnNode, refuses_invalid_options) {
   EXPECT_THAT(std::string(made.error().message()), ::testing::HasSubstr("max_poll_records is 0"));
 }
 
-TEST_F(ConsumerOnNode, only_a_group_can_be_subscribed_or_committed) {
+TEST_F(ConsumerOnNode, subscribing_and_committing_need_a_group) {
   Consumer reader = consumer({});
   EXPECT_TRUE(reader.subscribe({"orders"}).error().is(Errc::invalid_argument));
   EXPECT_TRUE(reader.commit_sync().error().is(Errc::invalid_argument));

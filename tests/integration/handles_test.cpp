@@ -311,7 +311,7 @@ TEST(MovedFrom, MoveAssignmentEndsTheEarlierObjectOfEachHandle) {
   EXPECT_EQ(broker.address(), "embedded:" + third_directory.path());
 }
 
-TEST(Options, RefuseValuesThatTheirTypesDoNotHave) {
+TEST(Options, RefuseNumbersThatAreNoEnumerators) {
   const ScratchDirectory directory;
   const Node node = started_node(directory.path());
   Client client = client_of(node);
@@ -434,7 +434,7 @@ TEST(Forked, EveryCallInTheChildFailsAtOnceAndDestructorsEndNothing) {
   EXPECT_TRUE(consumer->close(10s));
 }
 
-TEST(Forked, AnEmbeddedNodesDirectoryIsFreeOnceTheParentLetsItGo) {
+TEST(Forked, AnEmbeddedNodesDirectoryIsFreeOnceTheParentReleasesIt) {
   const ScratchDirectory directory;
   std::optional<Node> node = started_node(directory.path());
   int pipe_ends[2] = {};

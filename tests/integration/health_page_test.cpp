@@ -166,7 +166,7 @@ TEST_F(HealthPageTest, StopWaitsForNoRequestThatHasNotArrived) {
   EXPECT_EQ(stopped.wait_for(4s), std::future_status::ready);
 }
 
-TEST_F(HealthPageTest, IsGoneAfterItsStopAndMayStartAgain) {
+TEST_F(HealthPageTest, RefusesConnectionsAfterItsStopAndMayStartAgain) {
   start();
   page_->stop();
   EXPECT_FALSE(get("/health"));

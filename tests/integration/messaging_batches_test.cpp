@@ -212,7 +212,7 @@ TEST_F(SubscriptionInBatches, that_fails_gives_the_unacknowledged_events_to_the_
   EXPECT_EQ(committed(), 3);
 }
 
-TEST_F(SubscriptionInBatches, that_throws_fails_as_one_that_returns_an_error) {
+TEST_F(SubscriptionInBatches, whose_handler_throws_fails_like_one_that_returns_an_error) {
   connect();
   publish(0, 0);
   read([](std::span<Event<Strike>>) { throw std::runtime_error("thrown"); },
@@ -272,7 +272,7 @@ TEST_F(SubscriptionInBatches, accepts_raw_events_and_options_as_functions) {
   EXPECT_EQ(seen, 2u);
 }
 
-TEST_F(SubscriptionInBatches, ends_while_a_batch_fills_and_hands_its_messages_out_again) {
+TEST_F(SubscriptionInBatches, delivers_the_messages_of_an_unfinished_batch_again_after_its_end) {
   connect();
   publish(0, 1);
   read(note(), {.batch_size = 10, .batch_interval = 24h});

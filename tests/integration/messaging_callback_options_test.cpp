@@ -130,7 +130,7 @@ TEST_F(SubscriptionCallback, on_idle_is_called_once_until_a_message_comes) {
   EXPECT_THAT(lines_.all(), ElementsAre("idle", "handled", "idle"));
 }
 
-TEST_F(SubscriptionCallback, idle_after_is_how_long_no_message_has_to_come) {
+TEST_F(SubscriptionCallback, idle_after_is_the_time_without_messages_before_on_idle) {
   connect();
   const auto start = steady_clock::now();
   const auto reader = broker_->subscribe(

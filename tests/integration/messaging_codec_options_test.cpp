@@ -133,14 +133,14 @@ TEST_F(CodecOption, codec_of_a_broker_encodes_its_messages_and_decodes_received_
   expect_line("PRAHA 7");
 }
 
-TEST_F(CodecOption, codec_of_a_subscription_wins) {
+TEST_F(CodecOption, codec_of_a_subscription_overrides_that_of_the_broker) {
   connect(with_codec("json"));
   ASSERT_TRUE(broker_->publish("t", Message("PRAHA/8")));
   read_landings(with_codec("text"));
   expect_line("PRAHA 8");
 }
 
-TEST_F(CodecOption, body_codec_wins_over_the_brokers) {
+TEST_F(CodecOption, body_codec_overrides_that_of_the_broker) {
   connect(with_codec("json"));
   publish_landing(with_publish_body_codec("text"));
   read_bodies();
@@ -198,7 +198,7 @@ TEST_F(CodecOption, content_type_of_a_broker_is_sent_and_chooses_the_codec_of_re
   expect_line("LINZ 9");
 }
 
-TEST_F(CodecOption, content_type_of_a_publish_wins) {
+TEST_F(CodecOption, content_type_of_a_publish_overrides_that_of_the_broker) {
   connect();
   publish_landing(with_content_type(true));
   read_bodies();
@@ -212,7 +212,7 @@ TEST_F(CodecOption, content_type_leaves_a_header_of_the_publish_alone) {
   expect_line(json_text + " [application/vnd.landing+json]");
 }
 
-TEST_F(CodecOption, content_type_of_a_subscription_wins) {
+TEST_F(CodecOption, content_type_of_a_subscription_overrides_that_of_the_broker) {
   connect();
   ASSERT_TRUE(broker_->publish("t", Message("LINZ/9").with_header("content-type", "text")));
   read_landings(with_content_type(true));
@@ -229,7 +229,7 @@ TEST_F(CodecOption, content_type_of_no_codec_is_a_decode_failure_that_names_it) 
                         "type have application/json, text/x-landing"));
 }
 
-TEST_F(CodecOption, key_encoder_makes_the_key_and_key_as_reads_it) {
+TEST_F(CodecOption, key_encoder_writes_the_key_and_key_as_reads_it) {
   connect();
   ASSERT_TRUE(broker_->publish("t", "text", with_key(Slot{2, 5})));
   ASSERT_TRUE(broker_->publish("t", Message("message"), with_key(Slot{3, 6})));

@@ -36,7 +36,7 @@ class ConnectionOption : public RecordedOptions {
 
 constexpr std::string_view client_hello = "\x16\x03";
 
-TEST_F(ConnectionOption, addresses_are_asked_first) {
+TEST_F(ConnectionOption, addresses_are_dialed_first) {
   connect();
   EXPECT_FALSE(node_.requests().empty());
 }

@@ -151,7 +151,7 @@ class ConnectOptions : public OnNode {
   std::optional<Client> client_;
 };
 
-TEST_F(ConnectOptions, dial_function_makes_the_sockets) {
+TEST_F(ConnectOptions, dial_function_returns_the_sockets_of_all_connections) {
   ASSERT_TRUE(
       connect({.bootstrap_servers = {at("server.example")}, .dial_function = asked_.function()}));
   EXPECT_THAT(asked_.hosts(), Contains("server.example"));
@@ -210,14 +210,14 @@ TEST_F(ConnectOptions, resolver_finds_the_addresses) {
   EXPECT_THAT(asked_.hosts(), Contains("server.example"));
 }
 
-TEST_F(ConnectOptions, keep_alive_is_that_of_every_socket) {
+TEST_F(ConnectOptions, keep_alive_is_set_on_every_socket) {
   ASSERT_TRUE(connect({.bootstrap_servers = {at("server.example")},
                        .dial_function = asked_.function(),
                        .keep_alive = 9s}));
   EXPECT_THAT(asked_.option(IPPROTO_TCP, TCP_KEEPIDLE), Contains(9));
 }
 
-TEST_F(ConnectOptions, deadline_that_has_passed_lets_nothing_connect) {
+TEST_F(ConnectOptions, deadline_that_has_passed_prevents_every_connection) {
   const std::string why = failure(
       {.bootstrap_servers = {at("127.0.0.1")}, .connect_deadline = system_clock::now() - 1s});
   EXPECT_THAT(why, HasSubstr("connect_deadline has passed"));
@@ -330,7 +330,7 @@ TEST_F(Dialer, deadline_ends_connecting) {
   EXPECT_THAT(connected.error().to_string(), HasSubstr("connect_deadline has passed"));
 }
 
-TEST_F(Dialer, local_address_is_where_connections_come_from) {
+TEST_F(Dialer, local_address_is_the_source_address_of_connections) {
   auto log = std::make_shared<NodeLog>();
   auto node = Node::start({.data_dir = ":memory:",
                            .listeners = {{.address = "127.0.0.1:0"}},
@@ -422,7 +422,7 @@ TEST_F(Dialer, is_refused_in_the_same_way_as_a_member_and_within_a_reader_config
   EXPECT_THAT(refusal(kafka::with_reader_config({.dialer = dialer})), HasSubstr(expected));
 }
 
-TEST_F(Dialer, that_is_a_member_sets_the_other_members) {
+TEST_F(Dialer, as_a_member_sets_the_options_of_its_fields) {
   EXPECT_THAT(refusal([](kafka::BrokerOptions& o) { o.dialer.timeout = 0ms; }),
               HasSubstr("dialer_timeout is 0 ms"));
 }

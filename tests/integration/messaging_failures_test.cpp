@@ -259,7 +259,7 @@ TEST_F(RetryTopics, are_created_with_the_partitions_of_the_source_and_a_retentio
   EXPECT_EQ(retention(names[1]), "1728000000") << "twice ten days";
 }
 
-TEST_F(RetryTopics, take_the_largest_message_that_the_source_takes) {
+TEST_F(RetryTopics, accept_the_largest_message_that_their_source_accepts) {
   create("small", {{"max.message.bytes", "2000"}});
   std::string body;
   for (std::uint32_t bits = 1; body.size() < 1'900; bits = bits * 1'664'525 + 1'013'904'223) {
@@ -277,7 +277,7 @@ TEST_F(RetryTopics, take_the_largest_message_that_the_source_takes) {
   EXPECT_EQ(seen_.bodies(), (std::vector<std::string>{body, body}));
 }
 
-TEST_F(RetryTopics, take_a_message_that_is_small_only_when_compressed) {
+TEST_F(RetryTopics, accept_a_message_that_is_small_only_when_compressed) {
   create("small", {{"max.message.bytes", "2000"}});
   (void)read(
       fails_into(seen_),
@@ -301,7 +301,7 @@ TEST_F(RetryTopics, with_a_retention_below_their_delay_are_refused) {
   EXPECT_EQ(refusal({.group_id = "shop", .retry_topics = {10s}}), "");
 }
 
-TEST_F(RetryTopics, with_an_illegal_name_ask_for_a_prefix) {
+TEST_F(RetryTopics, with_an_illegal_name_are_refused_with_the_advice_to_set_a_prefix) {
   EXPECT_THAT(refusal({.group_id = "a group", .retry_topics = {10s}}), HasSubstr("retry_prefix"));
   EXPECT_EQ(refusal({.group_id = "a group", .retry_topics = {10s}, .retry_prefix = "billing"}), "");
   EXPECT_TRUE(admin().describe_topics({"billing.retry.10s"})->at(0).result);
@@ -332,14 +332,14 @@ TEST_F(RetryTopics, have_the_largest_unit_of_their_delay_in_their_names) {
   }
 }
 
-TEST_F(RetryTopics, need_the_topic_to_exist) {
+TEST_F(RetryTopics, of_a_missing_topic_are_refused) {
   const auto reader = broker_->subscribe("missing", [](RawEvent) {},
                                          {.group_id = "billing", .retry_topics = {10s}});
   ASSERT_FALSE(reader);
   EXPECT_TRUE(reader.error().is(Errc::no_such_topic));
 }
 
-TEST_F(RetryTopics, of_one_group_are_not_seen_by_another) {
+TEST_F(RetryTopics, of_one_group_are_not_read_by_another) {
   Seen other;
   const SubscribeOptions options{.max_retries = 0, .retry_topics = {50ms}};
   SubscribeOptions billing = options, shop = options;
@@ -363,7 +363,7 @@ TEST_F(RetryTopics, of_one_group_are_not_seen_by_another) {
   EXPECT_EQ(other.all().size(), 11u);
 }
 
-TEST_F(RetryTopics, that_are_too_small_leave_the_source_uncommitted_until_they_take_the_message) {
+TEST_F(RetryTopics, that_refuse_a_large_message_leave_its_source_uncommitted_until_they_accept_it) {
   create("orders.billing.retry.50ms", {{"max.message.bytes", "100"}});
   (void)read(
       [this](RawEvent event) -> Result<void> {
@@ -388,7 +388,7 @@ TEST_F(RetryTopics, that_are_too_small_leave_the_source_uncommitted_until_they_t
   EXPECT_EQ(std::ranges::count(bodies, "after it"), 1);
 }
 
-TEST_F(RetryTopics, are_first_in_first_out) {
+TEST_F(RetryTopics, keep_the_order_of_their_messages) {
   (void)read(
       [this](RawEvent event) -> Result<void> {
         if (event.topic() == "orders") return fail(broken);
@@ -405,7 +405,7 @@ TEST_F(RetryTopics, are_first_in_first_out) {
   EXPECT_EQ(seen_.bodies(), sent);
 }
 
-TEST_F(RetryTopics, go_to_the_other_members_when_one_leaves) {
+TEST_F(RetryTopics, are_assigned_to_the_remaining_members_when_one_leaves) {
   const SubscribeOptions options{.group_id = "billing", .max_retries = 0, .retry_topics = {700ms}};
   const auto handler = [this](RawEvent event) -> Result<void> {
     if (event.topic() == "orders") return fail(broken);
@@ -483,7 +483,7 @@ TEST_F(RetryTopics, that_are_created_again_with_fewer_partitions_store_messages_
 }
 
 // A member stores retries with its own time.
-TEST_F(RetryTopics, take_messages_of_a_clock_that_is_ahead_of_the_servers) {
+TEST_F(RetryTopics, accept_messages_whose_time_is_ahead_of_the_servers_clock) {
   (void)read(
       [](RawEvent) {},
       {.group_id = "billing", .retry_topics = {5s}, .failure_policy = FailurePolicy::dead_letter});
@@ -560,7 +560,7 @@ TEST_F(DeadLetters, need_a_group) {
   EXPECT_THAT(refusal({.failure_policy = FailurePolicy::dead_letter}), HasSubstr("group_id"));
 }
 
-TEST_F(DeadLetters, that_cannot_be_stored_let_the_partition_wait) {
+TEST_F(DeadLetters, that_cannot_be_stored_pause_their_partition) {
   (void)read(
       [this](RawEvent event) -> Result<void> {
         seen_.add(event);

@@ -56,7 +56,7 @@ Broker connected(const std::string& address, kafka::BrokerOptions options = {}) 
   return std::move(*broker);
 }
 
-TEST(MessagingOnNode, brings_typed_messages_with_keys_and_headers) {
+TEST(MessagingOnNode, delivers_typed_messages_with_keys_and_headers) {
   Broker broker = connected("embedded:memory");
   ASSERT_TRUE(kafka::create_topic(broker, "strikes", 3, 1).has_value());
   ASSERT_TRUE(kafka::create_topic(broker, "strikes", 3, 1).has_value()) << "it exists: success";
@@ -178,7 +178,7 @@ TEST(EmbeddedAddress, of_a_directory_keeps_messages_and_groups_across_a_restart)
   }
 }
 
-TEST(EmbeddedAddress, that_is_equal_shares_the_node_in_memory_and_a_bare_one_is_private) {
+TEST(EmbeddedAddress, with_an_equal_name_shares_a_node_in_memory_and_without_a_name_does_not) {
   Broker one = connected("embedded:memory/shared");
   Broker two = connected("embedded:memory/shared");
   Broker alone = connected("embedded:memory");
@@ -198,7 +198,7 @@ TEST(EmbeddedAddress, that_is_equal_shares_the_node_in_memory_and_a_bare_one_is_
   }
 }
 
-TEST(EmbeddedAddress, that_listens_is_reached_by_tcp) {
+TEST(EmbeddedAddress, with_a_listener_is_reached_by_tcp) {
   // The system chooses the port for a socket that is closed again.
   std::uint16_t port = 0;
   {
@@ -390,7 +390,7 @@ TEST(MessagingOnNode, reports_middleware_that_throws) {
   EXPECT_TRUE(reader.error().is(Errc::handler_failed));
 }
 
-TEST(MessagingOnNode, says_why_a_subscription_to_a_missing_topic_is_not_ready) {
+TEST(MessagingOnNode, names_the_missing_topic_of_a_subscription_that_is_not_ready) {
   std::mutex mutex;
   std::optional<Error> told;
   Broker broker = connected("embedded:memory", {.error_handler = [&](const Failure& failure) {
@@ -435,7 +435,7 @@ TEST(MessagingOnNode, stop_ends_the_wait_for_a_subscription_and_not_the_subscrip
 
 // A cluster is asked five times over 1.5 s, since a new topic reaches all its servers only after a
 // moment.
-TEST(MessagingOnNode, says_at_once_that_a_topic_is_missing_where_the_node_is_in_the_process) {
+TEST(MessagingOnNode, reports_a_missing_topic_of_a_node_in_the_process_at_once) {
   Broker broker =
       connected("embedded:memory", {.async = false, .allow_publish_auto_topic_creation = false});
   const auto begin = std::chrono::steady_clock::now();
@@ -501,7 +501,7 @@ TEST(TopicCalls, end_at_the_callers_timeout_with_the_reason) {
   EXPECT_FALSE(kafka::delete_topic("127.0.0.1:1", {"t"}, 200ms).has_value());
 }
 
-TEST(MessagingOnNode, starts_a_group_at_a_time_and_only_where_nothing_is_committed) {
+TEST(MessagingOnNode, starts_only_partitions_without_a_commit_at_the_given_time) {
   Broker broker = connected("embedded:memory", {.async = false});
   ASSERT_TRUE(kafka::create_topic(broker, "t", 1, 1).has_value());
   for (int row = 0; row < 10; ++row) {

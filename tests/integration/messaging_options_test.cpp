@@ -32,13 +32,13 @@ PartitionId second_partition(std::string_view topic, const Record&, std::int32_t
   return PartitionId{1};
 }
 
-TEST_F(BrokerOption, balancer_of_round_robin_counts_each_message) {
+TEST_F(BrokerOption, balancer_of_round_robin_counts_messages_with_and_without_keys) {
   connect(kafka::with_round_robin_balancer(2));
   EXPECT_THAT((std::vector{publish(), publish(kafka::with_message_key("c")), publish(), publish()}),
               ElementsAre(0, 0, 1, 1));
 }
 
-TEST_F(BrokerOption, balancer_is_one_for_all_pipelines_and_for_publishes_that_name_it) {
+TEST_F(BrokerOption, balancer_is_shared_by_all_pipelines_and_by_publishes_that_name_it) {
   connect(kafka::with_round_robin_balancer());
   EXPECT_THAT((std::vector{publish(), publish(with_publish_required_acks(Acks::leader)),
                            publish(kafka::with_round_robin_balancer()), publish()}),
@@ -80,7 +80,7 @@ TEST_F(PublishOption, balancer_of_least_bytes_remembers_the_bytes_that_it_sent) 
   EXPECT_EQ(publish(least), 1);
 }
 
-TEST_F(PublishOption, balancer_gives_way_to_a_partition_that_the_message_names) {
+TEST_F(PublishOption, balancer_is_overridden_by_the_partition_of_a_message) {
   connect();
   EXPECT_EQ(publish(PublishOptions{.partition = PartitionId{2},
                                    .balancer = kafka::Balancer::function(second_partition)}),
@@ -100,7 +100,7 @@ TEST_F(PublishOption, balancer_without_a_function_and_with_an_impossible_choice_
   EXPECT_TRUE(outside.error().is(Errc::no_such_partition));
 }
 
-TEST_F(PublishOption, callback_and_balancer_go_together) {
+TEST_F(PublishOption, callback_and_balancer_apply_to_the_same_publish) {
   std::atomic<int> stored_in{-1};
   connect();
   ASSERT_TRUE(broker_->publish("t", "text", kafka::with_balancer(second_partition),
@@ -119,7 +119,7 @@ TEST_F(BrokerOption, completion_gets_each_batch_before_a_synchronous_publish_ret
   EXPECT_THAT(completions_.lines(), ElementsAre("t-1 from 0: one", "t-1 from 1: two"));
 }
 
-TEST_F(BrokerOption, completion_is_waited_for_by_disconnect) {
+TEST_F(BrokerOption, completion_ends_before_disconnect_returns) {
   connect(kafka::with_completion(std::ref(completions_)), kafka::with_batch_timeout(1s));
   for (const char* text : {"one", "two"}) {
     ASSERT_TRUE(broker_->publish("t", text, PublishOptions{.partition = PartitionId{1}}));
@@ -143,7 +143,7 @@ TEST_F(BrokerOption, batch_size_makes_a_batch_due) {
   EXPECT_THAT(completions_.lines(), ElementsAre("t-1 from 0: a b c"));
 }
 
-TEST_F(BrokerOption, batch_bytes_end_a_batch) {
+TEST_F(BrokerOption, batch_bytes_bounds_the_size_of_a_batch) {
   connect(kafka::with_completion(std::ref(completions_)), kafka::with_batch_timeout(1min),
           kafka::with_batch_bytes(512));
   const std::string first(400, 'a'), second(400, 'b');
@@ -153,7 +153,7 @@ TEST_F(BrokerOption, batch_bytes_end_a_batch) {
   EXPECT_THAT(completions_.lines(), ElementsAre("t-1 from 0: " + first));
 }
 
-TEST_F(BrokerOption, batch_timeout_is_how_long_a_batch_waits_for_more) {
+TEST_F(BrokerOption, batch_timeout_bounds_the_wait_of_a_batch_for_more_messages) {
   connect(kafka::with_completion(std::ref(completions_)), kafka::with_batch_timeout(300ms));
   publish(with_publish_async(false));
   const auto begin = std::chrono::steady_clock::now();
@@ -195,7 +195,7 @@ TEST_F(BrokerOption, enable_error_logger_switches_warnings_off) {
   EXPECT_THAT(lines_.all(), testing::IsEmpty());
 }
 
-TEST_F(BrokerOption, async_is_whether_publish_returns_before_the_acknowledgement) {
+TEST_F(BrokerOption, async_makes_publish_return_before_the_acknowledgement) {
   connect(kafka::with_async(false), kafka::with_batch_timeout(1min));
   EXPECT_TRUE(broker_->publish("t", "text")->is_done());
   const auto later = broker_->publish("t", "text", with_publish_async(true));
@@ -203,7 +203,7 @@ TEST_F(BrokerOption, async_is_whether_publish_returns_before_the_acknowledgement
   EXPECT_FALSE(later->is_done());
 }
 
-TEST_F(PublishOption, async_wins_over_the_brokers) {
+TEST_F(PublishOption, async_overrides_that_of_the_broker) {
   connect(kafka::with_batch_timeout(1min));
   EXPECT_TRUE(broker_->publish("t", "text", with_publish_async(false))->is_done());
 }
@@ -214,7 +214,7 @@ TEST_F(BrokerOption, allow_publish_auto_topic_creation_creates_the_topic) {
   EXPECT_TRUE(sent) << sent.error().to_string();
 }
 
-TEST_F(PublishOption, offset_is_seen_by_middlewares) {
+TEST_F(PublishOption, offset_is_known_to_middlewares) {
   Offset seen;
   connect(with_publish_middlewares({[&](PublishHandler next) -> PublishHandler {
     return [&seen, next = std::move(next)](std::string_view topic, Message& message) {
@@ -226,7 +226,7 @@ TEST_F(PublishOption, offset_is_seen_by_middlewares) {
   EXPECT_EQ(seen, Offset{42});
 }
 
-TEST_F(PublishOption, middlewares_are_inside_the_brokers) {
+TEST_F(PublishOption, middlewares_run_inside_those_of_the_broker) {
   const auto noting = [this](std::string name) -> PublishMiddleware {
     return [this, name](PublishHandler next) -> PublishHandler {
       return [this, name, next](std::string_view topic, Message& message) {
@@ -240,7 +240,7 @@ TEST_F(PublishOption, middlewares_are_inside_the_brokers) {
   EXPECT_THAT(lines_.all(), ElementsAre("broker", "publish"));
 }
 
-TEST_F(BrokerOption, metrics_off_count_nothing) {
+TEST_F(BrokerOption, metrics_are_not_counted_if_switched_off) {
   connect(with_metrics(false));
   publish();
   EXPECT_TRUE(broker_->metrics().metrics.empty());
@@ -307,7 +307,7 @@ TEST_F(PublishOption, timestamp_reaches_the_reader) {
       Timestamp{1'000});
 }
 
-TEST_F(PublishOption, partition_is_where_the_message_is_stored) {
+TEST_F(PublishOption, partition_is_that_of_the_stored_message) {
   connect();
   for (int i = 0; i < 3; ++i) EXPECT_EQ(publish(PublishOptions{.partition = PartitionId{2}}), 2);
 }
@@ -404,7 +404,7 @@ TEST_F(BrokerOption, reader_config_is_refused_with_other_servers) {
   EXPECT_THAT(std::string(refused.error().message()), HasSubstr("reader_config.brokers is h:1"));
 }
 
-TEST_F(RecordedBrokerOption, compression_is_that_of_the_batches) {
+TEST_F(RecordedBrokerOption, compression_is_applied_to_the_batches) {
   connect(kafka::with_compression(CompressionCodec::zstd));
   publish();
   const auto header = wire::read_batch_header(last_batch().bytes());
@@ -434,7 +434,7 @@ auto impatient(Given... given) {
   };
 }
 
-TEST_F(RecordedBrokerOption, publish_max_attempts_bound_how_often_a_batch_is_sent) {
+TEST_F(RecordedBrokerOption, publish_max_attempts_bounds_the_attempts_of_a_batch) {
   connect(impatient(kafka::with_publish_max_attempts(2)));
   node_.mute<wire::ProduceRequest>();
   const auto sent = broker_->publish("t", "text");
@@ -444,7 +444,7 @@ TEST_F(RecordedBrokerOption, publish_max_attempts_bound_how_often_a_batch_is_sen
   EXPECT_EQ(node_.all<wire::ProduceRequest>().size(), 2u);
 }
 
-TEST_F(RecordedPublishOption, max_attempts_win_over_the_brokers) {
+TEST_F(RecordedPublishOption, max_attempts_overrides_that_of_the_broker) {
   connect(impatient());
   node_.mute<wire::ProduceRequest>();
   const auto sent = broker_->publish("t", "text", with_publish_retries(1));
@@ -469,7 +469,7 @@ TEST_F(RecordedPublishOption, timeout_bounds_a_synchronous_publish) {
   EXPECT_TRUE(refused.error().is(Errc::timed_out)) << refused.error().to_string();
 }
 
-TEST_F(PublishOption, combinations_of_acks_attempts_and_timeout_are_sixteen_at_most) {
+TEST_F(PublishOption, acks_attempts_and_timeout_have_at_most_sixteen_combinations) {
   connect();
   for (int retries = 0; retries < 15; ++retries) publish(with_publish_retries(retries));
   publish(with_publish_retries(3));

@@ -331,7 +331,7 @@ TEST_F(PullSubscription, next_after_a_stop_acknowledges_the_last_message_and_tak
   EXPECT_EQ(text(reader), "b");
 }
 
-TEST_F(PullSubscription, disconnect_ends_it) {
+TEST_F(PullSubscription, is_ended_by_disconnect) {
   store("a");
   auto reader = pull();
   EXPECT_EQ(text(reader), "a");

@@ -62,7 +62,7 @@ TEST_P(ReadingOption, failure_policy_skip_commits_past_a_failure) {
   EXPECT_EQ(committed_at(node_.direct_address()), 2);
 }
 
-TEST_P(ReadingOption, start_offset_is_where_reading_starts) {
+TEST_P(ReadingOption, start_offset_is_the_first_offset_that_is_read) {
   store("old");
   read([this](RawEvent event) { lines_.add(std::string(*event.body())); }, {}, {},
        kafka::with_start_offset(first));
@@ -133,7 +133,7 @@ TEST_P(ReadingOption, session_timeout_is_sent_when_the_group_is_joined) {
   EXPECT_EQ(node_.all<wire::JoinGroupRequest>().front().session_timeout_ms, 12'345);
 }
 
-TEST_P(ReadingOption, rebalance_timeout_is_how_long_a_handler_delays_a_rebalance) {
+TEST_P(ReadingOption, rebalance_timeout_bounds_the_delay_of_a_rebalance_by_a_handler) {
   const SubscribeOptions member{.group_id = "g", .heartbeat_interval = 50ms};
   read([this](RawEvent) { gate_.pass(); }, {}, member, kafka::with_rebalance_timeout(100ms));
   const Opens opens{gate_};
@@ -154,7 +154,7 @@ TEST_P(ReadingOption, max_poll_interval_makes_a_subscription_leave_while_its_han
   EXPECT_EQ(node_.all<wire::JoinGroupRequest>().front().rebalance_timeout_ms, 1'000);
 }
 
-TEST_P(ReadingOption, commit_interval_is_the_least_time_between_two_commits) {
+TEST_P(ReadingOption, commit_interval_is_the_minimum_time_between_two_commits) {
   read([this](RawEvent) { lines_.add("text"); }, {}, {.group_id = "g"},
        kafka::with_commit_interval(1h));
   for (std::size_t i = 1; i <= 20; ++i) {
@@ -278,7 +278,7 @@ TEST_F(SubscribeOption, group_instance_id_is_that_of_the_member) {
   EXPECT_EQ(node_.all<wire::JoinGroupRequest>().front().group_instance_id, "one");
 }
 
-TEST_F(SubscribeOption, auto_ack_off_commits_nothing_that_the_handler_did_not_acknowledge) {
+TEST_F(SubscribeOption, auto_ack_off_commits_only_messages_that_the_handler_acknowledged) {
   store("text");
   read([this](RawEvent) { lines_.add("text"); }, with_group_id("g"), disable_auto_ack());
   ASSERT_TRUE(lines_.wait_for(1));
@@ -317,7 +317,7 @@ TEST_F(SubscribeOption, batch_size_makes_a_batch_due) {
   EXPECT_TRUE(lines_.wait_for("one two three "));
 }
 
-TEST_F(SubscribeOption, batch_interval_is_how_long_a_batch_waits_for_more) {
+TEST_F(SubscribeOption, batch_interval_bounds_the_wait_of_a_batch_for_more_messages) {
   connect();
   store("one");
   read_batches(kafka::with_start_offset(first), with_subscribe_batch_size(2),
@@ -336,7 +336,7 @@ auto failing(std::vector<steady_clock::time_point>& calls) {
   };
 }
 
-TEST_F(SubscribeOption, max_retries_are_how_often_a_failed_handler_is_called_again) {
+TEST_F(SubscribeOption, max_retries_bounds_the_retries_of_a_failed_message) {
   connect(noted_failures());
   store("text");
   read(failing(calls_), kafka::with_start_offset(first), with_subscribe_retry(1, 1ms));
@@ -375,7 +375,7 @@ auto failing_at_first(Lines& lines) {
   };
 }
 
-TEST_F(SubscribeOption, retry_topics_are_where_failed_messages_wait) {
+TEST_F(SubscribeOption, retry_topics_store_failed_messages_until_their_retry) {
   store("text");
   read(failing_at_first(lines_), with_group_id("g"), with_subscribe_retry(0, 0ms),
        with_retry_topics({1ms}));
@@ -402,7 +402,7 @@ TEST_F(SubscribeOption, failure_decision_chooses_how_a_failure_is_treated) {
   EXPECT_THAT(lines_.all(), ElementsAre("t", "no nest", "t", "no nest"));
 }
 
-TEST_F(SubscribeOption, filter_keeps_messages_from_the_handler) {
+TEST_F(SubscribeOption, filter_hides_messages_from_the_handler) {
   connect();
   for (const char* text : {"one", "two", "three"}) store(text);
   read([this](RawEvent event) { lines_.add(std::string(*event.body())); }, with_group_id("g"),
@@ -424,7 +424,7 @@ TEST_F(SubscribeOption, filter_that_throws_is_a_failure_of_the_message) {
   EXPECT_THAT(failures_.all().front(), testing::HasSubstr("the filter threw: no sieve"));
 }
 
-TEST_F(SubscribeOption, ack_timeout_is_when_a_missing_acknowledgement_is_reported) {
+TEST_F(SubscribeOption, ack_timeout_is_the_time_until_a_missing_acknowledgement_is_reported) {
   connect(noted_failures());
   store("text");
   read(keep(), with_group_id("g"), disable_auto_ack(), with_ack_timeout(10ms));
@@ -462,7 +462,7 @@ auto noting(Lines& lines, std::string name) {
   });
 }
 
-TEST_F(SubscribeOption, middlewares_are_inside_the_brokers) {
+TEST_F(SubscribeOption, middlewares_run_inside_those_of_the_broker) {
   connect(with_subscribe_middlewares({noting(lines_, "broker")}));
   store("text");
   read([this](RawEvent) { lines_.add("handler"); }, kafka::with_start_offset(first),
@@ -480,7 +480,7 @@ TEST_F(SubscribeOption, auto_create_topic_exists_once_subscribe_returns) {
                                PublishOptions{.partition = PartitionId{1}, .async = false}));
 }
 
-TEST_F(SubscribeOption, partition_alone_is_read) {
+TEST_F(SubscribeOption, partition_is_the_only_one_that_is_read) {
   for (int i = 0; i < 3; ++i) store("text of " + std::to_string(i), i);
   read([this](RawEvent event) { lines_.add(std::string(*event.body())); },
        kafka::with_start_offset(first), kafka::with_partition(PartitionId{1}));

@@ -175,7 +175,7 @@ class RetentionTime : public ThroughARelay {
   }
 };
 
-TEST_F(RetentionTime, goes_with_each_commit) {
+TEST_F(RetentionTime, is_sent_with_each_commit) {
   ASSERT_NO_FATAL_FAILURE(connect(kafka::with_retention_time(1h)));
   read_one(with_group_id("of-the-broker"));
   ASSERT_THAT(commits(), Not(IsEmpty()));
@@ -185,7 +185,7 @@ TEST_F(RetentionTime, goes_with_each_commit) {
   }
 }
 
-TEST_F(RetentionTime, of_a_subscription_wins) {
+TEST_F(RetentionTime, of_a_subscription_overrides_that_of_the_broker) {
   ASSERT_NO_FATAL_FAILURE(connect(kafka::with_retention_time(1h)));
   read_one(with_group_id("of-its-own"), kafka::with_retention_time(2h));
   ASSERT_THAT(commits(), Not(IsEmpty()));
@@ -236,13 +236,13 @@ class ReadBatchTimeout : public ThroughARelay {
   }
 };
 
-TEST_F(ReadBatchTimeout, ends_a_fetch_without_an_answer) {
+TEST_F(ReadBatchTimeout, ends_a_fetch_that_is_not_answered) {
   ASSERT_NO_FATAL_FAILURE(connect(kafka::with_read_timeout(5min), kafka::with_max_wait(100ms),
                                   kafka::with_read_batch_timeout(300ms)));
   expect_redial();
 }
 
-TEST_F(ReadBatchTimeout, of_a_subscription_wins) {
+TEST_F(ReadBatchTimeout, of_a_subscription_overrides_that_of_the_broker) {
   ASSERT_NO_FATAL_FAILURE(connect(kafka::with_read_timeout(5min), kafka::with_max_wait(100ms),
                                   kafka::with_read_batch_timeout(4min)));
   expect_redial(kafka::with_read_batch_timeout(300ms));
@@ -283,7 +283,7 @@ class ReadLagInterval : public testing::Test {
   std::optional<Broker> broker_;
 };
 
-TEST_F(ReadLagInterval, reports_in_a_group_and_without_one) {
+TEST_F(ReadLagInterval, is_the_time_between_reports_in_a_group_and_without_one) {
   ASSERT_NO_FATAL_FAILURE(connect(kafka::with_read_lag_interval(100ms, keep()),
                                   kafka::with_start_offset(StartOffset::first()),
                                   kafka::with_queue_capacity(4)));
@@ -307,7 +307,7 @@ TEST_F(ReadLagInterval, reports_in_a_group_and_without_one) {
   }
 }
 
-TEST_F(ReadLagInterval, is_one_of_a_subscription_or_of_the_broker) {
+TEST_F(ReadLagInterval, is_taken_from_the_subscription_or_else_from_the_broker) {
   ASSERT_NO_FATAL_FAILURE(
       connect(kafka::with_read_lag_interval(24h), kafka::with_start_offset(StartOffset::first())));
   auto subscriber = broker_->subscribe<std::string>(

@@ -81,14 +81,14 @@ TEST_F(RequestOption, request_timeout_of_a_broker_ends_a_request_without_a_reply
   EXPECT_LT(took, 5s);
 }
 
-TEST_F(RequestOption, timeout_of_a_request_wins) {
+TEST_F(RequestOption, timeout_of_a_request_overrides_that_of_the_broker) {
   connect_and_answer(with_request_timeout(8s));
   const auto took = time_of_a_request(with_request_timeout(200ms));
   EXPECT_GE(took, 200ms);
   EXPECT_LT(took, 5s);
 }
 
-TEST_F(RequestOption, reply_topic_of_a_broker_is_where_replies_go) {
+TEST_F(RequestOption, reply_topic_of_a_broker_receives_the_replies) {
   connect_and_answer(with_reply_topic("here"));
   EXPECT_EQ(ask("text"), "text  here");
 }
@@ -98,12 +98,12 @@ TEST_F(RequestOption, reply_topic_without_a_name_is_that_of_the_client_id) {
   EXPECT_EQ(ask("text"), "text  dohle.replies");
 }
 
-TEST_F(RequestOption, reply_topic_of_a_request_wins) {
+TEST_F(RequestOption, reply_topic_of_a_request_overrides_that_of_the_broker) {
   connect_and_answer(with_reply_topic("dohle.replies"));
   EXPECT_EQ(ask("text", with_reply_topic("here")), "text  here");
 }
 
-TEST_F(RequestOption, create_reply_topic_of_a_broker_makes_the_topic) {
+TEST_F(RequestOption, create_reply_topic_of_a_broker_creates_the_topic) {
   connect_and_answer(with_reply_topic("made"), with_reply_topic_creation(3, 1));
   EXPECT_EQ(ask("text"), "text  made");
   auto client = broker_->client();
@@ -113,20 +113,20 @@ TEST_F(RequestOption, create_reply_topic_of_a_broker_makes_the_topic) {
   EXPECT_EQ(topics->front().result->partitions.size(), 3u);
 }
 
-TEST_F(RequestOption, create_reply_topic_of_a_request_makes_the_topic) {
+TEST_F(RequestOption, create_reply_topic_of_a_request_creates_the_topic) {
   connect_and_answer(with_reply_topic("made"));
   EXPECT_EQ(ask("text"), "no_such_topic");
   EXPECT_EQ(ask("text", with_reply_topic_creation(1, 1)), "text  made");
 }
 
-TEST_F(RequestOption, request_body_codec_of_a_broker_is_that_of_requests_alone) {
+TEST_F(RequestOption, request_body_codec_of_a_broker_applies_to_requests_only) {
   connect_and_answer(with_request_body_codec("b"));
   EXPECT_EQ(ask(Landing{"LINZ"}), "bLINZ  dohle.replies");
   const auto sent = broker_->publish("t", Landing{"LINZ"});
   ASSERT_TRUE(sent) << sent.error().to_string();
 }
 
-TEST_F(RequestOption, body_codec_of_a_request_wins) {
+TEST_F(RequestOption, body_codec_of_a_request_overrides_that_of_the_broker) {
   connect_and_answer(with_request_body_codec("a"));
   EXPECT_EQ(ask(Landing{"LINZ"}, with_request_body_codec("b")), "bLINZ  dohle.replies");
   const auto refused =
@@ -135,7 +135,7 @@ TEST_F(RequestOption, body_codec_of_a_request_wins) {
   EXPECT_EQ(refused.error().message(), "body_codec is c; the codecs of this type are a, b");
 }
 
-TEST_F(RequestOption, max_requests_bounds_those_under_way) {
+TEST_F(RequestOption, max_requests_bounds_the_requests_under_way) {
   connect_and_answer(with_max_requests(1));
   auto waiting = broker_->request_future<std::string>("t", "wait");
   EXPECT_TRUE(gate_.holds(1));
@@ -144,7 +144,7 @@ TEST_F(RequestOption, max_requests_bounds_those_under_way) {
   EXPECT_TRUE(waiting.get());
 }
 
-TEST_F(RequestOption, publish_is_how_the_request_is_published) {
+TEST_F(RequestOption, publish_options_apply_to_the_request) {
   connect_and_answer();
   EXPECT_EQ(ask("text", RequestOptions{.publish = {.key = "k"}}), "text k dohle.replies");
   EXPECT_EQ(ask("text", kafka::with_message_key("k")), "text k dohle.replies");

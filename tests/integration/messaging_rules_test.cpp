@@ -234,7 +234,7 @@ TEST_F(Delayed, messages_wait_on_the_server_and_not_in_memory) {
   for (const std::string& each : texts.all()) EXPECT_EQ(each, "t");
 }
 
-TEST(Redirected, messages_are_stored_with_acks_all_whatever_the_publishes_have) {
+TEST(Redirected, messages_are_stored_with_acks_all_for_any_options_of_publishes) {
   RecordedNode node;
   auto broker = connected_within(patience, node.address(), kafka::with_max_wait(20ms),
                                  with_publish_required_acks(Acks::leader),
@@ -261,7 +261,7 @@ TEST(Redirected, messages_are_stored_with_acks_all_whatever_the_publishes_have) 
       << "the publish, the retry, the dead letter";
 }
 
-TEST(Pipelines, are_idempotent_with_acks_all_alone) {
+TEST(Pipelines, are_idempotent_only_with_acks_all) {
   RecordedNode node;
   auto broker = connected_within(patience, node.address());
   ASSERT_TRUE(broker);

@@ -138,7 +138,7 @@ TEST_F(TracedBroker, send_span_ends_with_the_outcome_of_an_asynchronous_publish)
   EXPECT_EQ(value_of(span, "error.type"), std::nullopt);
 }
 
-TEST_F(TracedBroker, send_span_leaves_out_a_key_that_is_no_text_and_marks_a_tombstone) {
+TEST_F(TracedBroker, send_span_omits_a_binary_key_and_marks_a_tombstone) {
   connect_traced();
   ASSERT_TRUE(broker_->publish("t", Message().with_tombstone().with_key("\xff")));
   ASSERT_TRUE(broker_->flush());
@@ -286,7 +286,7 @@ TEST_F(TracedBroker, process_span_of_a_reply_handler_that_fails_has_its_error) {
   EXPECT_EQ(spans->named("send replies").front().status, SpanStatus::unset);
 }
 
-TEST_F(TracedBroker, pulled_messages_have_poll_and_commit_spans_alone) {
+TEST_F(TracedBroker, pulled_messages_have_only_poll_and_commit_spans) {
   connect_traced();
   store("text");
   auto reader = broker_->subscribe_pull<std::string>("t", with_group_id("g"));
@@ -325,7 +325,7 @@ TEST_F(TracedBroker, baggage_of_a_current_context_without_a_trace_is_sent) {
   EXPECT_FALSE(spans->named("send t").front().parent.is_valid());
 }
 
-TEST_F(TracedBroker, incoming_context_that_is_not_sampled_gets_no_process_span_and_travels_on) {
+TEST_F(TracedBroker, incoming_context_that_is_not_sampled_gets_no_process_span_and_is_passed_on) {
   connect_traced();
   std::promise<TraceContext> current;
   const auto reader = read([&](RawEvent) -> Result<void> {
@@ -616,7 +616,7 @@ class CountedBroker : public Options {
   }
 };
 
-TEST_F(CountedBroker, metrics_are_those_of_publishing_handling_and_the_client) {
+TEST_F(CountedBroker, metrics_cover_publishing_handling_and_the_client) {
   connect();
   std::latch handled(4);
   std::atomic<int> calls = 0;
@@ -717,7 +717,7 @@ TEST_F(CountedBroker, failures_are_counted_by_kind) {
   EXPECT_EQ(value("dohle_failures_total"), 1);
 }
 
-TEST_F(CountedBroker, lag_goes_to_0_as_a_subscription_reads) {
+TEST_F(CountedBroker, lag_falls_to_0_as_a_subscription_reads) {
   connect();
   for (int i = 0; i < 5; ++i) store("text", i % 3);
   std::latch handled(5);
@@ -728,7 +728,7 @@ TEST_F(CountedBroker, lag_goes_to_0_as_a_subscription_reads) {
   EXPECT_EQ(value("dohle_consumer_lag_records", {{"group", "g"}, {"topic", "t"}}), 0);
 }
 
-TEST_F(CountedBroker, metrics_before_connect_are_without_the_clients) {
+TEST_F(CountedBroker, metrics_before_connect_lack_those_of_the_client) {
   auto made = kafka::new_broker(with_address("embedded:memory"));
   ASSERT_TRUE(made);
   EXPECT_EQ(made->metrics().value("dohle_refused_publishes_total"), 0);

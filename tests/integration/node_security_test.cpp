@@ -179,7 +179,7 @@ std::vector<int> answers_about_users(Client client) {
   return {code_of(listed), code_of(set->at(0).result), code_of(deleted->at(0).result)};
 }
 
-TEST(UsersOfANodeThatAsksForCertificates, AreKeptFromClientsWithoutOne) {
+TEST(UsersOfANodeThatAsksForCertificates, AreNeitherShownToNorChangedByClientsWithoutACertificate) {
   const net::Made authority = net::make({.name = "authority", .is_authority = true});
   const auto identity_of = [&](const net::Made& made) {
     return TlsIdentity{.certificate_pem = made.certificate_pem(),

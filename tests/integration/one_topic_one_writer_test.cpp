@@ -67,7 +67,7 @@ TEST(OneTopicOneWriter, GivesEachTopicAProducerIdOfItsOwn) {
   EXPECT_NE(of_a, of_b);
 }
 
-TEST(OneTopicOneWriter, SwitchedOffWritesAllTopicsWithOneProducerId) {
+TEST(OneTopicOneWriter, WritesAllTopicsWithOneProducerIdIfSwitchedOff) {
   const auto [of_a, of_b] = ids_of_two_topics(kafka::with_enable_one_topic_one_writer(false));
   EXPECT_GE(of_a, 0);
   EXPECT_EQ(of_a, of_b);
@@ -136,7 +136,7 @@ class BlockedTopic : public testing::Test {
   std::optional<Broker> broker_;
 };
 
-TEST_F(BlockedTopic, DelaysNoOtherWithAProducerOfItsOwn) {
+TEST_F(BlockedTopic, DelaysNoOtherTopicIfItHasItsOwnProducer) {
   ASSERT_NO_FATAL_FAILURE(start(true));
   const auto begin = std::chrono::steady_clock::now();
   for (int i = 0; i < 50; ++i) EXPECT_TRUE(publish_now("b"));
@@ -144,7 +144,7 @@ TEST_F(BlockedTopic, DelaysNoOtherWithAProducerOfItsOwn) {
   EXPECT_TRUE(broker_->publish("a", std::string(8 << 10, 'x')).error().is(Errc::buffer_full));
 }
 
-TEST_F(BlockedTopic, TakesTheMemoryOfAllWithOneProducerForAll) {
+TEST_F(BlockedTopic, TakesTheMemoryOfAllTopicsIfTheyShareAProducer) {
   ASSERT_NO_FATAL_FAILURE(start(false));
   const auto refused = broker_->publish("b", std::string(8 << 10, 'x'));
   ASSERT_FALSE(refused);
@@ -186,7 +186,7 @@ class PipelinesOnNode : public ClientOnNode {
   }
 };
 
-TEST_F(PipelinesOnNode, AreOneForEachTopicAndCombination) {
+TEST_F(PipelinesOnNode, ExistOnceForEachTopicAndCombination) {
   Pipelines pipelines;
   const auto first = take(pipelines, "a").value();
   EXPECT_EQ(take(pipelines, "a").value(), first);

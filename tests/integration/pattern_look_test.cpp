@@ -54,7 +54,7 @@ class PatternLook : public RecordedOptions {
   }
 };
 
-TEST_F(PatternLook, that_is_held_back_delays_no_handler_and_no_end) {
+TEST_F(PatternLook, that_is_delayed_delays_no_handler_and_no_unsubscribe) {
   connect(kafka::with_partition_watch_interval(100ms), kafka::with_max_wait(20ms),
           kafka::with_read_timeout(longer_than_the_test));
   Lines texts;
@@ -68,7 +68,7 @@ TEST_F(PatternLook, that_is_held_back_delays_no_handler_and_no_end) {
   EXPECT_TRUE(broker_->disconnect(patience));
 }
 
-TEST_F(PatternLook, is_one_for_all_subscriptions_of_a_broker) {
+TEST_F(PatternLook, is_shared_by_all_subscriptions_of_a_broker) {
   constexpr std::size_t members = 6;
   Lines texts;
   connect(kafka::with_partition_watch_interval(100ms), kafka::with_max_wait(20ms),
@@ -87,7 +87,7 @@ TEST_F(PatternLook, is_one_for_all_subscriptions_of_a_broker) {
   EXPECT_TRUE(texts.wait_for(3 * members)) << "all of them take up what one look has found";
 }
 
-TEST_F(PatternLook, delays_no_handler_while_retry_topics_of_a_new_topic_are_made) {
+TEST_F(PatternLook, delays_no_handler_while_retry_topics_of_a_new_topic_are_created) {
   connect(kafka::with_partition_watch_interval(100ms), kafka::with_max_wait(20ms),
           kafka::with_read_timeout(longer_than_the_test));
   Lines texts;
@@ -108,7 +108,7 @@ TEST_F(PatternLook, delays_no_handler_while_retry_topics_of_a_new_topic_are_made
   EXPECT_TRUE(texts.wait_for("new"));
 }
 
-TEST_F(PatternLook, is_reported_once_while_it_fails_and_goes_on_afterwards) {
+TEST_F(PatternLook, is_reported_once_while_it_fails_and_continues_afterwards) {
   connect(kafka::with_partition_watch_interval(100ms), kafka::with_max_wait(20ms),
           kafka::with_read_timeout(500ms), with_error_handler([this](const Failure& failure) {
             std::string text = failure.error.to_string();

@@ -130,7 +130,7 @@ TEST_F(ProducerOnNode, every_callback_is_called_once_with_its_own_offset) {
   EXPECT_EQ(histogram, (std::map<int, int>{{1, threads * per_thread}}));
 }
 
-TEST_F(ProducerOnNode, threads_that_wait_for_each_record_get_its_receipt) {
+TEST_F(ProducerOnNode, threads_that_wait_for_each_of_their_records_get_its_receipt) {
   auto producer = client_->producer();
   ASSERT_TRUE(producer);
   auto topic = producer->topic("awaited");

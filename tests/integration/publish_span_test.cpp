@@ -50,7 +50,7 @@ class PublishSpan : public testing::Test {
   std::optional<Broker> broker_;
 };
 
-TEST_F(PublishSpan, HasEachResultInItsPlace) {
+TEST_F(PublishSpan, ReturnsTheResultsInTheOrderOfTheMessages) {
   std::vector<Message> sent = messages(4);
   sent[1].with_body(std::string(3'000'000, 'x'));
   sent[2].with_partition(PartitionId{9});
@@ -67,7 +67,7 @@ TEST_F(PublishSpan, HasEachResultInItsPlace) {
   EXPECT_EQ(seen_, 4);
 }
 
-TEST_F(PublishSpan, WaitsForAllInOneBatchOfEachPartition) {
+TEST_F(PublishSpan, WaitsForAllMessagesInOneBatchOfEachPartition) {
   const auto results = broker_->publish("t", messages(300), PublishOptions{.async = false});
   ASSERT_EQ(results.size(), 300u);
   for (std::size_t i = 0; i < results.size(); ++i) {
@@ -90,7 +90,7 @@ TEST_F(PublishSpan, DoesNotWaitIfItIsAsynchronous) {
   for (const auto& each : results) EXPECT_TRUE(each->is_done());
 }
 
-TEST_F(PublishSpan, HasOneTimeoutForAll) {
+TEST_F(PublishSpan, HasOneTimeoutForAllMessages) {
   const auto results =
       broker_->publish("t", messages(6), with_publish_async(false), with_publish_timeout(0ms));
   ASSERT_EQ(results.size(), 6u);
@@ -102,7 +102,7 @@ TEST_F(PublishSpan, HasOneTimeoutForAll) {
   EXPECT_EQ(broker_->flush(patience)->failed, 0u);
 }
 
-TEST_F(PublishSpan, GivesAnErrorOfTheCallToEach) {
+TEST_F(PublishSpan, ReturnsAnErrorOfTheCallForEachMessage) {
   EXPECT_TRUE(broker_->publish("t", std::vector<Message>(), with_publish_async(false)).empty());
   for (const bool async : {false, true}) {
     const auto refused = broker_->publish("t", messages(2), with_publish_async(async),

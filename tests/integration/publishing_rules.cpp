@@ -35,7 +35,7 @@ using Failures = PublishingRules;
 using Outcomes = PublishingRules;
 using Messages = PublishingRules;
 
-TEST_F(Failures, of_an_asynchronous_publish_to_a_missing_topic_are_the_calls_errors) {
+TEST_F(Failures, of_an_asynchronous_publish_to_a_missing_topic_are_returned_by_the_call) {
   auto broker = connected();
   ASSERT_TRUE(broker);
   const auto sent = broker->publish(topic(), "text");

@@ -27,7 +27,7 @@ Broker connected(Given&&... given) {
   return broker;
 }
 
-TEST(ReachedClient, has_the_producer_options_that_no_option_of_the_broker_means) {
+TEST(ReachedClient, has_the_producer_options_without_an_equivalent_of_the_broker) {
   const std::string body(100'000, 'x');
   Broker usual = connected(kafka::with_batch_bytes(4'096), kafka::with_async(false));
   EXPECT_TRUE(usual.publish("t", body));
@@ -101,7 +101,7 @@ TEST(ReachedClient, has_the_consumer_options_of_each_subscription) {
   all.let_go();
 }
 
-TEST(ReachedClient, is_lent_by_its_broker) {
+TEST(ReachedClient, is_usable_until_its_broker_disconnects) {
   Broker broker = connected();
   auto client = broker.client();
   ASSERT_TRUE(client) << client.error().to_string();

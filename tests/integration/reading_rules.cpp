@@ -156,7 +156,7 @@ TEST_F(Batches, have_their_size_or_the_messages_of_their_interval) {
   }));
 }
 
-TEST_F(Batches, are_acknowledged_in_part) {
+TEST_F(Batches, may_be_acknowledged_in_part) {
   make();
   for (const char* text : {"a", "bad", "c"}) store(text);
   auto* const reader = read_batches(
@@ -209,7 +209,7 @@ TEST_F(Starts, at_the_given_offset_of_a_partition) {
   EXPECT_THAT(texts_.all(), ElementsAre("b", "c", "d"));
 }
 
-TEST_F(Commits, go_on_beside_a_topic_whose_offsets_are_refused) {
+TEST_F(Commits, continue_beside_a_topic_whose_offsets_are_refused) {
   make();
   const std::string other = topic("other");
   ASSERT_TRUE(kafka::create_topic(*broker_, other, 1, 1));
@@ -242,7 +242,7 @@ TEST_F(Commits, go_on_beside_a_topic_whose_offsets_are_refused) {
 }
 
 // The server balances twice: when the other member comes, and when it goes.
-TEST_F(Ownership, of_an_earlier_assignment_acknowledges_nothing) {
+TEST_F(Ownership, of_an_earlier_assignment_refuses_acknowledgements) {
   make(2);
   auto* const first = read(keeping(), {.group_id = group(), .auto_ack = false});
   ASSERT_NE(first, nullptr);
@@ -320,7 +320,7 @@ TEST_F(Ownership, of_a_fenced_member_ends_without_a_commit) {
   EXPECT_EQ(committed(topic()), 0);
 }
 
-TEST_F(Ownership, stays_committed_below_a_message_that_is_not_acknowledged) {
+TEST_F(Ownership, commits_nothing_beyond_a_message_that_is_not_acknowledged) {
   make();
   ASSERT_NE(read(keeping(), {.group_id = group(), .auto_ack = false}), nullptr);
   for (const char* text : {"a", "b", "c"}) store(text);
@@ -333,7 +333,7 @@ TEST_F(Ownership, stays_committed_below_a_message_that_is_not_acknowledged) {
   EXPECT_EQ(committed(topic()), 1);
 }
 
-TEST_F(Handlers, that_take_too_long_leave_the_group_and_join_again) {
+TEST_F(Handlers, that_exceed_max_poll_interval_make_their_member_leave_and_join_again) {
   make();
   std::mutex gate;
   std::unique_lock closed(gate);
@@ -383,7 +383,7 @@ TEST_F(Handlers, may_unsubscribe_and_disconnect) {
   }
 }
 
-TEST_F(RetryRules, never_show_a_group_the_retries_of_another) {
+TEST_F(RetryRules, keep_the_retries_of_a_group_from_other_groups) {
   make();
   std::map<std::string, Texts> seen;
   const std::string one = topic("one"), two = topic("two");

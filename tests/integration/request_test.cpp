@@ -103,7 +103,7 @@ class RequestReply : public testing::Test {
   std::optional<Node> node_;
 };
 
-TEST_F(RequestReply, brings_a_typed_request_to_its_handler_and_the_reply_back) {
+TEST_F(RequestReply, delivers_a_typed_request_to_its_handler_and_returns_the_reply) {
   Broker broker = requester();
   const auto responder = respond(broker, count_birds);
   const auto answer = broker.request<Answer>("questions", Question{"jackdaw"});
@@ -117,7 +117,7 @@ TEST_F(RequestReply, brings_a_typed_request_to_its_handler_and_the_reply_back) {
 
 // When the first request is made, only the connection exists. The reply is stored before the reader
 // can have fetched; it is not missed, and earlier records of the partition are not read.
-TEST_F(RequestReply, knows_the_end_of_its_partition_before_the_first_request_leaves) {
+TEST_F(RequestReply, looks_up_the_end_of_its_partition_before_the_first_request_is_sent) {
   Broker other = requester();
   const auto responder = respond(other, count_birds);
   ASSERT_TRUE(responder.topic() == "questions");
@@ -389,7 +389,7 @@ TEST_F(RequestReply, leaves_a_request_unacknowledged_whose_reply_is_never_stored
   EXPECT_FALSE(waiting.get());
 }
 
-TEST_F(RequestReply, counts_replies_to_a_requester_that_is_gone) {
+TEST_F(RequestReply, counts_replies_to_a_requester_that_has_ended) {
   Broker answering = requester();
   const auto responder = respond(answering, [this](const Question& question) {
     if (question.bird == "slow") gate_.pass();
@@ -415,7 +415,7 @@ TEST_F(RequestReply, counts_replies_to_a_requester_that_is_gone) {
       wait_for_counts(answering, [](const RequestCounts& counts) { return counts.answered == 2; }));
 }
 
-TEST_F(RequestReply, counts_and_reports_a_reply_whose_topic_is_gone) {
+TEST_F(RequestReply, counts_and_reports_a_reply_to_a_deleted_topic) {
   Broker answering = requester(with_error_handler(
       [this](const Failure& failure) { lines_.add(std::string(failure.error.message())); }));
   auto responder = respond(answering, count_birds);
@@ -428,7 +428,7 @@ TEST_F(RequestReply, counts_and_reports_a_reply_whose_topic_is_gone) {
   EXPECT_EQ(committed(), 1) << "no retry can help";
 }
 
-TEST_F(RequestReply, hands_a_message_without_a_reply_topic_to_the_failure_policy) {
+TEST_F(RequestReply, applies_the_failure_policy_to_a_message_without_a_reply_topic) {
   Broker answering = requester(with_error_handler([this](const Failure& failure) {
     EXPECT_EQ(failure.kind, Failure::Kind::decode);
     lines_.add(std::string(failure.error.message()));
@@ -447,7 +447,7 @@ TEST_F(RequestReply, hands_a_message_without_a_reply_topic_to_the_failure_policy
                     "of 1 bytes that is no big-endian 32-bit partition")));
 }
 
-TEST_F(RequestReply, keeps_many_requests_under_way_and_brings_each_its_own_reply) {
+TEST_F(RequestReply, keeps_many_requests_under_way_and_gives_each_its_own_reply) {
   Broker broker = requester();
   const auto responder = respond(broker, count_birds, with_concurrency(8), with_unordered());
   std::vector<std::future<Result<Answer>>> waiting;
@@ -600,7 +600,7 @@ TEST_F(RequestReply, gets_one_reply_of_two_if_a_responder_is_killed_before_it_ac
   EXPECT_EQ(broker.request_counts().replies, 1u);
 }
 
-TEST_F(RequestReply, passes_messages_with_their_headers_and_copies_the_key) {
+TEST_F(RequestReply, carries_messages_with_headers_and_copies_the_key_to_the_reply) {
   Broker broker = requester();
   auto responder = broker.reply<Message>(
       "questions",
@@ -711,7 +711,7 @@ TEST_F(RequestReply, refuses_options_that_a_request_sets_itself) {
   EXPECT_THAT(std::string(responder.error().message()), HasSubstr("auto_ack is false"));
 }
 
-TEST_F(RequestReply, reads_another_partition_once_its_topic_is_made_again_with_fewer) {
+TEST_F(RequestReply, reads_another_partition_once_its_topic_is_created_again_with_fewer) {
   Broker broker = requester();
   const auto ask = [&](std::chrono::milliseconds timeout) {
     return broker.request<Answer>("questions", Question{"crow"}, timeout,

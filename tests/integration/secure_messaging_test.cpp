@@ -142,7 +142,7 @@ class SecureMessaging : public testing::Test {
   std::optional<Node> node_;
 };
 
-TEST_F(SecureMessaging, needs_properties_alone) {
+TEST_F(SecureMessaging, connects_with_properties_alone) {
   Broker with = broker(kafka::with_properties(properties()));
   const auto connected = with.connect(patience);
   ASSERT_TRUE(connected) << connected.error().to_string();

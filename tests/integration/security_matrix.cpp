@@ -738,7 +738,7 @@ Result<wire::SaslAuthenticateResponse> log_in(SaslMechanism mechanism, RawLogin&
 
 class RawLogins : public testing::TestWithParam<std::tuple<SaslMechanism, bool, Credentials>> {};
 
-TEST_P(RawLogins, AreTakenOrRefusedWithTheCodeOfALogin) {
+TEST_P(RawLogins, AreAcceptedOrRefusedWithTheErrorCodeOfALogin) {
   const auto [mechanism, is_over_tls, as] = GetParam();
   const Held before = held_by("login");
   RawLogin login(mechanism, is_over_tls);
@@ -767,7 +767,7 @@ INSTANTIATE_TEST_SUITE_P(By, RawLogins,
 
 class RawHandshake : public testing::TestWithParam<bool> {};
 
-TEST_P(RawHandshake, ForAMechanismThatIsNotOfferedGetsTheOfferedOnes) {
+TEST_P(RawHandshake, ForAnUnknownMechanismIsAnsweredWithTheOfferedOnes) {
   const bool is_over_tls = GetParam();
   const std::string tls = is_over_tls ? "tls" : "";
   const auto refused = [&](SaslMechanism mechanism, const std::string& listener) {
@@ -800,7 +800,7 @@ INSTANTIATE_TEST_SUITE_P(Of, RawHandshake, testing::Bool(), [](const auto& is_ov
 class RawCertificates
     : public testing::TestWithParam<std::tuple<Fault, std::string_view, TlsVersion>> {};
 
-TEST_P(RawCertificates, AreTakenOrRefusedBeforeTheFirstRequest) {
+TEST_P(RawCertificates, AreAcceptedOrRefusedBeforeTheFirstRequest) {
   const auto [fault, listener, version] = GetParam();
   const Held before = held_by(listener);
   TlsOptions options = tls_options(fault);

@@ -160,7 +160,7 @@ TEST_F(ServerOnNode, WrapsAllHandlersInTheMiddlewaresOfItsBroker) {
   EXPECT_THAT(handled_.all(), UnorderedElementsAre("around a", "around b"));
 }
 
-TEST_F(ServerOnNode, StartReturnsTheErrorOfASubscriberAndNothingRuns) {
+TEST_F(ServerOnNode, StartReturnsTheErrorOfASubscriberAndLeavesTheServerIdle) {
   Server server(options());
   ASSERT_TRUE(server.register_subscriber<std::string>("a", [](std::string) {}));
   ASSERT_TRUE(server.register_subscriber<std::string>(
@@ -173,7 +173,7 @@ TEST_F(ServerOnNode, StartReturnsTheErrorOfASubscriberAndNothingRuns) {
   EXPECT_EQ(server.broker(), nullptr);
 }
 
-TEST_F(ServerOnNode, RegisteringWhileItRunsReturnsTheErrorAndKeepsNothing) {
+TEST_F(ServerOnNode, RegisteringWhileItRunsReturnsTheErrorAndAddsNoSubscriber) {
   Server server(options());
   ASSERT_TRUE(server.start());
   const auto refused = server.register_subscriber<std::string>(
@@ -202,7 +202,7 @@ TEST_F(ServerOnNode, SubscribesASubscriberThatIsRegisteredDuringAStopAndAStart) 
   EXPECT_TRUE(server.stop(patience));
 }
 
-TEST_F(ServerOnNode, KeepsASubscriberWhoseRegistrationAStopOvertakesForTheNextStart) {
+TEST_F(ServerOnNode, KeepsASubscriberThatIsRegisteredDuringAStopForTheNextStart) {
   Server server(options());
   ASSERT_TRUE(server.start());
   SubscribeOptions stops;
@@ -372,7 +372,7 @@ TEST_F(ServerOnNode, RunReturnsTheFailureOfASubscriberThatEndsByItself) {
   EXPECT_LE(committed("a"), 0);
 }
 
-TEST_F(ServerOnNode, HealthSaysWhichSubscribersAreReadyAndHowFarBehind) {
+TEST_F(ServerOnNode, HealthNamesTheReadySubscribersAndTheirLag) {
   Server server(options());
   const Opens opens{gate_};
   ASSERT_TRUE(server.register_subscriber<std::string>("a", [&](std::string) { gate_.pass(); }));
@@ -391,7 +391,7 @@ TEST_F(ServerOnNode, HealthSaysWhichSubscribersAreReadyAndHowFarBehind) {
   EXPECT_TRUE(server.health().is_alive());
 }
 
-TEST_F(ServerOnNode, LendsItsBrokerToPublish) {
+TEST_F(ServerOnNode, GivesOutItsBrokerForPublishing) {
   Server server(options());
   EXPECT_EQ(server.broker(), nullptr);
   ASSERT_TRUE(server.start());
@@ -440,7 +440,7 @@ TEST_F(ServerOnNode, ShowsItsHealthPageWhileItRuns) {
   EXPECT_EQ(page->stops, 1);
 }
 
-TEST_F(ServerOnNode, GivesItsHealthPageTheCountsOfItsBroker) {
+TEST_F(ServerOnNode, ShowsTheCountsOfItsBrokerOnItsHealthPage) {
   const auto page = std::make_shared<CountingPage>();
   ServerOptions shown = options();
   shown.health_page = page;
@@ -454,7 +454,7 @@ TEST_F(ServerOnNode, GivesItsHealthPageTheCountsOfItsBroker) {
   EXPECT_EQ(page->metrics(), "") << "its Broker is gone";
 }
 
-TEST_F(ServerOnNode, GivesItsHealthPageNoCountsIfItsBrokerHasNone) {
+TEST_F(ServerOnNode, ShowsNoCountsOnItsHealthPageIfItsBrokerHasNone) {
   const auto page = std::make_shared<CountingPage>();
   ServerOptions shown = options();
   shown.health_page = page;
@@ -553,7 +553,7 @@ TEST(Server, ReturnsFromItsStartAfterASignal) {
   ::_exit(2);
 }
 
-TEST_F(SignalledServer, GivesSignalsTheirEffectBackWhileItStarts) {
+TEST_F(SignalledServer, LeavesSignalsTheirOwnEffectWhileItStarts) {
   const SilentPort silent;
   EXPECT_EXIT(start_until_a_signal_ends_all(silent.address()), testing::KilledBySignal(SIGTERM),
               "");

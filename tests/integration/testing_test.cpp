@@ -96,7 +96,7 @@ class EnvironmentTest : public ::testing::Test {
 
 // Waiting.
 
-TEST_F(EnvironmentTest, waits_until_a_subscriber_has_handled_everything) {
+TEST_F(EnvironmentTest, waits_until_a_subscriber_has_handled_all_messages) {
   start();
   const auto orders = subscribe("orders", {.group_id = "kitchen"});
   for (int i = 0; i < 100; ++i) publish("orders", std::to_string(i));
@@ -104,7 +104,7 @@ TEST_F(EnvironmentTest, waits_until_a_subscriber_has_handled_everything) {
   EXPECT_THAT(bodies_.all(), SizeIs(100));
 }
 
-TEST_F(EnvironmentTest, waits_until_a_group_has_committed_everything) {
+TEST_F(EnvironmentTest, waits_until_a_group_has_committed_all_messages) {
   start({.partitions = 3});
   const auto one = subscribe("orders", {.group_id = "kitchen"});
   const auto other = subscribe("orders", {.group_id = "kitchen"});
@@ -146,7 +146,7 @@ TEST_F(EnvironmentTest, waits_for_messages_that_a_handler_publishes) {
   EXPECT_THAT(bodies_.all(), ElementsAre("bill of tea"));
 }
 
-TEST_F(EnvironmentTest, says_which_messages_a_group_has_left_and_what_holds_them) {
+TEST_F(EnvironmentTest, names_the_messages_that_a_group_has_not_handled_and_the_reason) {
   start();
   const auto orders = broker_
                           ->subscribe("orders",
@@ -169,7 +169,7 @@ TEST_F(EnvironmentTest, says_which_messages_a_group_has_left_and_what_holds_them
   }
 }
 
-TEST_F(EnvironmentTest, says_that_a_group_has_no_members) {
+TEST_F(EnvironmentTest, reports_a_group_without_members) {
   start();
   const auto waited = environment_->wait_handled("nobody", {.timeout = 10ms});
   ASSERT_FALSE(waited);
@@ -272,7 +272,7 @@ TEST_F(EnvironmentTest, retries_a_message_when_its_time_has_come) {
   }
 }
 
-TEST_F(EnvironmentTest, moves_messages_through_retry_topics_to_the_dead_letters) {
+TEST_F(EnvironmentTest, moves_the_time_so_that_messages_pass_retry_topics_to_the_dead_letters) {
   start();
   Seen<Attempt> attempts;
   const auto orders = broker_
@@ -308,7 +308,7 @@ TEST_F(EnvironmentTest, moves_messages_through_retry_topics_to_the_dead_letters)
   EXPECT_THAT(bodies_.all(), ElementsAre("tea"));
 }
 
-TEST_F(EnvironmentTest, keeps_sessions_alive_while_the_time_moves) {
+TEST_F(EnvironmentTest, keeps_sessions_alive_while_it_moves_the_time) {
   start({.partitions = 2});
   const auto one = subscribe("orders", {.group_id = "kitchen"});
   const auto other = subscribe("orders", {.group_id = "kitchen"});
@@ -477,7 +477,7 @@ TEST_F(EnvironmentTest, fails_produces_of_one_topic) {
   EXPECT_FALSE(broker_->publish("bills", "tea", {.async = false}));
 }
 
-TEST_F(EnvironmentTest, lets_retries_of_a_produce_wait_for_the_time) {
+TEST_F(EnvironmentTest, retries_a_failed_produce_when_its_backoff_has_passed) {
   start();
   ASSERT_TRUE(environment_->fail_next_produce(19, {.count = 3}));
   const auto delivery = broker_->publish("orders", "tea").value();
@@ -530,7 +530,7 @@ TEST_F(EnvironmentTest, refuses_connections) {
   EXPECT_TRUE(broker_->publish("orders", "coffee", {.async = false}));
 }
 
-TEST_F(EnvironmentTest, leaves_deadlines_of_waiting_calls_real) {
+TEST_F(EnvironmentTest, keeps_deadlines_of_waiting_calls_in_real_time) {
   start();
   publish("orders", "before");
   ASSERT_TRUE(broker_->flush());
@@ -579,7 +579,7 @@ TEST_F(EnvironmentTest, ends_waiting_calls_at_their_real_deadlines) {
   EXPECT_TRUE(broker_->flush());
 }
 
-TEST_F(EnvironmentTest, leaves_the_deadline_of_a_request_real) {
+TEST_F(EnvironmentTest, keeps_the_deadline_of_a_request_in_real_time) {
   start();
   const auto questions = subscribe("questions", {.group_id = "readers"});
   ASSERT_TRUE(environment_->wait_handled(questions));
@@ -669,7 +669,7 @@ TEST_F(EnvironmentTest, refuses_invalid_arguments) {
   EXPECT_THAT(hurried.error().to_string(), HasSubstr("idle_timeout is 0 ms"));
 }
 
-TEST_F(EnvironmentTest, answers_closed_once_it_was_moved_from) {
+TEST_F(EnvironmentTest, returns_closed_after_it_was_moved_from) {
   start();
   Environment moved = std::move(*environment_);
   EXPECT_THAT(environment_->address(), IsEmpty());
@@ -685,7 +685,7 @@ TEST_F(EnvironmentTest, answers_closed_once_it_was_moved_from) {
 #endif
 #if !defined(__SANITIZE_THREAD__) && !__has_feature(thread_sanitizer)
 // The thread sanitizer allows no threads after a fork.
-TEST_F(EnvironmentTest, answers_forked_in_a_child_which_may_start_its_own) {
+TEST_F(EnvironmentTest, returns_forked_in_a_child_which_may_start_its_own) {
   start();
   publish("orders", "tea");
   ASSERT_TRUE(environment_->wait_idle());

@@ -81,7 +81,7 @@ TEST_F(Throwing, error_handler_is_logged_with_the_failure) {
   EXPECT_EQ(handled, 2);
 }
 
-TEST_F(Throwing, read_lag_handler_is_a_failure_of_the_subscription) {
+TEST_F(Throwing, read_lag_handler_is_reported_as_a_failure_of_the_subscription) {
   connect(
       with_error_handler([this](const Failure& failure) { lines_.add(failure.error.to_string()); }),
       kafka::with_read_lag_interval(100ms, [](const ReadLag&) { throw no_paper(); }));
@@ -91,7 +91,7 @@ TEST_F(Throwing, read_lag_handler_is_a_failure_of_the_subscription) {
   EXPECT_THAT(lines_.all(), Contains(HasSubstr("the read lag handler threw: no paper")));
 }
 
-TEST_F(Throwing, callbacks_of_a_subscription_are_failures_of_it) {
+TEST_F(Throwing, callbacks_of_a_subscription_are_reported_as_its_failures) {
   connect(with_error_handler([this](const Failure& failure) {
     if (failure.kind == Failure::Kind::subscription) lines_.add(failure.error.to_string());
   }));

@@ -148,7 +148,7 @@ TEST_P(Subscriptions, are_paused_and_sought_by_topic_and_partition) {
   EXPECT_TRUE(reader->seek({topic("c"), PartitionId{0}}, Offset{0}).error().is(Errc::not_owner));
 }
 
-TEST_P(Subscriptions, to_several_topics_read_those_that_exist_and_others_once_they_do) {
+TEST_P(Subscriptions, to_several_topics_read_existing_ones_and_the_others_once_they_are_created) {
   create("a");
   publish("a", "early");
   auto broker = watching_broker();
@@ -481,7 +481,7 @@ class StartByTime : public FailingHandler {
   }
 };
 
-TEST_F(StartByTime, is_that_of_each_topic_and_not_of_retry_topics) {
+TEST_F(StartByTime, applies_to_each_topic_but_not_to_retry_topics) {
   for (const char* name : {"a", "b"}) {
     create(name);
     publish_at(name, "old", 0);
@@ -518,7 +518,7 @@ TEST_F(StartByTime, is_that_of_each_topic_and_not_of_retry_topics) {
   EXPECT_TRUE(texts_.wait_for("a: latest")) << "its committed offset wins over the time";
 }
 
-TEST_F(StartByTime, is_that_of_the_topics_of_a_pattern_but_not_of_later_ones) {
+TEST_F(StartByTime, applies_to_the_first_topics_of_a_pattern_but_not_to_later_ones) {
   create("s.a");
   publish_at("s.a", "old", 0);
   publish_at("s.a", "new", 1'000);

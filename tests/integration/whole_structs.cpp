@@ -66,7 +66,7 @@ TEST_F(WholeStructs, writer_config_connects_to_its_brokers) {
   EXPECT_EQ(sent->get().value().offset, Offset{1});
 }
 
-TEST_F(WholeStructs, writer_config_required_acks_are_the_servers_answer) {
+TEST_F(WholeStructs, writer_config_required_acks_decide_whether_the_server_answers) {
   make();
   auto none = connected(with_writer_config({.required_acks = Acks::none}));
   ASSERT_TRUE(none);
@@ -83,7 +83,7 @@ TEST_F(WholeStructs, writer_config_required_acks_are_the_servers_answer) {
   }
 }
 
-TEST_F(WholeStructs, writer_config_makes_a_missing_topic_or_not) {
+TEST_F(WholeStructs, writer_config_decides_whether_a_missing_topic_is_created) {
   auto refusing = connected(with_writer_config({.allow_auto_topic_creation = false}),
                             kafka::with_properties({{"max.block.ms", "300"}}));
   ASSERT_TRUE(refusing);
@@ -96,7 +96,7 @@ TEST_F(WholeStructs, writer_config_makes_a_missing_topic_or_not) {
   EXPECT_TRUE(client_->admin().describe_topics({topic()}).value().front().result);
 }
 
-TEST_F(WholeStructs, writer_config_balancer_is_where_messages_are_stored) {
+TEST_F(WholeStructs, writer_config_balancer_chooses_the_partitions_of_messages) {
   make(3);
   auto broker =
       connected(with_writer_config({.balancer = kafka::Balancer::round_robin(), .async = false}));
@@ -128,7 +128,7 @@ TEST_F(WholeStructs, reader_config_group_and_start_offset_are_kept_by_the_server
   EXPECT_EQ(committed(group), Offset{2});
 }
 
-TEST_F(WholeStructs, reader_config_commit_interval_is_the_least_time_between_commits) {
+TEST_F(WholeStructs, reader_config_commit_interval_is_the_minimum_time_between_commits) {
   make();
   const std::string group = topic("group");
   auto broker = connected(with_reader_config({.group_id = group, .commit_interval = 24h}));
@@ -207,7 +207,7 @@ TEST_F(WholeStructs, reader_config_max_bytes_bound_each_fetch_and_lose_nothing) 
 }
 
 // A member learns of a rebalance by its next heartbeat; until then the other member waits.
-TEST_F(WholeStructs, reader_config_heartbeat_interval_is_how_late_a_member_hears_of_a_rebalance) {
+TEST_F(WholeStructs, reader_config_heartbeat_interval_bounds_the_delay_of_a_notice_of_a_rebalance) {
   make(2);
   const std::string group = topic("group");
   auto rare = connected(with_reader_config(
@@ -224,7 +224,7 @@ TEST_F(WholeStructs, reader_config_heartbeat_interval_is_how_late_a_member_hears
   EXPECT_TRUE(second->wait_ready(patience));
 }
 
-TEST_F(WholeStructs, reader_config_rebalance_timeout_is_how_long_a_handler_delays_a_rebalance) {
+TEST_F(WholeStructs, reader_config_rebalance_timeout_bounds_the_delay_of_a_rebalance_by_a_handler) {
   make(2);
   const std::string group = topic("group");
   auto broker = connected(with_reader_config(
@@ -271,7 +271,7 @@ TEST_F(WholeStructs, reader_config_read_backoffs_are_the_waits_between_failed_re
   EXPECT_GE(at.at(2) - at.at(1), 2s) << "the default is at most 1 s";
 }
 
-TEST_F(WholeStructs, dialer_client_id_is_the_servers_name_of_the_member) {
+TEST_F(WholeStructs, dialer_client_id_is_described_by_the_server_for_the_member) {
   make();
   const std::string group = topic("group");
   auto broker = connected(with_dialer({.client_id = "of-the-dialer", .timeout = 20s}));
@@ -283,7 +283,7 @@ TEST_F(WholeStructs, dialer_client_id_is_the_servers_name_of_the_member) {
   EXPECT_EQ(member->client_id, "of-the-dialer");
 }
 
-TEST_F(WholeStructs, dialer_local_address_is_the_servers_address_of_the_member) {
+TEST_F(WholeStructs, dialer_local_address_is_described_by_the_server_for_the_member) {
   make();
   const std::string group = topic("group");
   auto broker = connected(with_reader_config(

@@ -58,7 +58,7 @@ class WriterOnNode : public ClientOnNode {
   kafka::WriterConfig config_;
 };
 
-TEST_F(WriterOnNode, GivesAProducerThatSendsToAnyTopic) {
+TEST_F(WriterOnNode, ReturnsAProducerThatSendsToAnyTopic) {
   kafka::Writer writer(false);
   auto producer = writer.create_producer(config_);
   ASSERT_TRUE(producer) << producer.error().to_string();
@@ -88,7 +88,7 @@ TEST_F(WriterOnNode, FlushesAllItsProducersAtItsClose) {
   EXPECT_EQ(end_of("b"), 1);
 }
 
-TEST_F(WriterOnNode, AnswersClosedAfterItsClose) {
+TEST_F(WriterOnNode, ReturnsClosedAfterItsClose) {
   kafka::Writer writer(true);
   auto before = writer.create_producer(config_);
   ASSERT_TRUE(before);
@@ -129,7 +129,7 @@ TEST_F(WriterOnNode, HasOneClientForTheSameServersHoweverTheyAreWritten) {
   EXPECT_NE(at_kafkas_port, both);
 }
 
-TEST_F(WriterOnNode, GivesTheTopicsOwnProducerOrTheOneForAll) {
+TEST_F(WriterOnNode, ReturnsTheTopicsOwnProducerOrTheSharedOne) {
   for (const bool own : {true, false}) {
     std::atomic<int> batches{0};
     config_.completion = [&](const SettledBatch&) { ++batches; };
@@ -177,7 +177,7 @@ TEST_F(WriterOnNode, IsRefusedWithTwoReadTimeoutsForOneClient) {
   EXPECT_TRUE(writer.create_producer(config_, {}, TlsOptions{})) << "by a client of its own";
 }
 
-TEST(Writer, AsksItsServersForTheMechanismOfItsLogin) {
+TEST(Writer, RequestsTheMechanismOfItsLogin) {
   RecordedNode node;
   kafka::Writer writer(false);
   const SaslOptions login{
@@ -232,7 +232,7 @@ TEST(Writer, GivesEachTopicAProducerIdOfItsOwn) {
   }
 }
 
-TEST(Writer, AnswersClosedOnceItWasMovedFrom) {
+TEST(Writer, ReturnsClosedAfterItWasMovedFrom) {
   kafka::Writer writer(true);
   const kafka::Writer taken(std::move(writer));
   EXPECT_TRUE(writer.create_producer({}).error().is(Errc::closed));

@@ -177,7 +177,7 @@ TEST_F(Librdkafka, AGroupContinuesAtItsCommittedOffsetsAfterTheNodeWasKilled) {
   to->close();
 }
 
-TEST_F(Librdkafka, FindsOffsetsByTimeAndTheEndsOfAPartition) {
+TEST_F(Librdkafka, FindsOffsetsByTimeAndAtBothEndsOfAPartition) {
   Deliveries deliveries;
   auto from = producer(deliveries);
   for (int i = 0; i < 10; ++i) send(*from, "t", i, 1'000 * (i + 1));

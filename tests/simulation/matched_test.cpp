@@ -30,7 +30,7 @@ class MatchedTopics : public testing::Test {
   Matched matched_{complaints_};
 };
 
-TEST_F(MatchedTopics, MissAcknowledgedRecordsThatAreNotHandled) {
+TEST_F(MatchedTopics, ReportAcknowledgedRecordsThatAreNotHandled) {
   const std::size_t a = matched_.created("sensor.a", Promise::handled);
   handle(acknowledged(a, 0), "sensor.a");
   (void)matched_.sent(a, PartitionId{0});
@@ -44,7 +44,7 @@ TEST_F(MatchedTopics, MissAcknowledgedRecordsThatAreNotHandled) {
       "is not handled\n");
 }
 
-TEST_F(MatchedTopics, MissNothingOfADeletedTopicAndAllOfTheNextOne) {
+TEST_F(MatchedTopics, ReportNoUnhandledRecordOfADeletedTopicButEachOfItsSuccessor) {
   const std::size_t deleted = matched_.created("sensor.a", Promise::handled);
   (void)acknowledged(deleted, 0);
   matched_.released(deleted);
@@ -57,13 +57,13 @@ TEST_F(MatchedTopics, MissNothingOfADeletedTopicAndAllOfTheNextOne) {
   EXPECT_EQ(complaints_.count(), 1u);
 }
 
-TEST_F(MatchedTopics, AreNoRetryTopicsOfOthers) {
+TEST_F(MatchedTopics, ExcludeRetryTopicsOfOtherGroups) {
   const std::size_t other = matched_.created("sensor.a.others.dlt", Promise::unmatched);
   handle(acknowledged(other, 0), "sensor.a.others.dlt");
   EXPECT_TRUE(complaints_.name("is handled, and must not match"));
 }
 
-TEST_F(MatchedTopics, MayBringARecordBackFromTheirOwnRetryTopic) {
+TEST_F(MatchedTopics, MayRedeliverARecordFromTheirOwnRetryTopic) {
   const std::size_t a = matched_.created("sensor.a", Promise::handled);
   const std::size_t record = acknowledged(a, 0);
   handle(record, "sensor.a" + std::string(Matched::retry_end));
@@ -76,7 +76,7 @@ TEST_F(MatchedTopics, MayBringARecordBackFromTheirOwnRetryTopic) {
   EXPECT_TRUE(complaints_.name("was never published"));
 }
 
-TEST_F(MatchedTopics, KnowTheLargestCommitOfTheTopicThatIsThere) {
+TEST_F(MatchedTopics, RememberTheLargestCommitOfTheExistingTopic) {
   const std::size_t a = matched_.created("sensor.a", Promise::handled);
   matched_.committed(first, Offset{5});
   matched_.committed(first, Offset{3});
@@ -90,7 +90,7 @@ TEST_F(MatchedTopics, KnowTheLargestCommitOfTheTopicThatIsThere) {
   EXPECT_EQ(matched_.committed(first), 2);
 }
 
-TEST_F(MatchedTopics, AreReadWhileAMemberHasAPartitionOfThem) {
+TEST_F(MatchedTopics, CountAsReadWhileAMemberHasAPartitionOfThem) {
   matched_.assigned("one", {first});
   matched_.assigned("two", {});
   EXPECT_TRUE(matched_.is_read("sensor.a"));
@@ -99,7 +99,7 @@ TEST_F(MatchedTopics, AreReadWhileAMemberHasAPartitionOfThem) {
   EXPECT_FALSE(matched_.is_read("sensor.a"));
 }
 
-TEST(Turns, GoUpForEachKey) {
+TEST(Turns, MustIncreaseForEachKey) {
   Turns turns;
   turns.assigned(first, 0);
   EXPECT_FALSE(turns.begins(first, "k", 4, 1));
@@ -119,7 +119,7 @@ TEST(Turns, RepeatAMessageOnlyAfterANewAssignment) {
   EXPECT_FALSE(turns.begins(first, "k", 4, 1));
 }
 
-TEST(Turns, BeginAtTheCommittedOffset) {
+TEST(Turns, MustBeginAtOrAboveTheCommittedOffset) {
   Turns turns;
   turns.assigned(first, 5);
   EXPECT_EQ(turns.begins(first, "k", 4, 1),

@@ -66,7 +66,7 @@ class Cleansing : public testing::TestWithParam<Digest> {
   ScramKeys keys_;
 };
 
-TEST_P(Cleansing, IsSeenByThisTest) {
+TEST_P(Cleansing, ThatIsMissingIsDetectedByThisTest) {
   forbid_keys();
   {
     const std::string copy(keys_.client_key.reveal());

@@ -31,12 +31,12 @@ TEST(Digest, AuthenticatesAsRfc4231Says) {
             "9758bf75c05a994a6d034f65f8f0e6fdcaeab1a34d4a6b4b636e070a38bce737");
 }
 
-TEST(Digest, StretchesAsRfc7914Says) {
+TEST(Digest, DerivesKeysAsRfc7914Says) {
   EXPECT_EQ(hex(stretch(Digest::sha256, "passwd", "salt", 1).reveal()),
             "55ac046e56e3089fec1691c22544b605f94185216dde0465e68b9d57c20dacbc");
 }
 
-TEST(Digest, ComparesLengthsToo) {
+TEST(Digest, ComparesBytesAndLengths) {
   EXPECT_TRUE(is_equal("", ""));
   EXPECT_TRUE(is_equal("ab", "ab"));
   EXPECT_FALSE(is_equal("ab", "abc"));

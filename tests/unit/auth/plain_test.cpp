@@ -9,7 +9,7 @@ namespace {
 
 using namespace std::string_literals;
 
-TEST(Plain, SendsNameAndPasswordBehindNoOtherId) {
+TEST(Plain, SendsNameAndPasswordWithAnEmptyAuthorizationId) {
   EXPECT_EQ(plain_message("tim", "tanstaaftanstaaf").value().reveal(), "\0tim\0tanstaaftanstaaf"s);
   EXPECT_EQ(plain_message("J\xc3\xb6rg", "a,b=c").value().reveal(), "\0J\xc3\xb6rg\0a,b=c"s);
 }
@@ -31,7 +31,7 @@ TEST(Plain, ReadsTheMessagesThatClientsSend) {
   EXPECT_EQ(read_plain_message("tim\0tim\0secret"s).value().name, "tim");
 }
 
-TEST(Plain, ServerRefusesOtherMessages) {
+TEST(Plain, ServerRefusesMalformedMessages) {
   for (const std::string& message :
        {""s, "tim"s, "\0tim"s, "\0tim\0"s, "\0\0secret"s, "other\0tim\0secret"s, "\0tim\0secret\0"s,
         "\0"s + std::string(5'000, 'a') + "\0p"s}) {

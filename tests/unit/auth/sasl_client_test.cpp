@@ -51,7 +51,7 @@ class SaslClientWithScram : public testing::TestWithParam<SaslMechanism> {
   SaslClient client_{login_by(GetParam()), "clientnonce"};
 };
 
-TEST_P(SaslClientWithScram, LogsInAndTheServerProvesItself) {
+TEST_P(SaslClientWithScram, LogsInAndVerifiesTheServer) {
   const auto need = needed(client_.on_message(server_.on_first(client_.first_message())));
   EXPECT_EQ(need.digest, digest());
   EXPECT_EQ(need.salt, "sixteen bytes ..");

@@ -23,7 +23,7 @@ TEST(Addresses, HaveKafkasPortByDefault) {
   EXPECT_EQ(parsed({"h1,[::1], h2:1", "kafka://h3"}), "h1:9092 [::1]:9092 h2:1 h3:9092");
 }
 
-TEST(Addresses, TakesTheSchemesThatItSpeaks) {
+TEST(Addresses, AcceptsTheSupportedSchemes) {
   EXPECT_EQ(parsed({"PLAINTEXT://h:1,kafka://[::1]:2,plaintext://i:3"}), "h:1 [::1]:2 i:3");
 }
 

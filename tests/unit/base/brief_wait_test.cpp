@@ -17,7 +17,7 @@ void disappoint(BriefWait& wait, int times) {
   for (int i = 0; i < times; ++i) wait.took(201us);
 }
 
-TEST(BriefWait, is_worth_it_while_it_is_brief) {
+TEST(BriefWait, is_used_while_waits_are_brief) {
   BriefWait wait(200us);
   for (int i = 0; i < 10; ++i) {
     ASSERT_TRUE(wait.is_worth_it());
@@ -25,7 +25,7 @@ TEST(BriefWait, is_worth_it_while_it_is_brief) {
   }
 }
 
-TEST(BriefWait, is_worth_it_despite_occasional_long_waits) {
+TEST(BriefWait, is_used_despite_occasional_long_waits) {
   BriefWait wait(200us);
   for (int i = 0; i < 10; ++i) {
     disappoint(wait, 2);

@@ -78,7 +78,7 @@ TEST(Budget, notifies_of_room_only_after_a_refusal) {
   EXPECT_EQ(told, 1);
 }
 
-TEST(Budget, notifies_of_room_once_there_is_a_piece) {
+TEST(Budget, notifies_of_room_once_a_whole_piece_is_free) {
   Budget budget(3 * slab_bytes);
   int told = 0;
   budget.on_room([&] { ++told; }, 2 * slab_bytes);
@@ -114,7 +114,7 @@ TEST(Budget, a_request_for_a_piece_is_notified_without_a_refusal) {
   EXPECT_EQ(told, 1);
 }
 
-TEST(Budget, a_request_for_most_is_notified_when_that_is_free) {
+TEST(Budget, a_request_for_most_of_the_limit_is_notified_once_that_much_is_free) {
   Budget budget(8 * slab_bytes);
   int told = 0;
   budget.on_room([&] { ++told; }, slab_bytes, 7 * slab_bytes);

@@ -7,7 +7,7 @@
 namespace dohle {
 namespace {
 
-TEST(Error, of_a_broker_keeps_its_wire_number_and_the_servers_words) {
+TEST(Error, of_a_broker_keeps_its_wire_number_and_the_servers_message) {
   const Error error = Error::broker(6, "produce to orders-3", "go elsewhere");
   EXPECT_EQ(error.category(), ErrorCategory::broker);
   EXPECT_EQ(error.code(), 6);
@@ -59,7 +59,7 @@ TEST(Error, assignment_and_moves_keep_the_message) {
   EXPECT_EQ(b.message(), "a");
 }
 
-TEST(Error, IsAboutAuthenticationWhicheverSideRefused) {
+TEST(Error, is_about_authentication_whichever_side_refused) {
   const Error own = Error::auth(Errc::handshake_failed, "h:9093: the certificate has expired");
   EXPECT_EQ(own.category(), ErrorCategory::auth);
   EXPECT_EQ(own.name(), "handshake_failed");

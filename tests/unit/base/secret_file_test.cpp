@@ -51,7 +51,7 @@ TEST_F(SecretFiles, AreReadIfOnlyTheirOwnerHasRightsOnThem) {
   }
 }
 
-TEST_F(SecretFiles, NameTheCommandThatMendsThem) {
+TEST_F(SecretFiles, AreRefusedWithTheCommandThatRestrictsTheirRights) {
   write("secret\n", 0644);
   std::string quoted = path_;
   quoted.replace(quoted.find('\''), 1, "'\\''");
@@ -61,7 +61,7 @@ TEST_F(SecretFiles, NameTheCommandThatMendsThem) {
                            quoted + "'");
 }
 
-TEST_F(SecretFiles, AreCheckedAsTheyWereRead) {
+TEST_F(SecretFiles, AreCheckedByTheRightsThatTheyHadWhenRead) {
   const auto file = read();
   ASSERT_TRUE(file.has_value());
   write("another one", 0644);

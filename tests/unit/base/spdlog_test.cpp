@@ -50,7 +50,7 @@ TEST(SpdlogLogger, passes_lines_on_with_their_levels) {
                                 {spdlog::level::info, "app: 3 orders"}}));
 }
 
-TEST(SpdlogLogger, has_the_level_that_spdlog_has_at_the_moment) {
+TEST(SpdlogLogger, follows_the_current_level_of_spdlog) {
   const auto sink = std::make_shared<KeepingSink>();
   const auto to = std::make_shared<spdlog::logger>("kafka", sink);
   const auto logger = spdlog_logger(to);

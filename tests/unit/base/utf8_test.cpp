@@ -5,7 +5,7 @@
 namespace dohle {
 namespace {
 
-TEST(Utf8, KnowsCharactersOfEachLength) {
+TEST(Utf8, RecognizesCharactersOfEachLength) {
   EXPECT_TRUE(is_utf8(""));
   EXPECT_TRUE(is_utf8("a\x7f"));
   EXPECT_TRUE(is_utf8(std::string_view("a\0b", 3)));
@@ -34,7 +34,7 @@ TEST(Utf8, IsReadCharacterByCharacter) {
             0u);
 }
 
-TEST(Utf8, ReplacesBytesOfNoCharacter) {
+TEST(Utf8, ReplacesBytesThatEncodeNoCharacter) {
   EXPECT_EQ(with_valid_utf8("caf\xc3\xa9"), "caf\xc3\xa9");
   EXPECT_EQ(with_valid_utf8("\xe9t\xe9 \xc3"), "\xef\xbf\xbdt\xef\xbf\xbd \xef\xbf\xbd");
   EXPECT_EQ(with_valid_utf8(""), "");

@@ -103,7 +103,7 @@ TEST_F(FileDiskTest, short_and_interrupted_calls_are_continued) {
   EXPECT_EQ(read_all(*file), "hello, world");
 }
 
-TEST_F(FileDiskTest, a_full_disk_is_disk_full_and_keeps_written_bytes) {
+TEST_F(FileDiskTest, a_full_disk_is_reported_as_disk_full_and_keeps_written_bytes) {
   FileDisk faulty(loop, {.calls = &calls});
   auto file = faulty.open(directory / "a", OpenMode::create).value();
   calls.space = 7;
@@ -143,7 +143,7 @@ TEST_F(FileDiskTest, extending_takes_space_and_reads_as_zeros) {
   EXPECT_EQ(directory.contents("a"), "text");
 }
 
-TEST_F(FileDiskTest, extending_where_space_cannot_be_promised_leaves_the_size) {
+TEST_F(FileDiskTest, extending_without_support_of_the_file_system_leaves_the_size) {
   FileDisk faulty(loop, {.calls = &calls});
   auto file = faulty.open(directory / "a", OpenMode::create).value();
   calls.allocate_error = EOPNOTSUPP;
@@ -163,7 +163,7 @@ TEST_F(FileDiskTest, reserving_on_a_file_system_without_it_compares_free_space) 
   EXPECT_TRUE(refused.error().is(Errc::disk_full));
 }
 
-TEST_F(FileDiskTest, reserving_on_a_full_disk_is_disk_full) {
+TEST_F(FileDiskTest, reserving_on_a_full_disk_fails_with_disk_full) {
   FileDisk faulty(loop, {.calls = &calls});
   auto file = faulty.open(directory / "a", OpenMode::create).value();
   calls.allocate_error = EDQUOT;

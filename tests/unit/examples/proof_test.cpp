@@ -24,7 +24,7 @@ std::vector<StoredRow> stored() {
   return rows;
 }
 
-TEST(Proof, holds_for_a_topic_that_is_as_it_was_published) {
+TEST(Proof, accepts_a_topic_that_holds_exactly_the_published_rows) {
   const Verdict verdict = judge(published(), stored());
   EXPECT_TRUE(verdict.holds());
   EXPECT_EQ(verdict.stored, 4u);
@@ -68,7 +68,7 @@ TEST(Proof, names_a_key_in_two_partitions) {
   EXPECT_EQ(judge(sent, rows).out_of_order, 1u);
 }
 
-TEST(Proof, names_a_row_that_is_not_where_it_was_acknowledged) {
+TEST(Proof, names_a_row_at_another_offset_than_the_acknowledged_one) {
   auto sent = published();
   sent[2].offset = Offset{7};
   EXPECT_EQ(judge(sent, stored()).elsewhere, 1u);
@@ -95,7 +95,7 @@ TEST(Proof, names_rows_that_were_not_published_and_offsets_without_a_row) {
   EXPECT_FALSE(verdict.holds());
 }
 
-TEST(Proof, its_checksum_is_the_usual_crc_32) {
+TEST(Proof, uses_the_usual_crc_32_as_its_checksum) {
   EXPECT_EQ(checksum_of("123456789"), 0xcbf43926u);
 }
 

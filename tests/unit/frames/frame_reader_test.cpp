@@ -258,7 +258,7 @@ TEST(FrameReader, a_frame_within_one_slice_is_shared) {
   EXPECT_EQ(taken.front().data(), slice.data() + 4);
 }
 
-TEST(FrameReader, a_length_above_the_limit_breaks_it_when_slices_are_handed_over) {
+TEST(FrameReader, a_length_above_the_limit_is_an_error_when_slices_are_handed_over) {
   FrameReader reader(5, nullptr);
   reader.handed_over().add(Slice::copy_of(framed_text("123456")));
   EXPECT_EQ(reader.state(), FrameState::broken);

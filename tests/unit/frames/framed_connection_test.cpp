@@ -54,7 +54,7 @@ TEST(FramedConnection, writes_the_frames_that_a_turn_queued_with_one_call_at_its
   EXPECT_EQ(framed.script.written, framed_text("one") + framed_text("two") + framed_text("three"));
 }
 
-TEST(FramedConnection, writes_on_when_its_stream_has_room_again) {
+TEST(FramedConnection, continues_writing_when_its_stream_has_room_again) {
   Framed framed;
   framed.connection->on_open(false);
   framed.script.room = 3;
@@ -87,7 +87,7 @@ TEST(FramedConnection, takes_at_most_a_megabyte_of_a_turn_for_reading_and_for_wr
   EXPECT_EQ(framed.script.written, stream);
 }
 
-TEST(FramedConnection, asks_for_room_when_bytes_of_a_large_frame_are_there) {
+TEST(FramedConnection, asks_for_room_as_bytes_of_a_large_frame_arrive) {
   Framed framed;
   framed.connection->on_open(false);
   const std::string frame = framed_text(std::string(300'000, 'x'));

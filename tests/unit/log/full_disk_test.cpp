@@ -406,7 +406,7 @@ TEST_F(FullDisk, retention_of_all_records_begins_with_segments_that_need_no_new_
   EXPECT_EQ(log_->log_start(), log_->end());
 }
 
-TEST_F(FullDisk, a_new_log_reports_that_it_cannot_begin) {
+TEST_F(FullDisk, a_new_log_reports_that_it_cannot_be_written) {
   set_full(true);
   open();
   ASSERT_TRUE(report_.unwritten.has_value());
@@ -419,7 +419,7 @@ TEST_F(FullDisk, a_new_log_reports_that_it_cannot_begin) {
   EXPECT_EQ(records_read(), 1);
 }
 
-TEST_F(FullDisk, indexes_serve_from_memory_until_there_is_space_for_them) {
+TEST_F(FullDisk, indexes_are_served_from_memory_until_there_is_space_for_them) {
   config_.index_interval_bytes = 100;
   open();
   for (int i = 0; i < 50; ++i) {

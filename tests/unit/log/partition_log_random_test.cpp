@@ -292,7 +292,7 @@ class World final : public LogEvents {
   bool is_appending_ = false;
 };
 
-TEST(PartitionLogRandom, holds_what_a_list_of_records_holds_whatever_happens_to_it) {
+TEST(PartitionLogRandom, agrees_with_a_list_of_records_for_any_events) {
   test::play_seeds(600, [](Random& random) {
     World world(random);
     for (int i = 0; i < 150 && !testing::Test::HasFailure(); ++i) {

@@ -11,7 +11,7 @@ namespace {
 
 using PartitionLogTest = LogTest;
 
-TEST_F(PartitionLogTest, offsets_count_up_and_survive_a_restart) {
+TEST_F(PartitionLogTest, offsets_increase_and_survive_a_restart) {
   open();
   EXPECT_EQ(append(make_batch(3))->base_offset, Offset{0});
   EXPECT_EQ(append(make_batch(2))->base_offset, Offset{3});
@@ -115,8 +115,7 @@ TEST_F(PartitionLogTest, retention_by_size_drops_the_oldest_segments) {
   EXPECT_EQ(log_->end(), Offset{200});
 }
 
-TEST(PartitionLogOnFiles,
-     retention_goes_by_the_files_time_where_records_claim_to_be_from_the_future) {
+TEST(PartitionLogOnFiles, retention_uses_the_files_time_for_records_with_a_time_in_the_future) {
   const ScratchDirectory scratch;
   ManualLoop loop;
   disk::FileDisk disk(loop);
@@ -241,7 +240,7 @@ TEST_F(PartitionLogTest, a_failed_sync_takes_the_log_offline) {
   ASSERT_NE(log_->offline(), nullptr);
 }
 
-TEST_F(PartitionLogTest, dirty_files_are_those_since_the_last_sync) {
+TEST_F(PartitionLogTest, dirty_files_are_those_written_since_the_last_sync) {
   config_.segment_bytes = 2'000;
   open();
   ASSERT_TRUE(append(make_batch(10)).has_value());
@@ -274,7 +273,7 @@ TEST_F(PartitionLogTest, consumers_see_only_synced_records) {
   EXPECT_EQ(fetched->next, Offset{3});
 }
 
-TEST_F(PartitionLogTest, fetches_that_follow_each_other_lose_and_repeat_nothing) {
+TEST_F(PartitionLogTest, successive_fetches_lose_and_repeat_no_record) {
   config_.segment_bytes = 20'000;
   open();
   for (int i = 0; i < 200; ++i) ASSERT_TRUE(append(make_batch(1 + i % 7)).has_value());

@@ -66,14 +66,14 @@ TEST(ProducerState, an_older_epoch_is_fenced_and_a_newer_one_begins_at_0) {
   EXPECT_EQ(refusal(state, batch(3, 1, 1)), broker_error::invalid_producer_epoch);
 }
 
-TEST(ProducerState, sequences_wrap) {
+TEST(ProducerState, sequences_wrap_to_0_after_the_largest) {
   ProducerState state;
   state.stored(batch(0, INT32_MAX - 1, 3));
   EXPECT_TRUE(is_accepted(state, batch(0, 1, 1)));
   EXPECT_EQ(refusal(state, batch(0, 0, 1)), broker_error::out_of_order_sequence_number);
 }
 
-TEST(ProducerState, forgets_producers_that_are_gone) {
+TEST(ProducerState, forgets_producers_without_recent_batches) {
   ProducerState state;
   state.stored(batch(0, 0, 1, 50), Timestamp{50});
   state.expire(Timestamp{50}, Timestamp{100});

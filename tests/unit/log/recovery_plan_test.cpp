@@ -101,7 +101,7 @@ TEST(FirstDifference, finds_a_segment_that_is_missing_added_or_of_another_size) 
             2u);
 }
 
-TEST(LooksUnwritten, knows_an_offset_of_which_the_first_sector_is_missing) {
+TEST(LooksUnwritten, recognizes_an_offset_whose_first_sector_is_missing) {
   // 628 is 0x274. A file without the sector with the byte 2 shows 116.
   const std::uint64_t seven_before_the_end = 49 * 512 - 7;
   EXPECT_TRUE(looks_unwritten(Offset{116}, Offset{628}, seven_before_the_end));

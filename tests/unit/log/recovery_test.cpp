@@ -382,7 +382,7 @@ TEST_F(LostIndexTest, of_the_last_segment_is_built_again_before_an_append) {
   }
 }
 
-TEST_F(LostIndexTest, keeps_a_segment_until_it_is_known_when_that_expired) {
+TEST_F(LostIndexTest, keeps_a_segment_until_its_expiry_time_is_known) {
   fill();
   ASSERT_TRUE(disk_.remove(path(0, ".timeindex")).has_value());
   config_.retention_ms = 1'000;
@@ -554,7 +554,7 @@ TEST_F(ManyProducersTest, are_written_again_after_a_roll_while_they_are_written)
   EXPECT_EQ(retire(), 2u);
 }
 
-TEST_F(ManyProducersTest, of_a_log_that_goes_meanwhile_leave_nothing_in_the_next_one) {
+TEST_F(ManyProducersTest, of_a_log_that_is_deleted_meanwhile_leave_no_file_in_the_next_one) {
   fill();
   log_.reset();
   ASSERT_TRUE(disk_.rename(directory, std::string(directory) + ".deleted").has_value());
@@ -696,7 +696,7 @@ TEST_F(StoppedLogTest, refuses_files_of_another_partition) {
   EXPECT_TRUE(contains(opened.error().message(), "exchanged")) << opened.error().to_string();
 }
 
-TEST_F(StoppedLogTest, goes_offline_when_a_segment_does_not_reach_the_next_one) {
+TEST_F(StoppedLogTest, goes_offline_when_offsets_are_missing_between_two_segments) {
   // 0.1.0 stored no sizes.
   life_ = {};
   ASSERT_TRUE(file(0)->truncate(0).has_value());

@@ -94,7 +94,7 @@ class ConnectSettingsTest : public testing::Test {
   Side& client = sides.client;
 };
 
-TEST_F(ConnectSettingsTest, function_makes_the_socket_of_the_host_that_is_asked_for) {
+TEST_F(ConnectSettingsTest, function_gets_the_host_and_its_socket_is_used) {
   sides.listen();
   const Endpoint real = sides.at;
   sides.at = {"server.example", 4242};
@@ -227,7 +227,7 @@ TEST_F(ConnectSettingsTest, resolver_is_asked_for_every_host_and_its_addresses_a
   EXPECT_EQ(asked, (std::vector<std::string>{"server.example", "10.255.0.1"}));
 }
 
-TEST_F(ConnectSettingsTest, resolver_and_function_go_together) {
+TEST_F(ConnectSettingsTest, resolver_and_function_are_used_together) {
   sides.listen();
   const Endpoint real = sides.at;
   sides.at = {"server.example", 4242};
@@ -354,7 +354,7 @@ class HappyEyeballs : public ConnectSettingsTest {
   std::optional<SilentListener> silent;
 };
 
-TEST_F(HappyEyeballs, take_the_other_family_when_the_first_is_silent) {
+TEST_F(HappyEyeballs, use_the_other_address_family_when_the_first_is_silent) {
   dial_with({.resolver = both(), .fallback_delay = 50ms});
   EXPECT_TRUE(opens()) << failure();
 }
@@ -401,7 +401,7 @@ class KeepAlive : public ConnectSettingsTest {
   }
 };
 
-TEST_F(KeepAlive, asks_after_its_time_in_whole_seconds) {
+TEST_F(KeepAlive, sends_probes_after_its_time_in_whole_seconds) {
   const Descriptor same = connection_with(6'001ms);
   EXPECT_EQ(option_of(same.number(), SOL_SOCKET, SO_KEEPALIVE), 1);
   EXPECT_EQ(option_of(same.number(), IPPROTO_TCP, TCP_KEEPIDLE), 7);

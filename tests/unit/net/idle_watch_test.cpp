@@ -73,7 +73,7 @@ TEST_F(LoopsUnderWatch, are_at_work_until_the_last_of_tasks_that_post_each_other
   }
 }
 
-TEST_F(LoopsUnderWatch, fire_their_timers_in_one_order) {
+TEST_F(LoopsUnderWatch, fire_their_timers_in_one_common_order) {
   std::mutex mutex;
   std::vector<std::string> fired;
   const auto note = [&](const std::string& name) {
@@ -125,7 +125,7 @@ TEST_F(LoopsUnderWatch, are_at_work_while_a_worker_has_a_job_for_them) {
   EXPECT_TRUE(is_done);
 }
 
-TEST_F(LoopsUnderWatch, that_never_wait_are_named) {
+TEST_F(LoopsUnderWatch, that_never_become_idle_are_named) {
   std::function<void()> again;
   bool ends = false;
   again = [&] {
@@ -157,7 +157,7 @@ class ThreadUnderWatch : public IdleWatchTest {
   std::optional<Thread> thread_;
 };
 
-TEST_F(ThreadUnderWatch, is_at_work_from_the_notification_on) {
+TEST_F(ThreadUnderWatch, counts_as_at_work_from_its_notification) {
   constexpr int rounds = 1'000;
   int asked = 0;
   int answered = 0;
@@ -270,7 +270,7 @@ TEST_F(LoopsUnderWatch, are_not_watched_in_a_forked_child) {
 }
 #endif
 
-TEST_F(IdleWatchTest, leaves_deadlines_of_the_programs_own_threads_real) {
+TEST_F(IdleWatchTest, keeps_deadlines_of_the_programs_own_threads_in_real_time) {
   std::mutex mutex;
   WaitPoint point;
   bool is_asked = false;
@@ -296,7 +296,7 @@ TEST_F(IdleWatchTest, leaves_deadlines_of_the_programs_own_threads_real) {
   EXPECT_TRUE(waiting.get());
 }
 
-TEST_F(IdleWatchTest, leaves_a_call_deadline_of_the_programs_own_threads_real) {
+TEST_F(IdleWatchTest, keeps_a_call_deadline_of_the_programs_own_threads_in_real_time) {
   const CallDeadline deadline(1h);
   EXPECT_TRUE(deadline.is_kept_by_caller());
   EXPECT_EQ(deadline.for_loop(), never);

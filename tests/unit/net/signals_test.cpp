@@ -57,7 +57,7 @@ TEST(Signals, a_watch_may_be_destroyed_by_its_handler) {
   EXPECT_EQ(calls, 1);
 }
 
-TEST(Signals, a_number_that_is_none_is_refused) {
+TEST(Signals, a_number_that_is_no_signal_is_refused) {
   Loop loop;
   const auto watch = on_signal(loop, {SIGUSR1, 4711}, [](int) {});
   ASSERT_FALSE(watch.has_value());

@@ -97,7 +97,7 @@ TEST_F(TcpTest, bytes_that_arrive_one_by_one_form_frames) {
   EXPECT_EQ(server.frames.front(), "slow");
 }
 
-TEST_F(TcpTest, frames_that_came_before_the_end_of_the_stream_are_handed_out) {
+TEST_F(TcpTest, frames_that_arrived_before_the_end_of_the_stream_are_handed_out) {
   connect_raw();
   raw.send(framed("one").text());
   raw.send(framed(std::string(200'000, 'x')).text());
@@ -107,7 +107,7 @@ TEST_F(TcpTest, frames_that_came_before_the_end_of_the_stream_are_handed_out) {
   EXPECT_TRUE(server.closed.front().is(Errc::connection_lost));
 }
 
-TEST_F(TcpTest, a_large_frame_takes_room_as_it_arrives) {
+TEST_F(TcpTest, a_large_frame_reserves_memory_as_it_arrives) {
   connect_raw();
   const std::string frame(framed(std::string(1 << 20, 'x')).text());
   raw.send(frame.substr(0, 4));
@@ -160,7 +160,7 @@ TEST_F(TcpTest, last_bytes_arrive_despite_unread_ones) {
   EXPECT_EQ(raw.read_all(), framed("bye").text());
 }
 
-TEST_F(TcpTest, a_socket_that_takes_little_at_a_time_takes_all) {
+TEST_F(TcpTest, a_socket_that_accepts_few_bytes_at_a_time_gets_all_of_them) {
   sides.connect({.limits = {.send_buffer_bytes = 4096}}, {.receive_buffer_bytes = 4096});
   std::string body(3'000'000, ' ');
   for (std::size_t i = 0; i < body.size(); ++i) body[i] = static_cast<char>('a' + i % 23);
@@ -216,7 +216,7 @@ TEST_F(TcpTest, a_name_without_an_address_is_named) {
             std::string_view::npos);
 }
 
-TEST_F(TcpTest, a_name_that_no_host_can_have_is_not_worth_another_attempt) {
+TEST_F(TcpTest, a_name_that_no_host_can_have_is_not_retriable) {
   sides.at = {"no..host", 9092};
   sides.dial();
   ASSERT_TRUE(sides.eventually([&] { return client.closed.size() == 1; }));

@@ -47,7 +47,7 @@ TEST_F(LimitsTest, ABodyThatDoesNotFitItsVersionClosesTheConnection) {
   EXPECT_TRUE(still_serves());
 }
 
-TEST_F(LimitsTest, FramesAboveTheLimitAreNotRead) {
+TEST_F(LimitsTest, FramesAboveTheLimitCloseTheirConnectionUnread) {
   settings.max_request_bytes = 10'000;
   WireClient& one = client();
   one.send_bytes(framed(std::string(10'001, 'x')));

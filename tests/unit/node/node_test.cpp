@@ -94,7 +94,7 @@ Result<typename Request::Response> ask_inside(const Node& node, const Request& m
   return ask(through(node.transport()), node.listeners().back().address, message, version);
 }
 
-TEST(NodeTest, IsReachedFromInsideWithoutSockets) {
+TEST(NodeTest, IsReachedInsideTheProcessWithoutSockets) {
   auto node = Node::start(in_memory());
   ASSERT_TRUE(node) << node.error().to_string();
   ASSERT_EQ(node->listeners().size(), 1u);
@@ -134,7 +134,7 @@ TEST(NodeTest, AdvertisesToEachClientTheListenerThatItUsed) {
   EXPECT_EQ(outside->cluster_id, inside->cluster_id);
 }
 
-TEST(NodeTest, ListensInSeveralWaysAndTellsEachItsOwnAddress) {
+TEST(NodeTest, HasSeveralListenersAndAdvertisesTheAddressOfEach) {
   auto options = in_memory();
   options.listeners = {{.name = "inside", .address = "127.0.0.1:0"},
                        {.name = "outside", .address = "127.0.0.1:0", .advertised = "example:7"}};
@@ -153,7 +153,7 @@ TEST(NodeTest, ListensInSeveralWaysAndTellsEachItsOwnAddress) {
   }
 }
 
-TEST(NodeTest, LargeRequestsThatTogetherExceedTheBoundAllGetThrough) {
+TEST(NodeTest, LargeRequestsThatTogetherExceedTheBoundAreAllServed) {
   auto options = in_memory();
   options.listeners = {{.address = "127.0.0.1:0"}};
   options.max_requests_bytes = std::size_t{1} << 20;

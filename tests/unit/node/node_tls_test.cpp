@@ -145,7 +145,7 @@ TEST_F(NodeTlsTest, a_listener_of_ssl_serves_clients_that_are_anonymous) {
   EXPECT_FALSE(node->listeners()[0].tls.has_value());
 }
 
-TEST_F(NodeTlsTest, tls_1_2_is_served_with_it_and_refused_above_it) {
+TEST_F(NodeTlsTest, tls_1_2_is_served_by_default_and_refused_above_min_version) {
   const TlsParameters old{.max_version = TlsVersion::tls_1_2};
   auto options = server();
   EXPECT_TRUE(is_served(start(listener(SecurityProtocol::ssl, options)), client(nullptr, old)));
@@ -213,7 +213,7 @@ TEST_F(NodeTlsTest, a_client_certificate_that_is_missing_expired_or_foreign_is_r
   EXPECT_THAT(log->all(), testing::Not(HasSubstr("sends Metadata")));
 }
 
-TEST_F(NodeTlsTest, certificates_without_logins_leave_the_first_start_of_scram_users_to_come) {
+TEST_F(NodeTlsTest, certificates_without_logins_create_no_file_of_users) {
   const ScratchDirectory data;
   NodeOptions options;
   options.data_dir = data.path();
@@ -254,7 +254,7 @@ TEST_F(NodeTlsTest, garbage_and_plain_requests_are_closed_and_named) {
 }
 
 // Clients that send nothing, or stop in the middle, do not delay other clients.
-TEST_F(NodeTlsTest, silent_handshakes_do_not_hold_up_others) {
+TEST_F(NodeTlsTest, silent_handshakes_do_not_delay_others) {
   const auto port = start(listener(SecurityProtocol::ssl, server()));
   const std::string hello = TlsWire::first_bytes(client());
   std::vector<std::unique_ptr<TlsWire>> silent;
@@ -273,7 +273,7 @@ void raise_descriptor_limit() {
   ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
 }
 
-TEST_F(NodeTlsTest, of_too_many_handshakes_the_oldest_ends) {
+TEST_F(NodeTlsTest, the_oldest_of_too_many_handshakes_is_closed) {
   raise_descriptor_limit();
   constexpr std::size_t allowed = 1'000;
   const auto port = start(listener(SecurityProtocol::ssl, server()));
@@ -305,7 +305,7 @@ TEST_F(NodeTlsTest, a_handshake_that_is_not_done_within_10_s_ends) {
 }
 
 // Sanitizers slow handshakes down, so that the limit on the others' waits counts without them.
-TEST_F(NodeTlsTest, a_thousand_clients_at_once_are_all_let_in_while_others_are_served) {
+TEST_F(NodeTlsTest, a_thousand_simultaneous_clients_all_connect_while_others_are_served) {
   raise_descriptor_limit();
   constexpr std::size_t threads = 4, clients = fault::is_measured ? 1'000 : 100;
   const auto port = start(listener(SecurityProtocol::ssl, server()));

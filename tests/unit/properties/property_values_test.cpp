@@ -55,7 +55,7 @@ TEST(PropertyValues, set_the_options_of_their_names) {
 }
 
 TEST(PropertyValues,
-     keep_unused_connections_with_what_kafkas_clients_and_librdkafka_take_for_never) {
+     keep_unused_connections_with_the_values_of_kafkas_clients_and_librdkafka_for_never) {
   for (const auto& [value, kept_for] :
        std::vector<std::pair<std::string, std::optional<std::chrono::milliseconds>>>{
            {"-1", std::nullopt}, {"0", std::nullopt}, {"1500", 1500ms}}) {
@@ -67,7 +67,7 @@ TEST(PropertyValues,
   }
 }
 
-TEST(PropertyValues, let_the_later_value_win) {
+TEST(PropertyValues, are_overridden_by_later_values) {
   PropertyValues properties;
   ASSERT_TRUE(properties.set("linger.ms", "1").has_value());
   ASSERT_TRUE(properties.set("linger.ms", "2").has_value());
@@ -76,7 +76,7 @@ TEST(PropertyValues, let_the_later_value_win) {
   EXPECT_EQ(producer.linger, 2ms);
 }
 
-TEST(PropertyValues, are_refused_by_name_with_similar_or_allowed_ones) {
+TEST(PropertyValues, are_refused_by_name_with_similar_or_allowed_names) {
   EXPECT_EQ(refusal("linger.m", "5"), "there is no property linger.m; did you mean linger.ms?");
   EXPECT_THAT(refusal("partitioner", "murmur2"),
               HasSubstr("there is no property partitioner; allowed are acks, auto.offset"));

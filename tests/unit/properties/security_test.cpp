@@ -181,7 +181,7 @@ TEST(SecurityProperties, ReadTrustedIssuers) {
   EXPECT_EQ(tls({{"ssl.truststore.location", "/t"}}).trust.store.type, std::nullopt);
 }
 
-TEST(SecurityProperties, ReadTheOwnCertificate) {
+TEST(SecurityProperties, ReadTheCertificateOfTheClient) {
   OwnCertificate own = tls({{"ssl.certificate.location", "/c"},
                             {"ssl.key.location", "/k"},
                             {"ssl.key.password", secret}})

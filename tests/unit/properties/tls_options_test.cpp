@@ -83,7 +83,7 @@ TEST_F(TlsOptionsOfProperties, name_the_file_that_is_missing_or_a_java_key_store
   EXPECT_THAT(refusal({{"ssl.keystore.location", jks}}), HasSubstr("keytool -importkeystore"));
 }
 
-TEST_F(TlsOptionsOfProperties, are_those_of_certificates_and_keys_of_their_own) {
+TEST_F(TlsOptionsOfProperties, contain_the_own_certificate_and_key) {
   const TlsIdentity own = made({{"ssl.certificate.location", "/c"},
                                 {"ssl.key.location", "/k"},
                                 {"ssl.key.password", "key"}})
@@ -109,7 +109,7 @@ TEST_F(TlsOptionsOfProperties, keep_each_suite_for_its_version) {
   EXPECT_THAT(std::string(none.error().message()), HasSubstr("names no suite"));
 }
 
-TEST_F(TlsOptionsOfProperties, may_verify_no_host_or_nothing) {
+TEST_F(TlsOptionsOfProperties, may_switch_off_verification_of_the_host_or_of_all) {
   EXPECT_FALSE(made({{"ssl.endpoint.identification.algorithm", ""}}).verify_hostname);
   EXPECT_FALSE(made({{"enable.ssl.certificate.verification", "false"}}).verify_certificate);
 }

@@ -185,7 +185,7 @@ TEST(SimDisk, a_rename_before_the_sync_of_its_file_may_leave_it_empty) {
   EXPECT_TRUE(empty);
 }
 
-TEST(SimDisk, a_removal_is_undone_unless_its_directory_is_synced) {
+TEST(SimDisk, a_removal_may_be_undone_unless_its_directory_is_synced) {
   bool undone = false;
   for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
     OneDisk one(seed);

@@ -238,7 +238,7 @@ TEST(Network, a_reset_ends_both_sides_and_may_cut_a_frame_short) {
   EXPECT_TRUE(had_some);
 }
 
-TEST(Network, a_slow_link_takes_its_time) {
+TEST(Network, a_slow_link_delays_bytes_by_their_size) {
   WorldOptions options;
   options.network.link.spike_one_in = 0;
   Pair pair(1, options);
@@ -263,7 +263,7 @@ TEST(Network, closing_reaches_the_other_side_after_sent_bytes) {
   EXPECT_THAT(pair.peer().events, ElementsAre("open"));
 }
 
-TEST(Network, a_connection_that_goes_while_it_drains_drops_the_rest) {
+TEST(Network, a_connection_that_is_destroyed_while_it_drains_drops_the_rest) {
   Pair pair;
   pair.connect();
   for (int i = 0; i < 10; ++i) pair.peer().connection->send(framed(std::string(100'000, 'x')));
@@ -314,7 +314,7 @@ TEST(Network, destroying_from_an_event_is_safe) {
   EXPECT_THAT(pair.peer().events, ElementsAre("open", "closed"));
 }
 
-TEST(Network, a_held_frame_is_asked_for_again_and_holds_up_the_sender) {
+TEST(Network, a_held_frame_is_offered_again_and_blocks_the_sender) {
   ConnectionLimits limits;
   Pair pair(1, {}, limits);
   pair.connect();
@@ -405,7 +405,7 @@ TEST(Network, a_paused_listener_leaves_connections_in_the_backlog) {
   EXPECT_THAT(pair.server_peer().events, ElementsAre("open", "early"));
 }
 
-TEST(Network, an_acceptor_that_wants_nothing_closes) {
+TEST(Network, an_acceptor_that_refuses_closes_the_connection) {
   Pair pair;
   pair.server().refuses = true;
   pair.connect();

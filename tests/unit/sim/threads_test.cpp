@@ -134,7 +134,7 @@ TEST_F(ThreadsOfAProcess, a_thread_of_a_process_that_stands_still_waits_for_its_
   EXPECT_EQ(world_.faults().of(Fault::pause), 1u);
 }
 
-TEST_F(ThreadsOfAProcess, a_thread_is_not_the_loops_own) {
+TEST_F(ThreadsOfAProcess, a_thread_is_not_the_loops_thread) {
   bool is_loop_thread = true;
   start("thread", [&] { is_loop_thread = process_.executor().is_loop_thread(); });
   world_.run_for(1ms);

@@ -149,7 +149,7 @@ TEST(World, a_process_may_end_in_its_own_turn) {
   EXPECT_FALSE(process.is_running());
 }
 
-TEST(World, a_restart_runs_the_program_on_a_new_life) {
+TEST(World, a_restart_runs_the_program_again) {
   World world(1);
   std::vector<unsigned> lives;
   std::vector<std::uint64_t> numbers;
@@ -180,7 +180,7 @@ TEST(World, power_restarts_the_programs_that_ran) {
   EXPECT_FALSE(ended.is_running());
 }
 
-TEST(World, a_wall_clock_jumps_and_monotonic_time_does_not) {
+TEST(World, a_wall_clock_may_jump_and_monotonic_time_does_not) {
   World world(1);
   Machine& machine = world.machine("m");
   Process& process = machine.start("p", idle);
@@ -348,7 +348,7 @@ Outcome run_system(std::uint64_t seed) {
   return {world.trace_hash(), before, world.faults()};
 }
 
-TEST(Simulation, the_same_seed_is_the_same_run_and_another_is_not) {
+TEST(Simulation, the_same_seed_gives_the_same_run_and_another_one_does_not) {
   const Outcome first = run_system(7);
   const Outcome again = run_system(7);
   const Outcome other = run_system(8);

@@ -35,7 +35,7 @@ TEST(Gauge, holds_the_last_value_and_changes) {
   EXPECT_EQ(gauge.value(), -2);
 }
 
-TEST(Sampling, is_the_first_call_and_each_64th_after_it_on_each_thread) {
+TEST(Sampling, takes_the_first_call_and_each_64th_after_it_on_each_thread) {
   struct Here {};
   struct There {};
   const auto sampled = [] {

@@ -87,7 +87,7 @@ TEST(ExportQueue, repeats_with_growing_waits_until_it_gives_up) {
   EXPECT_EQ(queue.failures(), 4u);
 }
 
-TEST(ExportQueue, jitter_is_a_fifth_in_both_directions) {
+TEST(ExportQueue, jitter_is_at_most_a_fifth_in_both_directions) {
   for (const double jitter : {0.0, 0.999}) {
     ExportQueue queue(small);
     queue.add(span(1), start);
@@ -145,7 +145,7 @@ TEST(ExportQueue, hurry_sends_waiting_spans_and_no_later_one) {
   EXPECT_EQ(queue.next_at(), start + seconds(1));
 }
 
-TEST(ExportQueue, says_which_spans_are_settled) {
+TEST(ExportQueue, counts_the_settled_spans) {
   ExportQueue queue(small);
   for (int i = 0; i < 4; ++i) queue.add(span(i), start);
   EXPECT_EQ(queue.taken(), 4u);
@@ -163,7 +163,7 @@ TEST(ExportQueue, says_which_spans_are_settled) {
 }
 
 /// Each span is exported, dropped or waiting, exactly once, for any events.
-TEST(ExportQueue, loses_and_doubles_no_span) {
+TEST(ExportQueue, loses_and_duplicates_no_span) {
   SeededRandom random(17);
   for (int round = 0; round < 50; ++round) {
     ExportQueue queue({.max_queue = 1 + random.below(50), .max_batch = 1 + random.below(10)});

@@ -53,7 +53,7 @@ TEST(PrometheusText, escapes_helps_and_labels) {
   EXPECT_THAT(text, HasSubstr("a{l=\"\\\\ \\\"quoted\\\"\\nnext line, {x=1} ä\"} 1\n"));
 }
 
-TEST(PrometheusText, has_values_of_labels_in_utf8) {
+TEST(PrometheusText, writes_values_of_labels_in_utf8) {
   MetricsSnapshot all;
   all.metrics.push_back({"a", "A.", "", MetricKind::gauge, {{{{"group", "caf\xe9"}}, 1, {}}}});
   EXPECT_THAT(to_prometheus(all), HasSubstr("a{group=\"caf\xef\xbf\xbd\"} 1\n"));

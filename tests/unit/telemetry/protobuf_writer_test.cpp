@@ -51,7 +51,7 @@ TEST(ProtobufWriter, has_a_length_of_two_bytes_before_a_long_message) {
   EXPECT_EQ(written.size(), 3u + 3 + 200);
 }
 
-TEST(ProtobufWriter, stops_at_its_limit_and_says_so) {
+TEST(ProtobufWriter, stops_at_its_limit_and_reports_it) {
   for (std::size_t limit = 0; limit < 20; ++limit) {
     ProtobufWriter to(limit);
     to.message(1, [&] { to.bytes(1, "0123456789abcdef"); });

@@ -114,7 +114,7 @@ struct Asked final : Collector {
   std::string who;
 };
 
-TEST(Registry, asks_collectors_that_live) {
+TEST(Registry, calls_only_existing_collectors) {
   Registry registry;
   registry.gauge(bytes, {{"who", "set"}}).set(1);
   auto asked = std::make_shared<Asked>(5);
@@ -199,7 +199,7 @@ TEST(Metrics, names_max_series_that_is_out_of_range) {
   }
 }
 
-TEST(Metrics, snapshots_are_values_that_can_be_put_together) {
+TEST(Metrics, snapshots_are_values_that_can_be_combined) {
   const auto one = *Metrics::create();
   const auto two = *Metrics::create();
   MetricsAccess::registry(*one)->counter(records, {{"topic", "b"}}).add(1);

@@ -70,7 +70,7 @@ TEST(Traceparent, refuses_other_texts_and_says_why) {
   }
 }
 
-TEST(Tracestate, is_sent_on_without_blanks_and_empty_members) {
+TEST(Tracestate, is_passed_on_without_blanks_and_empty_members) {
   EXPECT_EQ(*parse_tracestate("rojo=00f067aa0ba902b7 ,\t congo=t61rcWkgMzE,,"),
             "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE");
   EXPECT_EQ(*parse_tracestate(""), "");
@@ -153,7 +153,7 @@ TEST(Baggage, is_bounded) {
                   .is(Errc::too_large));
 }
 
-TEST(TraceScope, is_of_its_thread_and_ends_with_the_outer_one_current) {
+TEST(TraceScope, applies_to_its_thread_and_restores_the_outer_one_at_its_end) {
   EXPECT_FALSE(current_trace_context().is_valid());
   const TraceContext outer = *parse_traceparent(known);
   const TraceScope first(outer);

@@ -98,7 +98,7 @@ TEST_F(Tracing, span_may_outlive_its_tracer) {
   EXPECT_EQ(spans->all().size(), 1u);
 }
 
-TEST_F(Tracing, child_is_of_its_parents_trace_with_its_state_and_baggage) {
+TEST_F(Tracing, child_is_in_the_trace_of_its_parent_and_has_its_state_and_baggage) {
   const auto span = tracer()->start({.name = "a", .parent = parent_context(1)});
   const TraceContext context = span->context();
   EXPECT_EQ(context.trace_id, parent_context(1).trace_id);
@@ -138,7 +138,7 @@ TEST_F(Tracing, counts_attributes_and_links_beyond_the_limits) {
   EXPECT_EQ(ended.dropped_links, 2u);
 }
 
-TEST_F(Tracing, resource_is_that_of_the_options_with_an_instance_of_its_own) {
+TEST_F(Tracing, resource_has_the_attributes_of_the_options_and_its_own_instance_id) {
   const auto started = [&](Resource resource) {
     auto made = make_tracer({.resource = std::move(resource), .exporter = spans});
     EXPECT_TRUE(made);
@@ -217,7 +217,7 @@ TEST_F(Tracing, span_that_is_not_sampled_has_a_context_and_is_not_exported) {
   EXPECT_TRUE(spans->all().empty());
 }
 
-TEST(Sampler, ratio_takes_its_share_and_decides_by_the_trace_alone) {
+TEST(Sampler, ratio_samples_its_share_and_decides_by_the_trace_id_alone) {
   SeededSecureRandom seed(3);
   telemetry::SpanIds ids(seed);
   int quarter = 0;
@@ -242,7 +242,7 @@ TEST(Sampler, ratio_takes_its_share_and_decides_by_the_trace_alone) {
   EXPECT_FALSE(Sampler::ratio(0).samples({}, highest));
 }
 
-TEST(SpanIds, of_threads_and_children_have_nothing_in_common) {
+TEST(SpanIds, differ_between_threads_and_forked_children) {
   std::set<std::string> drawn;
   const auto draw = [] {
     std::vector<std::string> ids;

@@ -46,7 +46,7 @@ TEST(Allocation, decoding_takes_one_list_per_partition) {
   EXPECT_LE(made, 100u + 5u);
 }
 
-TEST(Allocation, a_claim_of_many_elements_reserves_no_more_than_a_thousand) {
+TEST(Allocation, an_announced_array_reserves_at_most_a_thousand_elements) {
   // The message claims 999,999 topics and has as many bytes, but the first topic is malformed.
   std::string bytes("\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x0f\x42\x3f", 14);
   bytes.append(1'000'000, '\xff');
@@ -58,7 +58,7 @@ TEST(Allocation, a_claim_of_many_elements_reserves_no_more_than_a_thousand) {
             max_first_reservation_elements * sizeof(FetchResponse::FetchableTopicResponse));
 }
 
-TEST(Allocation, a_claim_without_bytes_reserves_nothing) {
+TEST(Allocation, an_announced_array_without_bytes_reserves_nothing) {
   const Slice body = bytes_of("ffff 0001 00000000 000f4240 0000");
   bool refused = false;
   allocations_of([&] { refused = !decode<ProduceRequest>(body, 3); });

@@ -302,7 +302,7 @@ void expect_fault(const Slice& lie, std::string_view what) {
   EXPECT_FALSE(reader->next(view));
 }
 
-TEST_F(BatchTest, faults_say_which_record_and_what) {
+TEST_F(BatchTest, faults_name_the_record_and_the_reason) {
   struct Lie {
     std::size_t at;  // in the second record
     int value;

@@ -117,7 +117,7 @@ TEST(Codec, numbers_are_big_endian) {
             "bfe0000000000000");
 }
 
-TEST(Codec, nullable_structs_are_led_by_a_byte) {
+TEST(Codec, nullable_structs_are_preceded_by_a_byte) {
   Everything e;
   const std::size_t without = bytes_in(e, 0).size();
   e.nullable_inner = Everything::Inner{};
@@ -193,7 +193,7 @@ TEST(Codec, a_null_that_the_version_does_not_allow_is_refused_both_ways) {
   EXPECT_THAT(refused.error().message(), HasSubstr("nullableSinceOne: may not be null"));
 }
 
-TEST(Codec, strings_end_at_32767_bytes) {
+TEST(Codec, strings_have_at_most_32767_bytes) {
   Small message;
   message.name.assign(max_string_bytes, 'x');
   for (std::int16_t version = 0; version <= 2; ++version) {

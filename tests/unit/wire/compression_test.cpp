@@ -46,7 +46,7 @@ TEST_P(CompressionTest, restores_bytes_from_pieces_of_any_size) {
   }
 }
 
-TEST_P(CompressionTest, gives_the_same_in_pieces_of_any_size) {
+TEST_P(CompressionTest, decompresses_the_same_bytes_in_pieces_of_any_size) {
   for (const std::string& text : {std::string("x"), compressible(200'000), noise(70'000)}) {
     const Slice input = *compress(GetParam(), std::nullopt, chain_of(text, 16 * 1024))->flatten();
     for (const std::size_t piece : {std::size_t{1}, std::size_t{1'000}, std::size_t{500'000}}) {
@@ -95,7 +95,7 @@ TEST_P(CompressionTest, a_limit_of_zero_refuses_everything) {
   EXPECT_FALSE(decompress(GetParam(), whole.bytes(), {.max_bytes = 0}).has_value());
 }
 
-TEST_P(CompressionTest, keeps_at_most_twice_the_memory_of_its_bytes) {
+TEST_P(CompressionTest, uses_at_most_twice_the_memory_of_its_bytes) {
   for (const std::string& text : {compressible(5'000), noise(5'000), compressible(300'000)}) {
     const Chain compressed = *compress(GetParam(), std::nullopt, chain_of(text, 16 * 1024));
     for (const auto& piece : compressed.pieces()) {
@@ -141,7 +141,7 @@ TEST(Compression, levels_out_of_range_are_refused_by_name) {
   }
 }
 
-TEST(Compression, plain_snappy_is_read_too) {
+TEST(Compression, plain_snappy_is_read_as_well) {
   // Snappy's format by hand: length 5, then a literal of 5 bytes.
   const std::string plain("\x05\x10hello", 7);
   EXPECT_EQ(decompress(Compression::snappy, as_bytes(plain), {})->text(), "hello");

@@ -65,7 +65,7 @@ TEST(Header, requests_are_split) {
   EXPECT_FALSE(null_client->header.client_id);
 }
 
-TEST(Header, unknown_tags_in_headers_are_passed_over) {
+TEST(Header, unknown_tags_in_headers_are_skipped) {
   const auto request = decode_request_header(bytes_of("000c 0004 00000007 0000 01 05 01 ff aabb"));
   ASSERT_TRUE(request) << request.error().to_string();
   EXPECT_EQ(hex_of(request->body.bytes()), "aabb");

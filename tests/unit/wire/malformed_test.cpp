@@ -27,7 +27,7 @@ TEST(Malformed, well_formed_bytes_are_accepted) {
   EXPECT_EQ(refusal("02 61 02 0007 02 62 00 00", 1), "accepted");
 }
 
-TEST(Malformed, says_byte_field_and_fault) {
+TEST(Malformed, errors_name_the_byte_the_field_and_the_fault) {
   EXPECT_EQ(refusal("0001 61 00000002 0007 0001 62 0008 0003 6363", 0),
             "malformed Small version 0 at byte 16, field items.name: length 3, 2 bytes are left");
   EXPECT_EQ(refusal("00", 0),
@@ -133,7 +133,7 @@ TEST(Malformed, more_than_ten_thousand_tags_are_refused) {
   EXPECT_THAT(message.error().message(), HasSubstr("10001 tagged fields"));
 }
 
-TEST(Malformed, unknown_tags_are_passed_over_at_every_level) {
+TEST(Malformed, unknown_tags_are_skipped_at_every_level) {
   const auto message = decode<Small>(
       bytes_of("02 61 02 0007 02 62 01 05 02 ffff 03 00 04 00000005 02 01 ff 04 02 02 63"), 1);
   ASSERT_TRUE(message) << message.error().to_string();

@@ -155,7 +155,8 @@ TEST_F(StreamedBatchTest, every_cut_and_bytes_behind_the_last_record_are_found) 
   }
 }
 
-TEST_F(StreamedBatchTest, faults_of_a_record_larger_than_the_window_say_which_and_what) {
+TEST_F(StreamedBatchTest,
+       faults_of_a_record_larger_than_the_window_name_the_record_and_the_reason) {
   const std::string value(1'000'000, 'v');
   append({.value = as_bytes("a")});
   append({.value = as_bytes(value)});
@@ -174,7 +175,7 @@ TEST_F(StreamedBatchTest, faults_of_a_record_larger_than_the_window_say_which_an
   EXPECT_THAT(says(records), HasSubstr("record 1: its header count does not fit"));
 }
 
-TEST_F(StreamedBatchTest, damage_of_the_compressed_bytes_comes_before_the_records_faults) {
+TEST_F(StreamedBatchTest, damage_of_the_compressed_bytes_is_reported_before_faults_of_records) {
   const std::string value(5'000, 'v');
   append({.value = as_bytes(value)});
   const Slice plain = sealed();

@@ -87,7 +87,7 @@ class AdminOnCluster : public testing::Test, public ScriptedWorld {
   }
 };
 
-TEST_F(AdminOnCluster, MovesToTheControllerThatTookOver) {
+TEST_F(AdminOnCluster, FollowsTheControllerToAnotherServer) {
   std::vector<NodeId> asked;
   script.on<wire::CreateTopicsRequest>([&](NodeId at, const wire::CreateTopicsRequest& request) {
     asked.push_back(at);
@@ -119,7 +119,7 @@ TEST_F(AdminOnCluster, NamesTheLastFailureAtItsDeadline) {
                 Error::broker(code::not_controller, "create topic a").to_string());
 }
 
-TEST_F(AdminOnCluster, GoesOnSoonAfterItsServerCameBack) {
+TEST_F(AdminOnCluster, ContinuesSoonAfterItsServerCameBack) {
   engine_options.max_reconnect_backoff = 100ms;
   engine_options.max_retry_backoff = 1min;
   script.on<wire::CreateTopicsRequest>(
@@ -248,7 +248,7 @@ TEST_F(AdminOnCluster, SaysThatLostPartitionsMayHaveBeenAdded) {
   EXPECT_NE(results[0].error().message().find("may have done it"), std::string_view::npos);
 }
 
-TEST_F(AdminOnCluster, AsksForMetadataOnceItHasAddedPartitions) {
+TEST_F(AdminOnCluster, RequestsMetadataOnceItHasAddedPartitions) {
   int asked = 0;
   script.on_metadata_asked = [&asked](NodeId) { ++asked; };
   script.on<wire::CreatePartitionsRequest>(
@@ -539,7 +539,7 @@ TEST_F(AdminBesideAFrozenServer, AsksAnotherServerForAnswersThatAnyCanGive) {
   EXPECT_NE(asked_[0], asked_[1]);
 }
 
-TEST_F(AdminBesideAFrozenServer, TakesTheLateAnswerOfTheOnlyServerAndAsksItOnce) {
+TEST_F(AdminBesideAFrozenServer, AcceptsTheLateAnswerOfTheOnlyServerAndAsksItOnce) {
   script.brokers = {one};
   script.on<wire::DescribeConfigsRequest>(
       [&](NodeId at, const wire::DescribeConfigsRequest& request) {
@@ -553,7 +553,7 @@ TEST_F(AdminBesideAFrozenServer, TakesTheLateAnswerOfTheOnlyServerAndAsksItOnce)
   EXPECT_EQ(asked_.size(), 1U);
 }
 
-TEST_F(AdminBesideAFrozenServer, SaysAtItsDeadlineWhichServerOwesTheAnswer) {
+TEST_F(AdminBesideAFrozenServer, NamesAtItsDeadlineTheServerThatHasNotAnswered) {
   script.on<wire::DescribeConfigsRequest>(
       [](NodeId, const wire::DescribeConfigsRequest&) { return std::nullopt; });
   const auto results = within<std::vector<ConfigEntry>>(20s, describe_orders(20s));
@@ -565,7 +565,7 @@ TEST_F(AdminBesideAFrozenServer, SaysAtItsDeadlineWhichServerOwesTheAnswer) {
       << results[0].error().to_string();
 }
 
-TEST_F(AdminBesideAFrozenServer, AsksForACreationOnceWhileTheServerMayAnswer) {
+TEST_F(AdminBesideAFrozenServer, SendsACreationOnceWhileTheServerMayAnswer) {
   script.on<wire::CreateTopicsRequest>([&](NodeId at, const wire::CreateTopicsRequest& request) {
     asked_.push_back(at);
     script.answer_after = 20s;
@@ -580,7 +580,7 @@ TEST_F(AdminBesideAFrozenServer, AsksForACreationOnceWhileTheServerMayAnswer) {
   EXPECT_TRUE(warnings.empty());
 }
 
-TEST_F(AdminBesideAFrozenServer, AsksAnotherOneForACreationOnceTheClusterGaveItUpAndSaysSo) {
+TEST_F(AdminBesideAFrozenServer, RepeatsACreationAtAnotherServerOnceTheClusterGaveUpTheFrozenOne) {
   script.on<wire::CreateTopicsRequest>(
       [&](NodeId at,
           const wire::CreateTopicsRequest& request) -> std::optional<wire::CreateTopicsResponse> {

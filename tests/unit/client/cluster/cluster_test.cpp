@@ -101,7 +101,7 @@ TEST_F(ClientOnCluster, EndsAWaitWhoseCallerKeepsItsDeadline) {
   EXPECT_THAT(outcome->error().to_string(), testing::HasSubstr("broker-1:9092"));
 }
 
-TEST_F(ClientOnCluster, DoesNotSpeakOfTlsWhereAServerHasAnsweredAndIsSilentLater) {
+TEST_F(ClientOnCluster, DoesNotBlameTlsForASilenceAfterAnAnswer) {
   answer_metadata();
   start();
   EXPECT_EQ(connect(5s), "it was reached");
@@ -254,7 +254,7 @@ TEST_F(ClientOnCluster, AsksNoMoreForATopicThatWasReleasedWhileACallWaitedForIt)
   world.run_for(1ms);
 }
 
-TEST_F(ClientOnCluster, BelievesTheOnlyServerOfAProcessAtOnceThatATopicIsMissing) {
+TEST_F(ClientOnCluster, TrustsTheOnlyServerOfAProcessAboutAMissingTopicAtOnce) {
   engine_options.max_unknown_answers = 1;
   script.on<wire::MetadataRequest>([](NodeId, const wire::MetadataRequest&) {
     wire::MetadataResponse answer;
@@ -274,7 +274,7 @@ TEST_F(ClientOnCluster, BelievesTheOnlyServerOfAProcessAtOnceThatATopicIsMissing
   EXPECT_TRUE(outcome->error().is(Errc::no_such_topic)) << outcome->error().to_string();
 }
 
-TEST_F(ClientOnCluster, LooksForATopicWithoutANameAsForAnyOther) {
+TEST_F(ClientOnCluster, ReturnsTheServersErrorForATopicWithAnEmptyName) {
   answer_metadata();
   topic_error = broker_error::invalid_topic_exception;
   start();
@@ -331,7 +331,7 @@ TEST_F(ClientOnCluster, DoubtsAServerOnceItsAnswerIsOverdue) {
   EXPECT_EQ(owes_after(ConnectionLane::produce), 5s);
 }
 
-TEST_F(ClientOnCluster, AsksOthersForMetadataWhileAServerOwesAnAnswer) {
+TEST_F(ClientOnCluster, RequestsMetadataFromOthersWhileAServerHasNotAnswered) {
   std::vector<NodeId> asked;
   script.on_metadata_asked = [&](NodeId at) { asked.push_back(at); };
   never_answer<wire::DescribeConfigsRequest>();
@@ -354,7 +354,7 @@ TEST_F(ClientOnCluster, AsksOthersForMetadataWhileAServerOwesAnAnswer) {
   EXPECT_EQ(std::ranges::count(asked, NodeId{1}), 0) << "it is asked last";
 }
 
-TEST_F(ClientOnCluster, LogsOnceAMinuteThatAServerIsGone) {
+TEST_F(ClientOnCluster, LogsOnceAMinuteThatAServerIsUnreachable) {
   start();
   ASSERT_EQ(connect(5s), "it was reached");
   EXPECT_TRUE(warnings.empty());

@@ -119,7 +119,7 @@ TEST_F(ScriptedConnection, ClosesOnAnAnswerOutOfOrder) {
   EXPECT_EQ(protocol_.in_flight(), 0u);
 }
 
-TEST_F(ScriptedConnection, RefusesMoreThanMayBeInFlight) {
+TEST_F(ScriptedConnection, RefusesRequestsAboveItsLimitInFlight) {
   become_ready();
   ASSERT_TRUE(protocol_.request(HeartbeatRequest{}, start, actions_));
   ASSERT_TRUE(protocol_.request(HeartbeatRequest{}, start, actions_));
@@ -129,7 +129,7 @@ TEST_F(ScriptedConnection, RefusesMoreThanMayBeInFlight) {
   EXPECT_EQ(actions_.size(), 2u);
 }
 
-TEST_F(ScriptedConnection, DiesWhenTheOldestRequestTimesOut) {
+TEST_F(ScriptedConnection, ClosesWhenTheOldestRequestTimesOut) {
   become_ready();
   ASSERT_TRUE(protocol_.request(HeartbeatRequest{}, start, actions_));
   ASSERT_TRUE(protocol_.request(HeartbeatRequest{}, start + 5s, actions_));
@@ -174,7 +174,7 @@ TEST_F(ScriptedConnection, DoesNotReportAnswersToItsOwnRequests) {
   EXPECT_TRUE(actions_.empty()) << "nobody asked, so nobody is told";
 }
 
-TEST_F(ScriptedConnection, DoubtsThatGarbageComesFromAKafkaServer) {
+TEST_F(ScriptedConnection, ReportsThatGarbageMayNotComeFromAKafkaServer) {
   protocol_.on_open(start, actions_);
   actions_.clear();
   protocol_.on_frame(Slice::copy_of("HTTP/1.1 400"), start, actions_);
@@ -216,7 +216,7 @@ TEST_F(ScriptedConnection, SaysThatASilentPortMayExpectTls) {
             "connect_timeout passed without an answer to ApiVersions; the port may expect TLS");
 }
 
-TEST_F(ScriptedConnection, DoesNotSpeakOfTlsOnceAServerHasAnsweredWithoutIt) {
+TEST_F(ScriptedConnection, DoesNotBlameTlsOnceAServerHasAnsweredWithoutIt) {
   protocol_.on_open(start, actions_);
   ApiVersionsResponse refusal = speaks({{18, 0, 3}});
   refusal.error_code = broker_error::unsupported_version;
@@ -256,7 +256,7 @@ TEST_F(ScriptedConnection, SendsNoRequestDuringTheThrottleTime) {
   EXPECT_EQ(protocol_.deadline(), never);
 }
 
-TEST_F(ScriptedConnection, GivesRequestsInFlightTheThrottleTimeOnTop) {
+TEST_F(ScriptedConnection, ExtendsTheTimeoutOfRequestsInFlightByTheThrottleTime) {
   become_ready();
   ASSERT_TRUE(protocol_.request(HeartbeatRequest{}, start, actions_));
   protocol_.throttle(40s, start, actions_);

@@ -201,7 +201,7 @@ TEST_F(LoginOnCluster, IsTriedAtOnceWithNewCredentials) {
   EXPECT_TRUE(connect(500ms).value());
 }
 
-TEST_F(LoginOnCluster, OfAnotherUserIsOnANewConnection) {
+TEST_F(LoginOnCluster, OfAnotherUserUsesANewConnection) {
   lifetime_ms = 10'000;
   int begun = 0;
   script.on<wire::ApiVersionsRequest>([&](NodeId, const wire::ApiVersionsRequest&) {
@@ -272,7 +272,7 @@ TEST_F(LoginOnCluster, RefusesAServerThatDoesNotKnowThePassword) {
   EXPECT_FALSE(outcome->error().is_retriable());
 }
 
-TEST_F(LoginOnCluster, SaysThatAListenerTakesNoLogin) {
+TEST_F(LoginOnCluster, ReportsAListenerThatAcceptsNoLogin) {
   script.on<wire::SaslHandshakeRequest>([](NodeId, const wire::SaslHandshakeRequest&) {
     wire::SaslHandshakeResponse answer;
     answer.error_code = broker_error::illegal_sasl_state;
@@ -284,7 +284,7 @@ TEST_F(LoginOnCluster, SaysThatAListenerTakesNoLogin) {
   EXPECT_THAT(std::string(outcome->error().message()), HasSubstr("takes no login"));
 }
 
-TEST_F(LoginOnCluster, SaysThatAServerWithoutSaslHasNone) {
+TEST_F(LoginOnCluster, ReportsAServerWithoutSasl) {
   script.handlers.clear();
   start(SaslMechanism::plain, "right");
   const auto outcome = connect(30s);
@@ -301,7 +301,7 @@ class WithoutALogin : public LoginOnCluster {
   }
 };
 
-TEST_F(WithoutALogin, AServerThatClosesEachConnectionAtItsFirstRequestNeedsOne) {
+TEST_F(WithoutALogin, AServerThatClosesEachConnectionAtItsFirstRequestIsSaidToNeedOne) {
   start();
   const TimePoint begin = world.now();
   const auto outcome = connect(30s);
@@ -364,7 +364,7 @@ TEST_F(LoginOnCluster, IsRenewedWhileRequestsAreUnderWay) {
   EXPECT_GE(logins, 5);
 }
 
-TEST_F(LoginOnCluster, FailsTheRequestsBehindItIfItIsNotRenewed) {
+TEST_F(LoginOnCluster, FailsTheWaitingRequestsIfItIsNotRenewed) {
   lifetime_ms = 10'000;
   script.on<wire::DescribeConfigsRequest>(
       [](NodeId, const wire::DescribeConfigsRequest&) { return wire::DescribeConfigsResponse{}; });

@@ -141,7 +141,7 @@ class ConsumerOnCluster : public testing::Test, public ScriptedWorld {
 
 using Strings = std::vector<std::string>;
 
-TEST_F(ConsumerOnCluster, ReadsOnAtTheNextLeaderWhileAFrozenOneOwesAFetch) {
+TEST_F(ConsumerOnCluster, ContinuesAtTheNextLeaderWhileTheFrozenOneHasNotAnsweredAFetch) {
   // The script outlives this body.
   const auto is_frozen = std::make_shared<bool>(false);
   script.on<wire::FetchRequest>(
@@ -673,7 +673,7 @@ TEST_F(GroupMemberOnCluster, CommitsAutomaticallyOnlyHandledRecords) {
   EXPECT_EQ(commits_.size(), 1U);
 }
 
-TEST_F(GroupMemberOnCluster, CommitsAgainOnlyWhatWasRefused) {
+TEST_F(GroupMemberOnCluster, CommitsOnlyRefusedPartitionsAgain) {
   script.on<wire::OffsetCommitRequest>([this](NodeId, const wire::OffsetCommitRequest& asked) {
     commits_.push_back(asked);
     return answer_each(asked, [](const auto& wanted) {
@@ -695,7 +695,7 @@ TEST_F(GroupMemberOnCluster, CommitsAgainOnlyWhatWasRefused) {
 }
 
 // The request may be delayed and arrive after later commits.
-TEST_F(GroupMemberOnCluster, RepeatsCommitsThatAnUnansweredCommitMayTakeBack) {
+TEST_F(GroupMemberOnCluster, RepeatsCommitsThatAnUnansweredOneMayOverwrite) {
   join_and_read(6);
   consumer_->desk().with([](PollTable& table) { table.fetch.settle(); });
   commit_takes_ = 10min;
@@ -769,7 +769,7 @@ TEST_F(GroupMemberOnCluster, CommitsNothingWhileItIsNoMemberOfItsGroup) {
   EXPECT_EQ(commits_[0].generation_id_or_member_epoch, Generation{6});
 }
 
-TEST_F(GroupMemberOnCluster, LosesItsPartitionsOnceACommitSaysThatItsGenerationIsOver) {
+TEST_F(GroupMemberOnCluster, LosesItsPartitionsOnceACommitIsRefusedForItsOldGeneration) {
   join_and_read(6);
   commit_error_ = code::illegal_generation;
   std::optional<Result<void>> outcome;

@@ -355,7 +355,7 @@ class World {
   std::map<TopicPartition, Offset> next_;
 };
 
-TEST(FetchPlannerRandom, HandsOutEachRecordOnceAndInOrderWhateverServersAndUserDo) {
+TEST(FetchPlannerRandom, HandsOutEachRecordOnceAndInOrderForAnyEvents) {
   test::play_seeds(2'000, [](Random& random) {
     World world(random);
     for (int i = 0; i < 200 && !testing::Test::HasFatalFailure(); ++i) {

@@ -194,7 +194,7 @@ TEST_F(Fetching, BeginsAtTheCommittedOffsetOfItsGroup) {
   EXPECT_EQ(again[0].from.kind, Kind::earliest);
 }
 
-TEST_F(Fetching, SaysThatThereIsNoOffsetToBeginAtWhenItMayNotReset) {
+TEST_F(Fetching, ReportsAMissingCommittedOffsetWhenItMayNotReset) {
   options_.has_group = true;
   options_.reset = OffsetReset::fail;
   planner_.emplace(options_, account_, random_);
@@ -212,7 +212,7 @@ TEST_F(Fetching, SaysThatThereIsNoOffsetToBeginAtWhenItMayNotReset) {
   EXPECT_FALSE(take_error());
 }
 
-TEST_F(Fetching, LooksUpAgainAfterAWait) {
+TEST_F(Fetching, RepeatsAFailedLookupAfterABackoff) {
   planner_.emplace(options_, account_, random_);
   planner_->assign({t(0)}, false);
   const auto asked = lookups().at(0);
@@ -311,7 +311,7 @@ TEST_F(Fetching, NamesInASessionOnlyChangedPartitions) {
   EXPECT_EQ(next.forgotten_topics_data[0].partitions, std::vector{PartitionId{2}});
 }
 
-TEST_F(Fetching, OpensANewSessionAtOnceAndThenAfterAWaitWhenTheServerForgotIt) {
+TEST_F(Fetching, OpensANewSessionWhenTheServerForgotItFirstAtOnceThenAfterAWait) {
   for (const auto error : {code::fetch_session_id_not_found, code::invalid_fetch_session_epoch}) {
     start({t(0), t(1)});
     ask();
@@ -420,7 +420,7 @@ TEST_F(Fetching, LooksUpAtANewLeaderWhileTheEarlierOneHasNotAnswered) {
   EXPECT_EQ(position(1), Offset{4});
 }
 
-TEST_F(Fetching, WaitsWhileAServerIsMissing) {
+TEST_F(Fetching, WaitsAfterRetriableErrorsAndDoubtsMetadataAfterSomeOfThem) {
   start();
   for (const auto error : {code::unknown_leader_epoch, code::offset_not_available}) {
     ask();
@@ -537,7 +537,7 @@ TEST_F(Fetching, FollowsTheLeaderThatTheServerNamesAtOnceOnlyTheFirstTime) {
   }
 }
 
-TEST_F(Fetching, ReportsAStayingErrorAgainAfterADelayThatDoubles) {
+TEST_F(Fetching, ReportsAPersistentErrorAgainAfterADelayThatDoubles) {
   start({t(0), t(1)});
   ask();
   auto answer = empty_answer();
@@ -900,7 +900,7 @@ TEST_F(Fetching, NamesTopicPartitionAndOffsetOfADamagedBatch) {
   EXPECT_FALSE(take_error());
 }
 
-TEST_F(Fetching, ReadsTopicsFromTheirFirstRecordWhereTheResetPolicyDoesNotCount) {
+TEST_F(Fetching, ReadsTopicsFromTheirFirstRecordIfTheResetPolicyDoesNotApply) {
   options_.reset = OffsetReset::latest;
   for (const bool is_excepted : {false, true}) {
     options_.is_read_from_first = [&](std::string_view topic, bool) {
@@ -979,7 +979,7 @@ TEST_F(Fetching, AsksForNoNotificationWhileItHasMemory) {
   EXPECT_EQ(rooms_, 0);
 }
 
-TEST_F(Fetching, CallsForAFetchAfterATakeOnlyIfNoneIsInFlight) {
+TEST_F(Fetching, RequestsAFetchAfterATakeOnlyIfNoneIsInFlight) {
   start();
   ask();
   give(plain_batch(0, 1).bytes());
@@ -994,7 +994,7 @@ TEST_F(Fetching, CallsForAFetchAfterATakeOnlyIfNoneIsInFlight) {
   EXPECT_FALSE(freed);
 }
 
-TEST_F(Fetching, AsksForNothingWhileItsMemoryIsFull) {
+TEST_F(Fetching, SendsNoFetchWhileItsMemoryIsFull) {
   account_ = std::make_shared<BufferAccount>(std::size_t{128} << 10, [this] { ++rooms_; });
   options_.max_partition_bytes = 128 << 10;
   start();

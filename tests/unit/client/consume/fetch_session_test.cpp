@@ -50,7 +50,7 @@ TEST(FetchSession, names_only_changed_partitions_once_the_server_opened_one) {
   EXPECT_TRUE(third.topics.empty());
 }
 
-TEST(FetchSession, knows_a_partition_that_was_assigned_again_by_its_name) {
+TEST(FetchSession, recognizes_a_partition_that_was_assigned_again_by_its_name) {
   FetchSession session;
   (void)plan(session, {wish(0, 5), wish(1, 7), wish(2, 0)});
   ASSERT_TRUE(session.on_answer(answer(42)));

@@ -191,7 +191,7 @@ TEST_F(GroupMemberTest, LosesPartitionsAndIdWhenTheServerDoesNotKnowIt) {
   EXPECT_EQ(expect_rejoin_after<Lose>().message.member_id, "");
 }
 
-TEST_F(GroupMemberTest, ReportsALossEvenWhileItRevokes) {
+TEST_F(GroupMemberTest, ReportsALossDuringARevocation) {
   become_stable();
   beat(code::rebalance_in_progress);
   take<Revoke>();
@@ -372,7 +372,7 @@ TEST_F(GroupMemberTest, StartsOverWhenTheRebalanceMovesOnDuringSync) {
 }
 
 // Without a backoff each of these answers would be requested again without end.
-TEST_F(GroupMemberTest, WaitsLongerEachTimeThatItsMembershipIsOverAtOnce) {
+TEST_F(GroupMemberTest, WaitsLongerBeforeEachJoinWhileItsMembershipEndsAtOnce) {
   const auto joins = [&](auto refuse) {
     std::vector<Duration> waits;
     std::size_t lines = 0;
@@ -572,7 +572,7 @@ TEST_F(GroupMemberTest, JoinsTheCoordinatorThatAProbeNames) {
   EXPECT_EQ(take<Join>().coordinator, successor);
 }
 
-TEST_F(GroupMemberTest, LeavesWhenThereIsNoPollAndReturnsWithTheNext) {
+TEST_F(GroupMemberTest, LeavesAfterMaxPollIntervalAndJoinsAgainAtTheNextPoll) {
   become_stable();
   member_.polled(now_, now_, actions_);
   now_ += 300s;

@@ -281,7 +281,7 @@ TEST_F(OffsetsOnCluster, ReportsThePartitionThatWasRefused) {
   EXPECT_NE(outcomes_[0].error().message().find("orders-1"), std::string_view::npos);
 }
 
-TEST_F(OffsetsOnCluster, SaysOfEachPartitionWhetherItIsCommitted) {
+TEST_F(OffsetsOnCluster, ReportsForEachPartitionWhetherItIsCommitted) {
   codes_ = {{{1, code::topic_authorization_failed}}};
   ASSERT_NO_FATAL_FAILURE(commit_both_of_which_orders_1_is_refused());
   EXPECT_TRUE(last_.refused[0].why.is_broker(code::topic_authorization_failed));
@@ -345,7 +345,7 @@ TEST_F(OffsetsOnCluster, SendsNeitherCommittedNorRefusedPartitionsAgain) {
   EXPECT_EQ(last_.refused[0].partition.partition, PartitionId{1});
 }
 
-TEST_F(OffsetsOnCluster, KnowsAtTheDeadlineWhatIsCommitted) {
+TEST_F(OffsetsOnCluster, ReportsTheCommittedPartitionsAtTheDeadline) {
   codes_.assign(1'000, {{1, code::coordinator_load_in_progress}});
   commit(70, 3s, {0, 1});
   world.run_for(4s);
@@ -421,7 +421,7 @@ TEST_F(OffsetsOnCluster, FetchesFromTheCoordinatorThatTookOver) {
   EXPECT_EQ(fetched_at_, (std::vector{one, one, two}));
 }
 
-TEST_F(OffsetsOnCluster, SaysWhyItCannotFetch) {
+TEST_F(OffsetsOnCluster, ReturnsTheReasonOfAFailedFetch) {
   errors_ = {code::group_authorization_failed};
   const auto refused = fetch({0});
   ASSERT_TRUE(refused);

@@ -91,7 +91,7 @@ TEST_F(Queue, StartsANewBatchWhenOneIsFull) {
   EXPECT_FALSE(queue().take(now()));
 }
 
-TEST_F(Queue, IsDueWithBatchRecordsAndStillGrows) {
+TEST_F(Queue, IsDueAtBatchRecordsAndStillGrows) {
   settings_.batch_records = 2;
   EXPECT_TRUE(append(10).wake);
   EXPECT_TRUE(append(10).wake);
@@ -107,7 +107,7 @@ TEST_F(Queue, RefusesAnAppendToABatchThatWasTaken) {
   EXPECT_TRUE(queue().is_empty());
 }
 
-TEST_F(Queue, RefusesWhenTheBufferIsSpentAndLosesNothing) {
+TEST_F(Queue, RefusesRecordsWhenTheBufferIsFullAndLosesNone) {
   settings_.batch_bytes = 1 << 20;
   ASSERT_TRUE(budget_.reserve((1 << 20) - 2 * slab_bytes));
   EXPECT_EQ(append(10'000).appended, Appended::ok);
@@ -116,7 +116,7 @@ TEST_F(Queue, RefusesWhenTheBufferIsSpentAndLosesNothing) {
   EXPECT_EQ(queue().take_any()->builder.count(), 2);
 }
 
-TEST_F(Queue, LeavesNoEmptyBatchBehindWhenThereIsNoMemory) {
+TEST_F(Queue, KeepsNoEmptyBatchWhenThereIsNoMemory) {
   ASSERT_TRUE(budget_.reserve(1 << 20));
   EXPECT_EQ(append(10).appended, Appended::no_memory);
   EXPECT_TRUE(queue().is_empty());

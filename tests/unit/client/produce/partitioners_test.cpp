@@ -80,7 +80,7 @@ TEST(Partitioners, RecordsWithoutAKeyGoToRandomPartitions) {
   }
 }
 
-TEST(Partitioners, AnEmptyKeyIsAKeyButForCrc32) {
+TEST(Partitioners, AnEmptyKeyCountsAsAKeyExceptForCrc32) {
   const Record with_empty_key{.key = Bytes()};
   EXPECT_THAT(choices(*murmur2_partitioner(), with_empty_key), testing::Contains(4'000));
   EXPECT_THAT(choices(*hash_partitioner(), with_empty_key), testing::Contains(4'000));
@@ -94,7 +94,7 @@ TEST(Partitioners, RecordsWithoutAKeyTakeTurnsUnderHash) {
   EXPECT_THAT(choices(*hash_partitioner(), {}), testing::Each(1'000));
 }
 
-TEST(Partitioners, TopicsTakeTurnsOfTheirOwn) {
+TEST(Partitioners, EachTopicTakesItsOwnTurns) {
   const auto partitioner = round_robin_partitioner();
   const auto one = partitioner->begin_topic("one", 1);
   const auto two = partitioner->begin_topic("two", 1);

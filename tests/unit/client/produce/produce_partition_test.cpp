@@ -129,7 +129,7 @@ TEST_F(Partition, SendsTheFirstBatchOfAnEpochAlone) {
   EXPECT_EQ(sender_.next(leader, start), Next::fresh);
 }
 
-TEST_F(Partition, SendsWithoutNumbersAsManyAsItMay) {
+TEST_F(Partition, SendsUnnumberedBatchesAtOnce) {
   ProducePartition plain(*this, "orders-0");
   (void)plain.seal(batch(1), wire::Compression::none, {}, 120s, leader);
   EXPECT_EQ(plain.next(leader, start), Next::fresh);
@@ -474,7 +474,7 @@ TEST_F(KnownPartition, HoldsBackBatchesAfterOneThatIsSplit) {
   }
 }
 
-TEST_F(Partition, SplitsWithoutNumbersToo) {
+TEST_F(Partition, SplitsUnnumberedBatchesToo) {
   ProducePartition plain(*this, "orders-3");
   const auto order = plain.seal(batch(2), wire::Compression::none, {}, 120s, leader).order;
   plain.on_verdict(order, {.error = Error::broker(broker_error::message_too_large)}, start);
@@ -559,7 +559,7 @@ TEST_F(KnownPartition, ReturnsTheTimeAtWhichItsNextBatchExpires) {
   EXPECT_EQ(sender_.expires_at(), never);
 }
 
-TEST_F(Partition, SaysNotStoredWhenTheServerHadRefusedIt) {
+TEST_F(Partition, ReportsABatchThatTheServerRefusedAsNotStored) {
   const auto order = send(1);
   refuse(order, broker_error::not_enough_replicas);
   sender_.expire(start + 120s);
@@ -627,7 +627,7 @@ TEST_F(PartitionWithRetries, FailsABatchWithItsLastFailureOnceItsRetriesAreUsed)
   EXPECT_EQ(sender_.next(leader, start), Next::fresh);
 }
 
-TEST_F(PartitionWithRetries, SaysPossiblyStoredWhenAnAnswerNeverCame) {
+TEST_F(PartitionWithRetries, ReportsABatchWithoutAnAnswerAsPossiblyStored) {
   const auto order = send(1);
   lose(order);
   for (int i = 0; i < 2; ++i) {

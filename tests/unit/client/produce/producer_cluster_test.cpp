@@ -126,7 +126,7 @@ TEST_F(ProducerOnCluster, TakesItsIdFromAnotherServerThanTheFrozenOneThatWasAske
   EXPECT_EQ(asked.size(), 2u);
 }
 
-TEST_F(ProducerOnCluster, TakesTheLateIdOfTheOnlyServerAndAsksItOnce) {
+TEST_F(ProducerOnCluster, AcceptsTheLateIdOfTheOnlyServerAndAsksItOnce) {
   std::size_t asked = 0;
   script.brokers = {NodeId{1}};
   script.leaders = {{NodeId{1}, LeaderEpoch{0}}};
@@ -157,7 +157,7 @@ TEST_F(ProducerOnCluster, PutsManyPartitionsIntoOneRequest) {
   EXPECT_EQ(script.produced[0].request.acks, -1);
 }
 
-TEST_F(ProducerOnCluster, TakesAnswersInAnyOrder) {
+TEST_F(ProducerOnCluster, AcceptsAnswersInAnyOrder) {
   script.leaders[1].node = NodeId{1};
   script.answers_backwards = true;
   start();
@@ -284,7 +284,7 @@ TEST_F(ProducerOnCluster, ReportsErrorsThatAreNotRetriable) {
   EXPECT_EQ(script.produced.size(), 1u);
 }
 
-TEST_F(ProducerOnCluster, TakesANewEpochAtOnceAndWaitsFromTheSecondTimeOn) {
+TEST_F(ProducerOnCluster, StartsANewEpochAtOnceTheFirstTimeAndAfterAWaitFromThenOn) {
   script.produce_errors = {broker_error::unknown_producer_id};
   start({.linger = 0us});
   send(0);
@@ -359,7 +359,7 @@ TEST_F(ProducerOnCluster, SleepsUntilTheNextPossibleEvent) {
   EXPECT_EQ(told_.size(), 4u);
 }
 
-TEST_F(ProducerOnCluster, KeepsTimeFreshOnlyWhileRecordsCome) {
+TEST_F(ProducerOnCluster, UpdatesItsTimeOnlyWhileRecordsArrive) {
   script.is_silent = true;
   start({.linger = 1min, .delivery_timeout = 2min});
   send(0);
@@ -382,7 +382,7 @@ TEST_F(ProducerOnCluster, KeepsTimeFreshOnlyWhileRecordsCome) {
   EXPECT_EQ(world.events(), before);
 }
 
-TEST_F(ProducerOnCluster, SaysWhyARecordWasNotSentInTime) {
+TEST_F(ProducerOnCluster, ReportsWhyARecordWasNotSentInTime) {
   start({.delivery_timeout = 40s});
   world.machine("broker-1").process("broker-1")->kill();
   send(0);
@@ -431,7 +431,7 @@ TEST_F(ProducerOnCluster, LogsTheServerThatStallsRecords) {
       << warnings[0];
 }
 
-TEST_F(ProducerOnCluster, SaysThatRecordsHaveNoLeaderAndThatMetadataIsUnreadable) {
+TEST_F(ProducerOnCluster, ReportsMissingLeadersAndUnreadableMetadata) {
   start({.delivery_timeout = 60s});
   script.move_leader(0, NodeId{});
   on_loop([this] { client->cluster().doubt(); });
@@ -475,7 +475,7 @@ TEST_F(ProducerOnCluster, SaysThatTheClusterAdvertisesAnUnreachableAddress) {
   EXPECT_NE(line, warnings.end());
 }
 
-TEST_F(ProducerOnCluster, SaysAtItsEndHowManyFailuresWereNotLogged) {
+TEST_F(ProducerOnCluster, LogsAtItsEndTheNumberOfUnloggedFailures) {
   script.produce_errors.assign(3, broker_error::topic_authorization_failed);
   start({.linger = 0us});
   world.run_for(1s - world.now().time_since_epoch() % 1s);
@@ -490,7 +490,7 @@ TEST_F(ProducerOnCluster, SaysAtItsEndHowManyFailuresWereNotLogged) {
   EXPECT_NE(warnings[1].find("was not read: 3"), std::string::npos) << warnings[1];
 }
 
-TEST_F(ProducerOnCluster, SaysWhyThereIsNoProducerId) {
+TEST_F(ProducerOnCluster, ReportsWhyThereIsNoProducerId) {
   script.brokers = {NodeId{1}};
   script.on<wire::InitProducerIdRequest>([](NodeId, const wire::InitProducerIdRequest&) {
     wire::InitProducerIdResponse refused;
@@ -511,7 +511,7 @@ TEST_F(ProducerOnCluster, SaysWhyThereIsNoProducerId) {
               .to_string());
 }
 
-TEST_F(ProducerOnCluster, SaysWhetherARefusedRecordMayBeStored) {
+TEST_F(ProducerOnCluster, ReportsWhetherARefusedRecordMayBeStored) {
   for (const auto& [code, stored] :
        {std::pair(broker_error::not_enough_replicas, Stored::no),
         // The answer of a leader that was replaced after the append is also inconclusive.
@@ -529,7 +529,7 @@ TEST_F(ProducerOnCluster, SaysWhetherARefusedRecordMayBeStored) {
 
 // As after a firewall dropped the open connections: requests on them get no answer, and new
 // connections work.
-TEST_F(ProducerOnCluster, ReachesTheServerAgainAlthoughAllOpenConnectionsHang) {
+TEST_F(ProducerOnCluster, ReconnectsToTheServerWhenAllOpenConnectionsHang) {
   script.brokers = {NodeId{1}};
   script.leaders = {{NodeId{1}, LeaderEpoch{0}}};
   start({.delivery_timeout = 20s, .request_timeout = 5s});
@@ -619,7 +619,7 @@ TEST_F(ProducerOnCluster, LingersForMoreRecords) {
   EXPECT_EQ(stored(), 2u);
 }
 
-TEST_F(ProducerOnCluster, ASpentBufferMakesBatchesDueWhereNoAnswerWillFreeSpace) {
+TEST_F(ProducerOnCluster, AFullBufferMakesBatchesDueIfNoAnswerWillFreeSpace) {
   script.is_silent = true;
   start({.linger = 60s});
   const auto hurry = [this] {

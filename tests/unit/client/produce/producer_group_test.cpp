@@ -89,7 +89,7 @@ TEST_F(Group, LeavesMemoryToAProducerWhileAnotherIsBlocked) {
   EXPECT_TRUE(one_.told.empty());
 }
 
-TEST_F(Group, SendsTheRecordsOfAnotherThatHasMostOfTheMemory) {
+TEST_F(Group, SendsTheRecordsOfTheProducerThatHasMostOfTheMemory) {
   start();
   const std::size_t of_one = one_.fill(0);
   const std::size_t of_two = two_.fill(1);

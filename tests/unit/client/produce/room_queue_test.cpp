@@ -129,7 +129,7 @@ TEST_F(Room, a_second_caller_waits_for_most_of_the_room) {
   queue_.on_room();
 }
 
-TEST_F(Room, a_caller_that_comes_back_within_its_turn_goes_first_and_then_last) {
+TEST_F(Room, a_caller_that_returns_within_its_turn_is_first_and_later_last) {
   StillClock still;
   clock_ = &still;
   std::jthread hog([this, &still] {

@@ -9,7 +9,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-TEST(OutboxOptions, are_possible_whatever_the_publishes_have) {
+TEST(OutboxOptions, are_valid_for_any_options_of_publishes) {
   ProducerOptions publishes{.acks = Acks::leader,
                             .idempotence = false,
                             .linger = 1min,

@@ -113,7 +113,7 @@ TEST_F(RedirectHeadersTest, cut_a_long_message_at_a_whole_character) {
               testing::Contains(Pair("kafka_dlt-exception-message", std::string(999, 'x'))));
 }
 
-TEST(AttemptsOf, are_0_without_a_number) {
+TEST(AttemptsOf, a_message_without_a_number_are_0) {
   const auto attempts = [](const std::string& value) {
     const std::string all = encoded({{"dohle-attempts", value}});
     return attempts_of(range_of(all, 1));
@@ -126,7 +126,7 @@ TEST(AttemptsOf, are_0_without_a_number) {
   EXPECT_EQ(attempts_of({}), 0);
 }
 
-TEST(NumberIn, needs_the_size_of_the_number) {
+TEST(NumberIn, bytes_of_another_size_is_absent) {
   const std::string four = bytes({0xff, 0xff, 0xff, 0xfe});
   EXPECT_EQ(number_in<std::int32_t>(as_bytes(four)), -2);
   EXPECT_EQ(number_in<std::int64_t>(as_bytes(four)), std::nullopt);

@@ -13,7 +13,7 @@ namespace {
 
 const Error no_room = Error::client(Errc::limit_reached, "no room");
 
-TEST(RedirectPreparation, does_not_hold_up_the_thread_that_begins_it) {
+TEST(RedirectPreparation, does_not_block_the_thread_that_begins_it) {
   std::binary_semaphore goes_on(0);
   std::binary_semaphore done(0);
   RedirectPreparation preparation(
@@ -37,7 +37,7 @@ TEST(RedirectPreparation, does_not_hold_up_the_thread_that_begins_it) {
   EXPECT_FALSE(made[1].redirects);
 }
 
-TEST(RedirectPreparation, ends_after_the_topic_that_it_is_at) {
+TEST(RedirectPreparation, ends_after_the_topic_that_it_is_creating) {
   // The thread may outlive the preparation, but not the objects that it uses.
   struct Shared {
     std::binary_semaphore is_at_first{0};

@@ -42,7 +42,7 @@ TEST(RetryPolicy, does_not_wait_with_a_delay_of_zero_and_keeps_a_delay_above_the
   EXPECT_LE(wait_of(slow.decide({.why = broken, .attempt = 3})), 72s);
 }
 
-TEST(RetryPolicy, draws_other_waits_with_another_seed) {
+TEST(RetryPolicy, draws_different_waits_with_another_seed) {
   const auto waits = [](std::uint64_t seed) {
     RetryPolicy policy({.seed = seed});
     return std::pair(wait_of(policy.decide({.why = broken, .attempt = 1})),

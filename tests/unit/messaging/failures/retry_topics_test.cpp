@@ -45,7 +45,7 @@ TEST(RedirectTopics, begin_with_the_prefix_in_place_of_topic_and_group) {
   EXPECT_EQ(made->dead_letters->name, "team.x.dlt");
 }
 
-TEST(RedirectTopics, are_none_unless_an_option_needs_them) {
+TEST(RedirectTopics, do_not_exist_unless_an_option_needs_them) {
   EXPECT_TRUE(redirect_topics("orders", "", {}, FailurePolicy::hold)->empty());
   const FailureDecision decision = [](const Error&, const RawEvent&) {
     return FailureAction::skip;
@@ -56,7 +56,7 @@ TEST(RedirectTopics, are_none_unless_an_option_needs_them) {
                   ->dead_letters.has_value());
 }
 
-TEST(RedirectTopics, with_an_illegal_or_too_long_name_ask_for_a_prefix) {
+TEST(RedirectTopics, with_an_illegal_or_too_long_name_are_refused_with_advice_to_set_a_prefix) {
   const std::string illegal = refusal("orders", "my group", {.retry_topics = {5s}});
   EXPECT_THAT(illegal, HasSubstr("orders.my group.retry.5s"));
   EXPECT_THAT(illegal, HasSubstr("retry_prefix"));
@@ -66,7 +66,7 @@ TEST(RedirectTopics, with_an_illegal_or_too_long_name_ask_for_a_prefix) {
   EXPECT_THAT(refusal("orders", "a/b", {}, FailurePolicy::dead_letter), HasSubstr("dead letters"));
 }
 
-TEST(RedirectTopics, are_not_the_topic_that_is_read) {
+TEST(RedirectTopics, must_differ_from_the_topic_that_is_read) {
   const SubscribeOptions options{.retry_topics = {5s}, .retry_prefix = "orders.billing"};
   const auto refused = [&](std::string_view topic) {
     return refusal(topic, "billing", options, FailurePolicy::dead_letter);
@@ -76,7 +76,7 @@ TEST(RedirectTopics, are_not_the_topic_that_is_read) {
   EXPECT_EQ(refused("orders.billing.retry.10s"), "");
 }
 
-TEST(RedirectTopics, are_known_by_their_names) {
+TEST(RedirectTopics, are_recognized_by_their_names) {
   EXPECT_TRUE(is_redirect_topic("orders.g.retry.5s", "g", ""));
   EXPECT_TRUE(is_redirect_topic("orders.g.dlt", "g", ""));
   EXPECT_FALSE(is_redirect_topic("orders.h.retry.5s", "g", ""));
@@ -93,7 +93,7 @@ TEST(RedirectTopics, need_a_group) {
   EXPECT_THAT(refusal("orders", "", {}, FailurePolicy::dead_letter), HasSubstr("dead_letter"));
 }
 
-TEST(RedirectTopics, have_delays_that_grow_within_their_range) {
+TEST(RedirectTopics, must_have_delays_that_grow_within_their_range) {
   EXPECT_THAT(refusal("t", "g", {.retry_topics = {0ms}}), HasSubstr("1 to 2592000000"));
   EXPECT_THAT(refusal("t", "g", {.retry_topics = {24h * 31}}), HasSubstr("retry_topics"));
   EXPECT_THAT(refusal("t", "g", {.retry_topics = {5s, 5s}}), HasSubstr("longer"));

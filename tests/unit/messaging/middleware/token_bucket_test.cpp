@@ -23,7 +23,7 @@ TEST(TokenBucket, lets_a_burst_pass_and_then_one_at_each_turn) {
   EXPECT_EQ(bucket.take(start, start + milliseconds(500)), start + milliseconds(200));
 }
 
-TEST(TokenBucket, refused_message_takes_no_turn) {
+TEST(TokenBucket, uses_no_turn_for_a_refused_message) {
   TokenBucket bucket(10, 1);
   EXPECT_EQ(bucket.take(start, start), start);
   for (int i = 0; i < 5; ++i) EXPECT_EQ(bucket.take(start, start), std::nullopt);
@@ -31,7 +31,7 @@ TEST(TokenBucket, refused_message_takes_no_turn) {
             start + milliseconds(100));
 }
 
-TEST(TokenBucket, saves_no_more_than_a_burst_during_a_pause) {
+TEST(TokenBucket, saves_at_most_a_burst_during_a_pause) {
   TokenBucket bucket(1'000, 5);
   const TimePoint later = start + std::chrono::hours(1);
   EXPECT_EQ(bucket.take(start, start), start);

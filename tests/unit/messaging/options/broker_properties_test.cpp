@@ -42,7 +42,7 @@ kafka::Properties login_over_tls() {
           {"ssl.ca.location", "/ca.pem"}};
 }
 
-TEST(BrokerProperties, SetTheMembersThatMeanTheSame) {
+TEST(BrokerProperties, SetTheEquivalentOptions) {
   const BrokerOptions options = taken({{"bootstrap.servers", "a:1, b:2"},
                                        {"client.id", "mine"},
                                        {"socket.connection.setup.timeout.ms", "11"},
@@ -156,7 +156,7 @@ TEST(BrokerProperties, OfSeveralOptionsAreMerged) {
             (std::vector<std::string>{"acks", "client.id", "linger.ms"}));
 }
 
-TEST(BrokerProperties, GiveTlsAndALogin) {
+TEST(BrokerProperties, SetTlsAndALogin) {
   const BrokerOptions options = made(with_properties(login_over_tls()));
   EXPECT_EQ(refusal(options), "");
   const ClientOptions client = client_options(options, nullptr);
@@ -177,7 +177,7 @@ TEST(BrokerProperties, OfSecurityMayBeSplitOverSeveralOptions) {
   EXPECT_EQ(refusal(options), "");
 }
 
-TEST(BrokerProperties, OfSecurityAndOptionsWinInTheirOrder) {
+TEST(BrokerProperties, OfSecurityAndOptionsOverrideEarlierOnes) {
   const TlsOptions own{.trust = {.ca_file = "/own.pem"}};
   const auto scram = kafka::with_scram_mechanism(kafka::ScramAlgorithm::sha512, "bob", password);
   const BrokerOptions later = made(with_properties(login_over_tls()), with_tls(own), scram);
@@ -274,7 +274,7 @@ TEST(BrokerProperties, AreNamedAmongTheOptionsThatHaveChanged) {
             "properties, batch_timeout");
 }
 
-TEST(BrokerProperties, AreTakenByInitBeforeConnect) {
+TEST(BrokerProperties, AreAppliedByInitBeforeConnect) {
   auto broker = kafka::new_broker(with_properties({{"linger.ms", "5"}})).value();
   ASSERT_TRUE(
       broker.init(with_properties({{"client.id", "mine"}}), kafka::with_batch_timeout(2ms)));

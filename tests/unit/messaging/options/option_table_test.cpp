@@ -92,7 +92,7 @@ TEST(OptionTable, ChecksTheRangeOfEachNumber) {
             "client_id (its length) is 250 bytes; allowed are 0 to 249 bytes");
 }
 
-TEST(OptionTable, MergesTheBrokersValuesIntoThoseThatASubscriptionLacks) {
+TEST(OptionTable, FillsAbsentOptionsOfASubscriptionWithTheBrokersValues) {
   const kafka::BrokerOptions broker{
       .group_id = "g", .start_offset = StartOffset::first(), .min_bytes = 7, .max_wait = 70ms};
   const SubscribeOptions both = merged(SubscribeOptions{.max_wait = 90ms}, broker);
@@ -111,7 +111,7 @@ TEST(OptionTable, MergesNoOptionOfPublishing) {
 }
 
 // A name that gets into both tables has to become an option of reading, or is named here.
-TEST(OptionTable, OfABrokerAndOfASubscriptionShareTheOptionsOfReadingAndTwoOtherNames) {
+TEST(OptionTable, OfBrokerAndSubscriptionShareTheOptionsOfReadingAndTwoOtherNames) {
   std::set<std::string> reading;
   std::apply([&](const auto&... row) { (..., reading.insert(std::string(row.name))); },
              reading_rows<SubscribeOptions>);

@@ -68,7 +68,7 @@ TEST(RestOptions, AreChangedAfterTheOptionsOfTheBroker) {
   EXPECT_NE(read_settings("t", own, given)->consumer.buffer_bytes, given.max_bytes / 2);
 }
 
-TEST(RestOptions, AreRefusedWhereTheBrokerHasAnOptionOfItsOwn) {
+TEST(RestOptions, AreRefusedIfTheBrokerHasItsOwnOption) {
   EXPECT_EQ(refusal({.producer_options = [](ProducerOptions& o) { o.linger = 1us; }}),
             "producer_options sets linger; set batch_timeout in its place");
   EXPECT_EQ(refusal({.producer_options =

@@ -140,7 +140,7 @@ TEST(MaxWait, MayBeLongerThanReadTimeout) {
   EXPECT_EQ(settings->consumer.max_fetch_wait, 30s);
 }
 
-TEST(ReadLagInterval, IsAnIntervalOrNegativeForNever) {
+TEST(ReadLagInterval, MayBeNegativeForNever) {
   EXPECT_EQ(refusal(kafka::BrokerOptions{.read_lag_interval = -1ms}), "");
   EXPECT_EQ(refusal(SubscribeOptions{.read_lag_interval = -1min}), "");
   EXPECT_EQ(refusal(kafka::BrokerOptions{.read_lag_interval = 0ms}),
@@ -153,7 +153,7 @@ TEST(ReadLagInterval, IsAnIntervalOrNegativeForNever) {
   EXPECT_EQ(read_settings("t", {}, whole)->read_lag_interval, -1s);
 }
 
-TEST(PublishMaxAttempts, AreRetriesPlusOneAndTheOneGivenLastWins) {
+TEST(PublishMaxAttempts, AreRetriesPlusOneAndTheLaterOptionApplies) {
   EXPECT_FALSE(producer_of({}).retries);
   EXPECT_EQ(producer_of({kafka::with_publish_max_attempts(4)}).retries, 3);
   EXPECT_EQ(producer_of({kafka::with_retries(7)}).retries, 7);
@@ -176,7 +176,7 @@ TEST(WatchPartitionChanges, SwitchesTheWatchOff) {
   EXPECT_EQ(client_options(off, nullptr).metadata_max_age, ClientOptions().metadata_max_age);
 }
 
-TEST(MaxAttempts, AreTheSubscriptionsOrTheBrokers) {
+TEST(MaxAttempts, AreTakenFromTheSubscriptionOrElseFromTheBroker) {
   EXPECT_EQ(read_settings("t", {}, {})->max_attempts, 3);
   EXPECT_EQ(read_settings("t", {}, {.max_attempts = 5})->max_attempts, 5);
   EXPECT_EQ(read_settings("t", {.max_attempts = 2}, {.max_attempts = 5})->max_attempts, 2);
@@ -237,7 +237,7 @@ TEST(ReplyTopic, IsRefusedWithNumbersThatNoTopicHas) {
       HasSubstr("create_reply_topic (replication_factor) is 0; allowed are 1 to 32767"));
 }
 
-TEST(ReplyTopic, IsTheRequestsOrTheBrokersOrMadeOfTheClientId) {
+TEST(ReplyTopic, IsTakenFromTheRequestOrTheBrokerOrMadeOfTheClientId) {
   EXPECT_EQ(reply_topic({.reply_topic = "own"}, {.reply_topic = "wide"}), "own");
   EXPECT_EQ(reply_topic({}, {.reply_topic = "wide"}), "wide");
   EXPECT_EQ(reply_topic({}, {}), "dohle.replies");
@@ -273,7 +273,7 @@ TEST(SubscribeOptions, are_refused_with_name_value_and_range) {
   EXPECT_EQ(refusal(SubscribeOptions{.group_id = "g", .commit_interval = 5ms}), "");
 }
 
-TEST(FailurePolicy, is_one_of_four_and_the_subscriptions_wins_over_the_brokers) {
+TEST(FailurePolicy, is_one_of_four_and_that_of_the_subscription_overrides_the_brokers) {
   EXPECT_THAT(refusal(kafka::BrokerOptions{.failure_policy = static_cast<FailurePolicy>(7)}),
               HasSubstr("failure_policy is 7"));
   EXPECT_THAT(refusal(SubscribeOptions{.failure_policy = static_cast<FailurePolicy>(7)}),
@@ -286,7 +286,7 @@ TEST(FailurePolicy, is_one_of_four_and_the_subscriptions_wins_over_the_brokers) 
       FailurePolicy::stop);
 }
 
-TEST(SubscribeOptions, win_over_the_brokers) {
+TEST(SubscribeOptions, override_those_of_the_broker) {
   const auto read = read_settings("t", {.group_id = "own", .min_bytes = 7},
                                   {.group_id = "wide", .min_bytes = 3, .max_wait = 9ms});
   ASSERT_TRUE(read.has_value());
@@ -348,7 +348,7 @@ TEST(EmbeddedAddress, is_refused_with_the_allowed_forms) {
   }
 }
 
-TEST(Middlewares, wrap_with_the_brokers_first_outermost) {
+TEST(Middlewares, wrap_the_handler_with_the_first_of_the_broker_outermost) {
   std::string order;
   const auto named = [&order](std::string name) -> PublishMiddleware {
     return [&order, name](PublishHandler next) -> PublishHandler {
@@ -449,7 +449,7 @@ TEST(ChangedOptions, are_named) {
   EXPECT_EQ(changed_options(now, {with_tls({}), with_enable_secure(true)}), "tls, enable_secure");
 }
 
-TEST(Merge, lets_the_message_win_and_appends_headers) {
+TEST(Merge, prefers_the_values_of_the_message_and_appends_headers) {
   Message message = Message("b").with_key("own").with_header("h", "1");
   merge({.key = "other", .headers = {{"h", "2"}}, .partition = PartitionId{4}}, message);
   EXPECT_EQ(message.key(), "own");

@@ -33,7 +33,7 @@ TEST(SubscribedTopics, are_refused_if_there_are_none_or_too_many_or_one_is_illeg
   EXPECT_EQ(refusal({"orders", "payments"}), "");
 }
 
-TEST(SubscribedTopics, have_a_partition_only_if_they_are_one) {
+TEST(SubscribedTopics, have_a_partition_only_if_there_is_one_topic) {
   const SubscribeOptions options{.partition = PartitionId{3}};
   EXPECT_EQ(refusal("orders", options), "");
   EXPECT_THAT(refusal({"orders", "payments"}, options),
@@ -47,7 +47,7 @@ TEST(SubscribedTopics, of_an_invalid_pattern_are_refused_with_the_error_of_re2) 
   EXPECT_THAT(refusal(kafka::pattern("orders(")), HasSubstr("missing )"));
 }
 
-TEST(SubscribedTopics, have_redirections_of_their_own) {
+TEST(SubscribedTopics, each_have_their_own_redirections) {
   const auto made =
       read({"a", "b"},
            {.group_id = "g", .retry_topics = {5s}, .failure_policy = FailurePolicy::dead_letter});
@@ -59,7 +59,7 @@ TEST(SubscribedTopics, have_redirections_of_their_own) {
   EXPECT_FALSE(made->state.redirects.empty()) << "it has the delays";
 }
 
-TEST(SubscribedTopics, must_not_be_where_their_own_failed_messages_go) {
+TEST(SubscribedTopics, must_not_be_their_own_retry_or_dead_letter_topics) {
   EXPECT_THAT(
       refusal({"a", "a.g.dlt"}, {.group_id = "g", .failure_policy = FailurePolicy::dead_letter}),
       AllOf(HasSubstr("a.g.dlt"), HasSubstr("come back for ever")));
@@ -70,7 +70,7 @@ TEST(SubscribedTopics, must_not_be_where_their_own_failed_messages_go) {
       "");
 }
 
-TEST(SubscribedTopics, of_a_pattern_start_where_they_are_told_and_later_ones_at_their_beginning) {
+TEST(SubscribedTopics, of_a_pattern_start_at_the_given_offset_and_later_ones_at_their_beginning) {
   const auto alone = read(kafka::pattern("a.*"));
   ASSERT_TRUE(alone);
   EXPECT_THAT(alone->plan.topics, IsEmpty());

@@ -81,14 +81,14 @@ TEST(WriterConfig, SetsTheOptionsThatItsFieldsMean) {
   EXPECT_EQ(set.writer_config, WriterConfig{}) << "nothing is left to be refused";
 }
 
-TEST(WriterConfig, LeavesDefaultsWhereItGivesNothing) {
+TEST(WriterConfig, KeepsTheDefaultsOfAbsentFields) {
   const auto set = broker_of({kafka::with_writer_config({})});
   EXPECT_EQ(changed_options(BrokerOptions{}, {kafka::with_writer_config({})}), "");
   EXPECT_EQ(default_acks(set), Acks::all);
   EXPECT_TRUE(set.async);
 }
 
-TEST(WriterConfig, StandsInTheOrderOfTheOptions) {
+TEST(WriterConfig, IsAppliedInTheOrderOfTheOptions) {
   const WriterConfig config{.batch_size = 7};
   EXPECT_EQ(broker_of({kafka::with_batch_size(5), kafka::with_writer_config(config)}).batch_size,
             7u);
@@ -100,7 +100,7 @@ TEST(WriterConfig, StandsInTheOrderOfTheOptions) {
       "writer_config");
 }
 
-TEST(WriterConfig, HasItsFieldsTakenByNewBroker) {
+TEST(WriterConfig, IsAppliedByNewBrokerAsAMember) {
   auto broker = kafka::new_broker(
       {.writer_config = {.batch_size = 7}, .reader_config = {.queue_capacity = 8}});
   ASSERT_TRUE(broker) << broker.error().to_string();
@@ -128,7 +128,7 @@ TEST(WriterConfig, IsRefusedWithANumberOfAcknowledgements) {
             "counts no replicas");
 }
 
-TEST(WriterConfig, HasTheRangesOfTheOptionsThatItMeans) {
+TEST(WriterConfig, IsCheckedAgainstTheRangesOfTheEquivalentOptions) {
   EXPECT_EQ(refusal(WriterConfig{.batch_size = 0}), "batch_size is 0; allowed are 1 to 1000000");
   EXPECT_THAT(refusal(WriterConfig{.max_attempts = 0}), HasSubstr("publish_max_attempts is 0"));
 }
@@ -202,7 +202,7 @@ TEST(ReaderConfig, SetsTheOptionsOfASubscriptionThatItsFieldsMean) {
   EXPECT_EQ(aggregate->consumer.min_fetch_bytes, 8u);
 }
 
-TEST(ReaderConfig, IsRefusedWithFieldsThatNothingMeans) {
+TEST(ReaderConfig, IsRefusedWithFieldsWithoutAnEquivalentOption) {
   for (const auto& refused :
        {&subscription_refusal, static_cast<std::string (*)(const ReaderConfig&)>(&refusal)}) {
     EXPECT_THAT(refused({.brokers = Texts{"h:1"}}), HasSubstr("reader_config.brokers is h:1"));
@@ -227,7 +227,7 @@ TEST(ReaderConfig, IsRefusedWithFieldsThatNothingMeans) {
   }
 }
 
-TEST(ReaderConfig, IsRefusedWhereAFieldBelongsToTheOther) {
+TEST(ReaderConfig, IsRefusedIfAFieldBelongsToTheOtherCall) {
   EXPECT_EQ(refusal(ReaderConfig{.topic = "t"}),
             "reader_config.topic is t; subscribe names its topic");
   EXPECT_EQ(refusal(ReaderConfig{.partition = PartitionId{3}}),

@@ -41,7 +41,7 @@ void on_threads(const auto& choose) {
   }
 }
 
-TEST(BalancerMemories, HaveOneMemoryOfATopicAndBalancerForAllThreads) {
+TEST(BalancerMemories, AreSharedByAllThreadsForEachTopicAndBalancer) {
   const auto memories = std::make_shared<BalancerMemories>(1);
   const std::vector<std::string> topics = {"orders", "payments"};
   const std::vector<Balancer> balancers = {Balancer::round_robin(), Balancer::round_robin(5),

@@ -25,7 +25,7 @@ TEST(Message, is_built_in_a_chain) {
   EXPECT_EQ(message.id(), "id");
 }
 
-TEST(Message, without_key_and_body_has_neither) {
+TEST(Message, has_neither_key_nor_body_by_default) {
   EXPECT_FALSE(Message().key().has_value());
   EXPECT_FALSE(Message().body().has_value());
   EXPECT_FALSE(Message("x").with_tombstone().body().has_value());

@@ -20,7 +20,7 @@ Failure broken(std::int64_t offset, std::int32_t partition = 0) {
           .offset = Offset{offset}};
 }
 
-TEST(FailureLines, let_one_line_of_a_kind_through_in_a_second) {
+TEST(FailureLines, write_one_line_of_a_kind_in_a_second) {
   FailureLines lines;
   EXPECT_EQ(lines.admit(broken(0), start), "");
   EXPECT_FALSE(lines.admit(broken(1), start + 999ms).has_value());

@@ -114,7 +114,7 @@ TEST_F(RequestDeskTest, EndsARequestAtItsDeadline) {
   EXPECT_EQ(loop_.armed(), 0u) << "no request waits";
 }
 
-TEST_F(RequestDeskTest, HasOneTimerForAllRequestsHoweverTheirDeadlinesFollow) {
+TEST_F(RequestDeskTest, HasOneTimerForAllRequestsInAnyOrderOfDeadlines) {
   ASSERT_TRUE(add(monotonic_now() + 1h));
   for (int i = 1; i <= 20; ++i) {
     // An earlier deadline than that of the request that waits, which passes at once.
@@ -127,7 +127,7 @@ TEST_F(RequestDeskTest, HasOneTimerForAllRequestsHoweverTheirDeadlinesFollow) {
   }
 }
 
-TEST_F(RequestDeskTest, LeavesADeadlineToTheCallerThatKeepsIt) {
+TEST_F(RequestDeskTest, IgnoresADeadlineThatTheCallerKeeps) {
   const auto id = add(never);
   ASSERT_TRUE(id);
   loop_.run_posted();

@@ -15,7 +15,7 @@ using testing::ElementsAre;
 
 const std::string uuid("\x55\x0e\x84\x00\xe2\x9b\x41\xd4\xa7\x16\x44\x66\x55\x44\x00\x00", 16);
 
-TEST(RequestHeaders, are_the_bytes_of_spring_kafka) {
+TEST(RequestHeaders, equal_the_bytes_of_spring_kafka) {
   Message message;
   set_headers({.reply_topic = "replies",
                .reply_partition = PartitionId{0x01020304},
@@ -47,7 +47,7 @@ TEST(RequestHeaders, replace_those_of_a_forwarded_request_and_leave_others) {
               ElementsAre(Header{"a", "1"}, Header{"a", "2"}, Header{"kafka_replyTopic", "ours"}));
 }
 
-TEST(ErrorReply, names_the_error) {
+TEST(ErrorReply, carries_the_error_of_the_handler) {
   const Message reply = error_reply(Error::client(Errc::invalid_argument, "no bird is named"));
   EXPECT_THAT(reply.headers(),
               ElementsAre(Header{"dohle-error", "invalid_argument: no bird is named"}));

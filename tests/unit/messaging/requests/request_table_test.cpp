@@ -70,7 +70,7 @@ TEST(RequestTable, ends_requests_at_their_deadline_the_earliest_first) {
   EXPECT_EQ(table.next_deadline(), never);
 }
 
-TEST(RequestTable, refuses_more_than_it_may_hold_by_the_options_name) {
+TEST(RequestTable, refuses_requests_above_its_limit_and_names_the_option) {
   Table table(requester, 2);
   const auto one = table.add(at(1s), "one");
   ASSERT_TRUE(one && table.add(at(1s), "two"));

@@ -120,7 +120,7 @@ TEST_F(ResponderTest, AnswersAFailedHandlerWithTheBeginningOfItsError) {
   EXPECT_EQ(desk_->counts().answered_with_error, 1u);
 }
 
-TEST_F(ResponderTest, CallsAFailedHandlerOnceWhateverBecomesOfItsAnswer) {
+TEST_F(ResponderTest, CallsAFailedHandlerOnceForAnyOutcomeOfItsAnswer) {
   int calls = 0;
   const ReplyMaker fails = [&](const RawEvent&, std::string_view) -> Result<Message> {
     ++calls;
@@ -140,7 +140,7 @@ TEST_F(ResponderTest, CallsAFailedHandlerOnceWhateverBecomesOfItsAnswer) {
   EXPECT_EQ(desk_->counts().answered_with_error, 1u);
 }
 
-TEST_F(ResponderTest, CallsAHandlerWhoseReplyIsTooLargeOnceWhateverBecomesOfItsAnswer) {
+TEST_F(ResponderTest, CallsAHandlerWithATooLargeReplyOnceForAnyOutcomeOfItsAnswer) {
   int calls = 0;
   const ReplyMaker counts = [&](const RawEvent&, std::string_view) -> Result<Message> {
     ++calls;

@@ -82,7 +82,7 @@ TEST_F(SharedLookTest, takes_no_answer_after_its_end) {
   lists.back()(listed("a"));
 }
 
-TEST_F(SharedLookTest, gives_a_failure_to_one_member_to_tell) {
+TEST_F(SharedLookTest, gives_a_failure_to_one_member_which_reports_it) {
   (void)look->want(now, now);
   lists.back()(fail(Error::client(Errc::timed_out, "no server")));
   const auto first = look->news({}).failure;

@@ -46,7 +46,7 @@ TEST_F(TopicLookTest, begins_when_the_first_subscription_wants_a_list) {
   EXPECT_EQ(look.list().asked_at, now);
 }
 
-TEST_F(TopicLookTest, is_one_for_all_that_want_a_list_meanwhile) {
+TEST_F(TopicLookTest, is_shared_by_all_subscriptions_that_want_a_list_meanwhile) {
   const std::uint64_t one = begin(now);
   for (int i = 0; i < 3; ++i) EXPECT_FALSE(look.on_wanted(now, now + 1s));
   look.on_list(one, listed("a"));
@@ -75,7 +75,7 @@ TEST_F(TopicLookTest, waits_longer_after_each_failure_in_a_row) {
   EXPECT_EQ(look.next_at(), now + 100ms) << "a list ends the row";
 }
 
-TEST_F(TopicLookTest, counts_an_answer_as_lost_that_is_later_than_its_timeout) {
+TEST_F(TopicLookTest, counts_an_answer_after_its_timeout_as_lost) {
   const std::uint64_t lost = begin(now);
   EXPECT_EQ(look.next_at(), now + 10s + TopicLook::grace);
   now = look.next_at();
@@ -91,7 +91,7 @@ TEST_F(TopicLookTest, counts_an_answer_as_lost_that_is_later_than_its_timeout) {
   EXPECT_NE(look.list().topics, nullptr);
 }
 
-TEST_F(TopicLookTest, tells_a_failure_at_once_if_no_list_has_come) {
+TEST_F(TopicLookTest, reports_a_failure_at_once_if_no_list_has_come) {
   EXPECT_FALSE(look.take_failure());
   fail_once();
   EXPECT_TRUE(look.take_failure()->is_to_tell);
@@ -100,7 +100,7 @@ TEST_F(TopicLookTest, tells_a_failure_at_once_if_no_list_has_come) {
   EXPECT_FALSE(look.take_failure()->is_to_tell) << "the same outage";
 }
 
-TEST_F(TopicLookTest, tells_repeated_failures_once_after_a_list) {
+TEST_F(TopicLookTest, reports_repeated_failures_once_after_a_list) {
   look.on_list(begin(now), listed("a"));
   EXPECT_FALSE(look.take_failure());
   for (int outage = 0; outage < 2; ++outage) {
@@ -148,7 +148,7 @@ TEST_F(TopicLookTest, asks_again_about_a_topic_that_the_next_list_lacks) {
   EXPECT_THAT(look.on_missing(asked), ElementsAre("a"));
 }
 
-TEST_F(TopicLookTest, has_news_with_each_answer) {
+TEST_F(TopicLookTest, changes_its_news_number_with_each_answer) {
   const std::uint64_t before = look.news();
   const std::uint64_t one = begin(now);
   EXPECT_EQ(look.news(), before);

@@ -55,7 +55,7 @@ TEST(TopicMatcher, quotes_the_error_of_re2) {
   EXPECT_THAT(refusal("a\\1"), HasSubstr("invalid escape sequence"));
 }
 
-TEST(TopicMatcher, has_bounds_that_its_errors_name) {
+TEST(TopicMatcher, names_its_bounds_in_errors) {
   EXPECT_THAT(refusal(""), HasSubstr("is empty"));
   EXPECT_EQ(refusal(std::string(TopicPattern::max_expression_bytes, 'a')), "");
   EXPECT_THAT(refusal(std::string(TopicPattern::max_expression_bytes + 1, 'a')),

@@ -77,7 +77,7 @@ TEST_F(TopicWatchTest, reads_the_topics_that_match) {
   EXPECT_FALSE(watch().is_late("s.a"));
 }
 
-TEST_F(TopicWatchTest, picks_up_a_topic_that_appears_and_knows_that_it_is_late) {
+TEST_F(TopicWatchTest, picks_up_a_topic_that_appears_and_marks_it_as_late) {
   (void)see({"s.a"});
   const auto change = see({"s.a", "s.b"});
   EXPECT_THAT(change.added, ElementsAre("s.b"));
@@ -104,7 +104,7 @@ TEST_F(TopicWatchTest, counts_a_topic_as_missing_from_the_second_list_in_a_row_o
   EXPECT_THAT(watch().topics(), ElementsAre("s.b"));
 }
 
-TEST_F(TopicWatchTest, counts_a_missing_topic_in_no_list_that_comes_too_early) {
+TEST_F(TopicWatchTest, ignores_lists_that_come_too_early_when_it_counts_missing_topics) {
   (void)see({"s.a"});
   for (int list = 0; list < 4; ++list) {
     EXPECT_THAT(see_early({}).missing, IsEmpty()) << "one server may have answered all of them";
@@ -257,7 +257,7 @@ TEST_F(TopicWatchTest, reads_a_topic_that_has_to_be_prepared_once_it_is) {
   EXPECT_TRUE(watch().reads("s.b"));
 }
 
-TEST_F(TopicWatchTest, reads_on_a_topic_that_is_refused_after_it_was_prepared) {
+TEST_F(TopicWatchTest, continues_reading_a_topic_that_is_refused_after_it_was_prepared) {
   prepares = true;
   (void)see({"s.a"});
   (void)see({});
@@ -295,7 +295,7 @@ TEST_F(TopicWatchTest, never_reads_its_own_retry_topics) {
   EXPECT_THAT(see({"s.a", "s.a.g.dlt", "s.a.h.dlt"}).added, ElementsAre("s.a", "s.a.h.dlt"));
 }
 
-TEST_F(TopicWatchTest, says_once_that_nothing_matches) {
+TEST_F(TopicWatchTest, reports_once_that_no_topic_matches) {
   const auto first = see({"other"});
   ASSERT_THAT(first.troubles, SizeIs(1));
   EXPECT_TRUE(first.troubles[0].is(Errc::no_such_topic));
@@ -306,7 +306,7 @@ TEST_F(TopicWatchTest, says_once_that_nothing_matches) {
   EXPECT_THAT(see({"other"}).troubles, SizeIs(1)) << "it had topics in between";
 }
 
-TEST_F(TopicWatchTest, reads_at_most_max_topics_and_says_once_which_it_leaves_out) {
+TEST_F(TopicWatchTest, reads_at_most_max_topics_and_names_the_omitted_ones_once) {
   max_topics = 2;
   const auto first = see({"s.a", "s.b", "s.c", "s.d"});
   EXPECT_THAT(first.added, ElementsAre("s.a", "s.b"));

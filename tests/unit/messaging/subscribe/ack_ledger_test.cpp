@@ -51,7 +51,7 @@ TEST(AckLedger, commits_no_offset_twice) {
   EXPECT_EQ(due_offset(ledger), Offset{2});
 }
 
-TEST(AckLedger, takes_each_offset_once_and_only_those_handed_out) {
+TEST(AckLedger, accepts_each_offset_once_and_only_if_it_was_handed_out) {
   AckLedger ledger = with_offsets({2, 9});
   EXPECT_TRUE(ledger.on_done(Offset{9}));
   EXPECT_FALSE(ledger.on_done(Offset{9}));
@@ -76,7 +76,7 @@ TEST(AckLedger, expects_no_record_below_its_position_although_all_are_done) {
   EXPECT_TRUE(ledger.is_next(Offset{9}));
 }
 
-TEST(AckLedger, counts_from_the_first_outstanding_and_the_bytes_that_are_held) {
+TEST(AckLedger, counts_events_from_the_first_unacknowledged_one_and_held_bytes) {
   AckLedger ledger = with_offsets({0, 1, 2});
   ledger.on_done(Offset{2});
   EXPECT_EQ(ledger.outstanding(), 3u);

@@ -52,7 +52,7 @@ TEST(Batcher, keeps_a_lane_until_each_item_of_its_batch_is_finished) {
   EXPECT_THAT(batcher.take(start + 1ms), ElementsAre(3, 4));
 }
 
-TEST(Batcher, hands_out_the_batch_that_is_due_for_the_longest_time) {
+TEST(Batcher, hands_out_the_batch_that_became_due_first) {
   Batcher<int> batcher(3, 10);
   batcher.push(0, 1, start + 3ms);
   batcher.push(1, 2, start + 1ms);
@@ -85,7 +85,7 @@ TEST(Batcher, releases_a_lane_when_the_retry_that_held_it_is_dropped) {
   EXPECT_THAT(batcher.take(start), ElementsAre(2));
 }
 
-TEST(Batcher, hurries_the_batches_of_given_items_alone) {
+TEST(Batcher, makes_only_the_batches_of_given_items_due) {
   Batcher<int> batcher(2, 10);
   batcher.push(0, 1, later);
   batcher.push(0, 2, later);

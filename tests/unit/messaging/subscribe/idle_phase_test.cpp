@@ -44,7 +44,7 @@ TEST(IdlePhase, BeginsAgainWithTheFirstPartitionsOnly) {
   EXPECT_TRUE(phase.take_due(start + 50ms));
 }
 
-TEST(IdlePhase, IsNeverDueWithoutATime) {
+TEST(IdlePhase, IsNeverDueWithoutIdleAfter) {
   IdlePhase phase(std::nullopt);
   phase.on_partitions(true, start);
   EXPECT_EQ(phase.next_time(), never);

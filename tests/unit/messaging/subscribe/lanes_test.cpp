@@ -15,7 +15,7 @@ using namespace std::chrono_literals;
 
 constexpr TimePoint start{1s};
 
-TEST(Lanes, work_on_one_item_of_a_lane_at_a_time) {
+TEST(Lanes, hand_out_one_item_of_a_lane_at_a_time) {
   Lanes<int> lanes(4);
   lanes.push(1, 10);
   lanes.push(1, 11);
@@ -47,7 +47,7 @@ TEST(Lanes, hold_a_lane_back_until_its_retry_is_done) {
   EXPECT_EQ(lanes.next_time(), never);
 }
 
-TEST(Lanes, put_a_retry_in_front_while_another_item_of_the_lane_is_worked_on) {
+TEST(Lanes, put_a_retry_in_front_while_another_item_of_the_lane_is_handled) {
   Lanes<int> lanes(2);
   lanes.push(0, 2);
   lanes.push(0, 3);

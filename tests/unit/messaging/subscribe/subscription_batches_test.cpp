@@ -123,7 +123,7 @@ TEST_F(SubscriptionBatches, nack_single_events_of_a_batch_that_succeeds) {
   EXPECT_THAT(held(), ElementsAre(1));
 }
 
-TEST_F(SubscriptionBatches, report_once_a_failure_that_is_of_no_event) {
+TEST_F(SubscriptionBatches, report_a_failure_that_concerns_no_event_once) {
   deliver(0, 2);
   const auto batch = take();
   for (const EventPointer& event : batch) EXPECT_TRUE(state().ack(*event));
@@ -161,7 +161,7 @@ TEST_F(SubscriptionBatches, retry_failed_events_in_their_order_before_later_ones
   EXPECT_EQ(due(), 4);
 }
 
-TEST_F(SubscriptionBatches, wait_for_acknowledgements_by_hand_that_come_later) {
+TEST_F(SubscriptionBatches, wait_for_later_acknowledgements_by_hand) {
   settings.auto_ack = false;
   deliver(0, 2);
   const auto batch = take();

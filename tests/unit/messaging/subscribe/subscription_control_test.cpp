@@ -106,7 +106,7 @@ TEST_F(SubscriptionControl, takes_no_record_until_the_partition_is_placed) {
   EXPECT_EQ(event->offset, Offset{5});
 }
 
-TEST_F(SubscriptionControl, keeps_a_partition_paused_that_is_sought) {
+TEST_F(SubscriptionControl, keeps_a_paused_partition_paused_after_a_seek) {
   EXPECT_TRUE(state.pause(zero, true));
   EXPECT_EQ(paused(), std::vector{zero});
   EXPECT_TRUE(state.seek(zero, Offset{5}));

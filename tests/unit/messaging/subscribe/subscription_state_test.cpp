@@ -108,7 +108,7 @@ TEST_F(SubscriptionStateTest, keeps_a_released_event_pending_and_continues_its_l
   EXPECT_EQ(due(), 2);
 }
 
-TEST_F(SubscriptionStateTest, by_hand_commits_the_contiguous_prefix_of_acks_in_any_order) {
+TEST_F(SubscriptionStateTest, commits_the_contiguous_prefix_of_acks_by_hand_in_any_order) {
   settings.auto_ack = false;
   for (const std::int64_t offset : {0, 1, 2}) deliver(offset);
   const EventPointer a = handled(), b = handled(), c = handled();
@@ -379,7 +379,7 @@ TEST_F(SubscriptionStateTest, forgets_awaited_acks_once_they_arrive) {
   EXPECT_LE(state().awaited(), 1'024u) << "each would stay for all of ack_timeout";
 }
 
-TEST_F(SubscriptionStateTest, does_not_miss_the_ack_of_an_event_that_was_given_back) {
+TEST_F(SubscriptionStateTest, does_not_report_an_event_that_was_given_back_as_unacknowledged) {
   settings.auto_ack = false;
   settings.ack_timeout = 50ms;
   settings.retry_delay = 10ms;
@@ -464,7 +464,7 @@ TEST_F(SubscriptionStateTest, commits_nothing_of_a_deleted_topic_once_another_on
   EXPECT_EQ(due(), 1);
 }
 
-TEST_F(SubscriptionStateTest, takes_what_was_fetched_of_a_topic_that_was_created_again) {
+TEST_F(SubscriptionStateTest, hands_out_the_fetched_records_of_a_topic_that_was_created_again) {
   for (const std::int64_t offset : {0, 1}) deliver(offset);
   std::vector<ConsumerRecord> fetched(1);
   fetched[0].topic = "strikes";
@@ -595,7 +595,8 @@ TEST_F(RedirectingState, names_the_limits_of_a_topic_that_refuses_a_time) {
   }
 }
 
-TEST_F(RedirectingState, leaves_room_for_other_partitions_while_one_waits_to_be_stored) {
+TEST_F(RedirectingState,
+       leaves_queue_space_to_other_partitions_while_a_failed_message_waits_to_be_stored) {
   made.reset();
   settings.queue_capacity = 4;
   const std::vector<TopicPartition> others{{"strikes", PartitionId{1}}, retry_zero};
@@ -641,7 +642,7 @@ TEST_F(RedirectingState, dead_letters_messages_that_cannot_be_decoded_without_a_
   EXPECT_EQ(state().take_redirect_reports().at(0).kind, Failure::Kind::decode);
 }
 
-TEST_F(RedirectingState, waits_for_the_delay_by_reading_again) {
+TEST_F(RedirectingState, reads_a_message_again_when_its_delay_has_passed) {
   deliver_retry(0, Timestamp{wall.value - 10'000});
   deliver_retry(1, Timestamp{wall.value - 4'000});
   deliver_retry(2, Timestamp{wall.value - 20'000});
@@ -766,7 +767,7 @@ TEST_F(RedirectingState, retries_after_the_delay_that_the_handler_asked_for) {
   EXPECT_EQ(redirect().to->name, retry_zero.topic);
 }
 
-TEST_F(RedirectingState, redirects_a_message_whose_handler_has_returned_before) {
+TEST_F(RedirectingState, redirects_a_message_whose_handler_has_already_returned) {
   made.reset();
   settings.auto_ack = false;
   state();
@@ -848,7 +849,7 @@ struct SeveralSources : testing::Test {
   }
 };
 
-TEST_F(SeveralSources, send_failed_messages_to_topics_of_their_own) {
+TEST_F(SeveralSources, send_failed_messages_to_their_own_topics) {
   settings.redirects_of = {{"a", redirects_of("a")}, {"b", redirects_of("b")}};
   for (const char* topic : {"a", "b", "b.g.retry.1s"}) assign(topic);
   deliver("a", 0);
@@ -883,7 +884,7 @@ TEST_F(SeveralSources, are_distinguished_from_their_retry_topics) {
   EXPECT_EQ(state().assignment().size(), 3u);
 }
 
-TEST_F(SeveralSources, are_committed_if_they_have_something_to_commit) {
+TEST_F(SeveralSources, are_committed_only_if_they_have_new_offsets) {
   settings.redirects = {};
   for (const char* topic : {"a", "b", "c"}) assign(topic);
   EXPECT_FALSE(state().is_commit_due(start));
@@ -1003,7 +1004,7 @@ TEST_F(RefusedCommit, is_forgotten_with_its_partition) {
       << "a new assignment does not wait for its backoff";
 }
 
-TEST_F(RefusedCommit, is_part_of_the_last_commit) {
+TEST_F(RefusedCommit, is_repeated_in_the_last_commit) {
   (void)commit(start);
   EXPECT_EQ(names_of(state().final_commit(std::vector{a, b})), std::vector{b});
   EXPECT_TRUE(state().on_committed({{b, {.offset = Offset{8}}}}, {}, start).empty());

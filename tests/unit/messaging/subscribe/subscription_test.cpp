@@ -354,7 +354,7 @@ TEST_F(SubscriptionEngine, reports_failed_reads_once_max_attempts_have_failed_in
   EXPECT_EQ(failures, 2);
 }
 
-TEST_F(SubscriptionEngine, reports_a_read_that_no_retry_can_mend_at_once) {
+TEST_F(SubscriptionEngine, reports_a_read_error_that_is_not_retriable_at_once) {
   setup.max_attempts = 3;
   setup.min_backoff = setup.max_backoff = 1ms;
   script.poll_errors = {Error::client(Errc::malformed, "damaged")};
@@ -433,7 +433,7 @@ TEST_F(SubscriptionEngine, logs_the_lag_without_a_handler) {
   }));
 }
 
-TEST_F(SubscriptionEngine, handles_and_commits_everything) {
+TEST_F(SubscriptionEngine, handles_and_commits_all_messages) {
   std::atomic<int> handled{0};
   setup.workers = 4;
   const Running running = start([&](RawEvent&) { return ++handled, Result<void>{}; });
@@ -486,7 +486,7 @@ TEST_F(SubscriptionEngine,
   EXPECT_TRUE(wait_until([&] { return handled == 1; }));
 }
 
-TEST_F(SubscriptionEngine, of_pulls_acknowledges_nothing_that_a_thread_took_which_has_ended) {
+TEST_F(SubscriptionEngine, of_pulls_does_not_acknowledge_messages_of_a_thread_that_has_ended) {
   struct Taking final : PullReceiver {
     Result<void> take(RawEvent&) override { return {}; }
   };
@@ -541,7 +541,7 @@ TEST_F(SubscriptionEngine, of_pulls_continues_after_an_ack_of_a_message_whose_pa
   receiver.kept.clear();
 }
 
-TEST_F(SubscriptionEngine, of_pulls_waits_in_real_time_while_a_test_moves_the_time_on) {
+TEST_F(SubscriptionEngine, of_pulls_waits_in_real_time_while_a_test_moves_the_time) {
   struct Refusing final : PullReceiver {
     Result<void> take(RawEvent& event) override {
       if (event.offset() == Offset{1}) return {};
@@ -590,7 +590,7 @@ TEST_F(SubscriptionEngine, unsubscribe_waits_for_the_running_handler_and_commits
   EXPECT_TRUE(script.is_closed);
 }
 
-TEST_F(SubscriptionEngine, unsubscribe_inside_a_handler_marks_and_returns) {
+TEST_F(SubscriptionEngine, unsubscribe_inside_a_handler_requests_the_end_and_returns) {
   std::promise<bool> returned;
   const Running running = start([&](RawEvent&) {
     returned.set_value(subscription->unsubscribe(patience).has_value());
@@ -731,7 +731,7 @@ TEST_F(SubscriptionEngine, reports_a_failed_last_commit_if_no_call_returns_it) {
   EXPECT_TRUE(wait_until([&] { return failures == 2; }));
 }
 
-TEST_F(SubscriptionEngine, waits_for_nothing_on_the_clients_thread) {
+TEST_F(SubscriptionEngine, never_blocks_the_clients_thread) {
   std::promise<void> entered, leave;
   const auto here = std::this_thread::get_id();
   setup.is_client_thread = [here] { return std::this_thread::get_id() == here; };
@@ -967,7 +967,7 @@ TEST_F(SubscriptionEngine, does_not_wait_at_its_end_for_a_failed_message_that_is
   EXPECT_EQ(outbox.count, 1u);
 }
 
-TEST_F(SubscriptionEngine, asks_the_program_about_each_failure) {
+TEST_F(SubscriptionEngine, calls_the_failure_decision_of_the_program_for_each_failure) {
   redirect_failures(1h);
   std::atomic<int> asked{0};
   setup.options.failure_decision = [&](const Error& why, const RawEvent& event) {
@@ -1072,7 +1072,7 @@ TEST_F(SubscriptionEngine, calls_on_lost_without_a_commit_once_acks_are_refused)
   kept.clear();
 }
 
-TEST_F(SubscriptionEngine, sends_failed_messages_where_its_source_says) {
+TEST_F(SubscriptionEngine, sends_failed_messages_to_the_topics_of_their_source) {
   redirect_failures(0ms);
   setup.settings.redirects.dead_letters->name.clear();
   script.redirects =
@@ -1087,7 +1087,7 @@ TEST_F(SubscriptionEngine, sends_failed_messages_where_its_source_says) {
   EXPECT_TRUE(script.wait_for_commit(0, 1));
 }
 
-TEST_F(SubscriptionEngine, reports_trouble_with_a_topic_and_is_ready_without_any) {
+TEST_F(SubscriptionEngine, reports_that_no_topic_matches_and_is_ready_without_partitions) {
   script.assigned = {};
   script.trouble = Error::client(Errc::no_such_topic, "no topic matches");
   const auto running = start([](RawEvent&) -> Result<void> { return {}; });
@@ -1220,7 +1220,7 @@ TEST_F(SubscriptionEngine, reads_while_the_handlers_of_several_threads_are_long)
   EXPECT_TRUE(was_read);
 }
 
-TEST_F(SubscriptionEngine, stores_a_failed_message_elsewhere_before_the_queue_is_empty) {
+TEST_F(SubscriptionEngine, stores_a_failed_message_in_its_retry_topic_before_the_queue_is_empty) {
   redirect_failures(0ms);
   constexpr int most_fed = 1'000;
   std::atomic<std::int64_t> handled{0};
@@ -1268,7 +1268,7 @@ TEST_F(SubscriptionEngine, stores_a_failed_message_elsewhere_before_the_queue_is
   outbox.next().done(Receipt{});
 }
 
-TEST_F(SubscriptionEngine, handles_messages_that_came_with_an_error_before_it_reads_again) {
+TEST_F(SubscriptionEngine, handles_messages_read_together_with_an_error_before_it_reads_again) {
   setup.min_backoff = setup.max_backoff = 1h;
   std::atomic<int> handled{0};
   const auto running = start([&](RawEvent&) { return ++handled, Result<void>{}; });

@@ -30,7 +30,7 @@ TEST(ContextHeaders, are_replaced_and_all_others_stay) {
   EXPECT_EQ(carrier.extract(), context);
 }
 
-TEST(ContextHeaders, of_no_context_are_removed_but_for_its_baggage) {
+TEST(ContextHeaders, of_an_empty_context_are_removed_except_for_its_baggage) {
   Message message;
   message.with_header("traceparent", std::string(parent)).with_header("tracestate", "k=v");
   TraceContext context;
@@ -59,7 +59,7 @@ TEST(ContextHeaders, that_cannot_be_read_count_as_absent) {
   EXPECT_FALSE(carrier.extract().is_valid());
 }
 
-TEST(ContextHeaders, first_value_counts_and_null_is_none) {
+TEST(ContextHeaders, use_the_first_value_and_treat_null_as_absent) {
   Message message;
   message.with_header("traceparent", std::string(parent)).with_header("traceparent", "other");
   message.with_header("baggage", {});

@@ -71,7 +71,7 @@ TEST_F(HandshakeTurnsTest, steps_with_workers_are_bounded) {
   EXPECT_EQ(turns->waiting(), 2u);
 }
 
-TEST_F(HandshakeTurnsTest, of_waiting_steps_that_of_the_oldest_connection_is_next) {
+TEST_F(HandshakeTurnsTest, the_waiting_step_of_the_oldest_connection_is_next) {
   std::vector<HandshakeTurns::Place> places;
   for (int i = 0; i < 5; ++i) places.push_back(turns->new_place());
   for (const int each : {4, 3, 2, 1, 0}) step(places[static_cast<std::size_t>(each)]);

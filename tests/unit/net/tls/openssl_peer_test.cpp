@@ -175,7 +175,7 @@ TEST_P(TlsTickets, are_not_given_by_a_server) {
   EXPECT_FALSE(client.may_resume());
 }
 
-TEST_P(TlsTickets, are_kept_by_the_client_that_the_server_gives_none) {
+TEST_P(TlsTickets, are_kept_by_the_client_of_this_test_if_a_server_sends_them) {
   auto client = OpensslSide::client(GetParam());
   auto server = OpensslSide::server(GetParam(), make({}));
   connect(client, server);
@@ -200,7 +200,7 @@ TEST(TlsRenegotiation, is_refused_by_a_client) {
   EXPECT_EQ(server.failure(), SSL_R_NO_RENEGOTIATION);
 }
 
-TEST(TlsRenegotiation, is_done_by_the_sides_that_are_refused) {
+TEST(TlsRenegotiation, is_possible_between_two_sides_of_openssl) {
   for (const bool is_asked_by_server : {false, true}) {
     auto client = OpensslSide::client(TlsVersion::tls_1_2);
     auto server = OpensslSide::server(TlsVersion::tls_1_2, make({}));
@@ -251,7 +251,7 @@ std::vector<std::size_t> extensions_of(const std::string& hello) {
   return found;
 }
 
-TEST(TlsHello, names_its_host) {
+TEST(TlsHello, contains_its_host_as_the_server_name) {
   for (const std::string& hello : {hello_to("kafka.example"), hello_to("kafka.example."),
                                    hello_to("10.1.2.3", "kafka.example")}) {
     EXPECT_THAT(extensions_of(hello), Contains(std::size_t{TLSEXT_TYPE_server_name}));
@@ -259,7 +259,7 @@ TEST(TlsHello, names_its_host) {
   }
 }
 
-TEST(TlsHello, names_no_address) {
+TEST(TlsHello, contains_no_server_name_for_an_address) {
   for (const std::string& address : {std::string("10.1.2.3"), std::string("2001:db8::7")}) {
     for (const std::string& hello : {hello_to(address), hello_to("kafka.example", address)}) {
       EXPECT_THAT(extensions_of(hello), Not(Contains(std::size_t{TLSEXT_TYPE_server_name})));

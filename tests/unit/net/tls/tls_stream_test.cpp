@@ -151,7 +151,7 @@ TEST_P(TlsStreamTest, short_pieces_fill_records) {
   EXPECT_THAT(data_of_records(pieces), testing::ElementsAre(16'384, 3'616));
 }
 
-TEST_P(TlsStreamTest, a_reader_that_waits_holds_the_writer) {
+TEST_P(TlsStreamTest, a_paused_reader_pauses_the_writer) {
   connect();
   pair.to_server.window = 10'000;
   server.is_paused = true;
@@ -399,7 +399,7 @@ TEST_P(TlsStreamTest, steps_of_the_handshake_run_on_workers) {
   EXPECT_EQ(server.got, "question");
 }
 
-TEST_P(TlsStreamTest, the_loop_leaves_the_session_alone_while_a_thread_has_it) {
+TEST_P(TlsStreamTest, the_loop_does_not_use_the_session_while_a_worker_does) {
   const TlsContext client_context = client_of(trusting(authority.root));
   const TlsContext server_context = server_of(serving(authority.issue()));
   ThreadPerJob workers;
@@ -438,7 +438,7 @@ TEST_P(TlsStreamTest, a_stream_may_be_destroyed_while_a_worker_has_its_session) 
   EXPECT_FALSE(side.is_open || side.lost.has_value());
 }
 
-TEST_P(TlsStreamTest, a_new_context_counts_for_new_connections_only) {
+TEST_P(TlsStreamTest, a_new_context_applies_to_new_connections_only) {
   TlsContext current = server_of(serving(authority.issue({.name = "old"})));
   const TlsContext client_context = client_of(trusting(authority.root));
   pair.begin(client_context, current);

@@ -37,7 +37,7 @@ TEST_F(Logins, AreServedAsTheUserThatTheyProvedToBe) {
   }
 }
 
-TEST_F(Logins, AreNotAskedForOnAListenerWithout) {
+TEST_F(Logins, AreNeitherRequiredNorAcceptedOnAListenerWithoutSasl) {
   EXPECT_TRUE(is_served());
   EXPECT_EQ(logger.count("User:ANONYMOUS at client"), 1u);
   wire::SaslHandshakeRequest handshake;
@@ -124,7 +124,7 @@ TEST_F(Logins, WithAnUnknownMechanismGetTheListOfKnownOnes) {
   }
 }
 
-TEST_F(Logins, AreOfferedByTheMechanismsOfTheOptionsAlone) {
+TEST_F(Logins, AreOfferedOnlyByTheMechanismsOfTheOptions) {
   settings.security.mechanisms = {SaslMechanism::scram_sha_512};
   EXPECT_THAT(shake_hands("SCRAM-SHA-512", "c").mechanisms, ElementsAre("SCRAM-SHA-512"));
   EXPECT_EQ(shake_hands("PLAIN", "a").error_code, broker_error::unsupported_sasl_mechanism);
@@ -206,7 +206,7 @@ TEST_F(Logins, HaveTenSecondsFromTheAccept) {
   EXPECT_TRUE(is_served("b"));
 }
 
-TEST_F(Logins, WaitOnAtMostAThousandConnectionsOfWhichTheOldestGoes) {
+TEST_F(Logins, ArePendingOnAtMostAThousandConnectionsOfWhichTheOldestIsClosed) {
   for (int i = 0; i < 1'000; ++i) (void)client("waits " + std::to_string(i), login_port);
   EXPECT_FALSE(client_is_closed("waits 0"));
   EXPECT_EQ(log_in_plain("alice", alice_password, "one more").error_code, 0);
@@ -219,7 +219,7 @@ TEST_F(Logins, WaitOnAtMostAThousandConnectionsOfWhichTheOldestGoes) {
 }
 
 // A machine that connects again and again takes the places of its own connections alone.
-TEST_F(Logins, UnderWayAreNotPushedOutByManyConnectionsOfAnotherAddress) {
+TEST_F(Logins, UnderWayAreNotClosedForManyConnectionsOfAnotherAddress) {
   ASSERT_EQ(shake_hands("PLAIN", "slow").error_code, 0);
   auto& flood = world.machine("flood").start("process",
                                              [](sim::Process&) { return std::make_shared<int>(); });
@@ -404,7 +404,7 @@ TEST_F(Logins, AreWaitedForByRequestsThatWereSentWithThem) {
   EXPECT_EQ(logger.count("User:alice at client"), 1u);
 }
 
-TEST_F(Logins, DoNotKeepANodeFromStopping) {
+TEST_F(Logins, DoNotPreventANodeFromStopping) {
   (void)shake_hands("PLAIN", "a");
   (void)client("b", login_port);
   const auto login = send(token_request(plain("alice", wrong_password)), 2, "a");
@@ -480,7 +480,7 @@ TEST_F(LoginsAgain, WithAWrongPasswordCloseTheConnection) {
   EXPECT_TRUE(closes("b"));
 }
 
-TEST_F(LoginsAgain, LetNoOtherRequestBetween) {
+TEST_F(LoginsAgain, CloseTheConnectionAtAnyOtherRequestBeforeTheirEnd) {
   (void)log_in_plain("alice", alice_password, "a");
   EXPECT_EQ(shake_hands("PLAIN", "a").error_code, 0);
   EXPECT_FALSE(is_served("a"));

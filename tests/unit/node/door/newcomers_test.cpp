@@ -18,7 +18,7 @@ TimePoint at(std::uint64_t id) {
   return TimePoint{} + std::chrono::milliseconds(id);
 }
 
-TEST(Newcomers, OfTheOriginThatHasMostTheOldestGoes) {
+TEST(Newcomers, LoseTheOldestOneOfTheOriginWithTheMost) {
   Newcomers newcomers;
   newcomers.add(1, "one", at(1));
   newcomers.add(2, "many", at(2));
@@ -32,7 +32,7 @@ TEST(Newcomers, OfTheOriginThatHasMostTheOldestGoes) {
   EXPECT_EQ(newcomers.excess().id, 4u) << "also if the newest made it the one with most";
 }
 
-TEST(Newcomers, TheOldestOfAllIsTheFirstWhoseTimeEnds) {
+TEST(Newcomers, EndInTheOrderOfTheirAge) {
   Newcomers newcomers;
   newcomers.add(7, "one", at(7));
   newcomers.add(9, "other", at(9));
@@ -47,7 +47,7 @@ TEST(Newcomers, TheOldestOfAllIsTheFirstWhoseTimeEnds) {
 }
 
 // For any events, an origin with fewer connections than its share keeps all of them.
-TEST(Newcomers, NoOriginLosesOneBelowItsShare) {
+TEST(Newcomers, OfAnOriginBelowItsShareAreNeverClosed) {
   constexpr std::size_t most = 30, origins = 5;
   std::mt19937 random(20261129);
   Newcomers newcomers;

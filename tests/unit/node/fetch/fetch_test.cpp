@@ -56,7 +56,7 @@ TEST_F(FetchTest, CountsBytesUpToItsMinimum) {
   EXPECT_EQ(values_of(answer).size(), 3u);
 }
 
-TEST_F(FetchTest, IsAnsweredWithoutRecordsWhenItsTimeIsUp) {
+TEST_F(FetchTest, IsAnsweredWithoutRecordsAfterItsMaxWait) {
   create("t");
   const TimePoint before = world.now();
   const auto answer = start_fetch({.max_wait_ms = 700});

@@ -93,7 +93,7 @@ class FetchWaitsTest : public testing::Test {
   int attempts_ = 0;
 };
 
-TEST_F(FetchWaitsTest, AreAnsweredAsManyAsATurnHasTimeFor) {
+TEST_F(FetchWaitsTest, AreAnsweredInPiecesOfATurn) {
   FetchWaits waits(loop_, {});
   add(waits, 10);
   show(waits, 1);
@@ -108,7 +108,7 @@ TEST_F(FetchWaitsTest, AreAnsweredAsManyAsATurnHasTimeFor) {
   EXPECT_FALSE(loop_.has_posted());
 }
 
-TEST_F(FetchWaitsTest, LookInPiecesOfATurnAboveTheBoundOnPairs) {
+TEST_F(FetchWaitsTest, AreCheckedInPiecesOfATurnAboveTheBoundOnPairs) {
   FetchWaits waits(loop_, {.max_pairs = 0});
   add(waits, 10);
   show(waits, 1);
@@ -123,7 +123,7 @@ TEST_F(FetchWaitsTest, LookInPiecesOfATurnAboveTheBoundOnPairs) {
   EXPECT_EQ(attempts_, 10);
 }
 
-TEST_F(FetchWaitsTest, LookByThemselvesIfOneNamesTooManyPartitions) {
+TEST_F(FetchWaitsTest, AreCheckedPeriodicallyIfTheyNameTooManyPartitions) {
   FetchWaits waits(loop_, {.max_pairs_of_fetch = 1});
   add(waits, 1);
   EXPECT_EQ(waits.pairs(), 1u);
@@ -194,7 +194,7 @@ TEST_F(FetchWaitsTest, AreTriedAtOnceIfTheirReadDataIsOutdated) {
   EXPECT_EQ(waits.size(), 1u);
 }
 
-TEST_F(FetchWaitsTest, AreNotTriedAgainBecauseOfALookDuringAnAttempt) {
+TEST_F(FetchWaitsTest, AreNotTriedAgainBecauseOfACheckDuringAnAttempt) {
   FetchWaits waits(loop_, {.max_pairs = 0});
   /// Takes five turns, and never has enough.
   class Slow final : public WaitingFetch {
@@ -436,7 +436,7 @@ class RandomWaits {
   FetchWaits waits_;
 };
 
-TEST(FetchWaitsRandom, AreEachAnsweredOnceWhateverHappensToTheirPartitions) {
+TEST(FetchWaitsRandom, AreEachAnsweredOnceForAnyEventsOfTheirPartitions) {
   test::play_seeds(1'000, [](Random& random) {
     RandomWaits world(random);
     for (int i = 0; i < 120; ++i) {

@@ -178,7 +178,7 @@ TEST_F(GroupLoadingTest, LetsRequestsThatAppendWaitUntilTheLogIsPrepared) {
   EXPECT_EQ(committed("g"), 3);
 }
 
-TEST_F(GroupLoadingTest, LeavesMembersTheirSessionHoweverLongItTakes) {
+TEST_F(GroupLoadingTest, KeepsTheSessionsOfMembersDuringALongLoading) {
   commit_many();
   const auto joined = ask(join_request("g", 200), 3);
   ASSERT_EQ(joined.error_code, 0);
@@ -229,7 +229,7 @@ TEST_F(GroupLoadingTest, ForgetsATopicThatIsDeletedMeanwhile) {
   EXPECT_EQ(committed(name(7), 7), -1);
 }
 
-TEST_F(GroupLoadingTest, ForgetsOffsetsOfATopicThatIsNotThereBeforeItIsMadeAgain) {
+TEST_F(GroupLoadingTest, ForgetsOffsetsOfAMissingTopicBeforeItIsCreatedAgain) {
   create("t");
   ASSERT_EQ(commit("g", 1), 0);
   append_record(*offset_record("g", "gone", PartitionId{0}, {Offset{5}, LeaderEpoch{0}, "", {}}));

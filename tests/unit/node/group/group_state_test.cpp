@@ -154,7 +154,7 @@ TEST_F(GroupStateTest, OffsetsOfAllGroupsTogetherAreBoundedAndDeletingMakesRoom)
   EXPECT_EQ(groups().state_bytes(), 0u);
 }
 
-TEST_F(GroupStateTest, LongNamesOfGroupsCountToo) {
+TEST_F(GroupStateTest, LongNamesOfGroupsCountAgainstTheBound) {
   settings.groups.max_state_bytes = 1_MiB;
   create("t");
   int count = 0;
@@ -162,7 +162,7 @@ TEST_F(GroupStateTest, LongNamesOfGroupsCountToo) {
   EXPECT_EQ(count, 8);
 }
 
-TEST_F(GroupStateTest, OffsetsOfADeletedTopicAreGoneAtOnceHoweverManyGroupsHaveThem) {
+TEST_F(GroupStateTest, OffsetsOfADeletedTopicDisappearAtOnceForAnyNumberOfGroups) {
   create("t");
   for (int i = 0; i < 300; ++i) ASSERT_EQ(commit(name(i), 1), 0);
   turns_are_short = true;
@@ -183,7 +183,7 @@ TEST_F(GroupStateTest, OffsetsOfADeletedTopicAreGoneAtOnceHoweverManyGroupsHaveT
   EXPECT_EQ(committed(name(299)), 7);
 }
 
-TEST_F(GroupStateTest, ATopicThatIsMadeAgainAtOnceHasNoOffsetsOfTheEarlierOne) {
+TEST_F(GroupStateTest, ATopicThatIsCreatedAgainAtOnceHasNoOffsetsOfTheEarlierOne) {
   create("t");
   for (int i = 0; i < 300; ++i) ASSERT_EQ(commit(name(i), 1), 0);
   turns_are_short = true;
@@ -203,7 +203,7 @@ TEST_F(GroupStateTest, ATopicThatIsMadeAgainAtOnceHasNoOffsetsOfTheEarlierOne) {
   EXPECT_EQ(committed(name(299)), 7);
 }
 
-TEST_F(GroupStateTest, OffsetsExpireInPiecesAndRequestsGoBetween) {
+TEST_F(GroupStateTest, OffsetsExpireInPiecesBetweenWhichRequestsAreServed) {
   create("t");
   for (int i = 0; i < 300; ++i) ASSERT_EQ(commit(name(i), 1), 0);
   turns_are_short = true;

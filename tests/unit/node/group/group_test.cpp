@@ -181,7 +181,7 @@ TEST_F(GroupTest, OldClientsJoinWithoutKnowingTheirIdFirst) {
   EXPECT_EQ(joined.generation_id, Generation{1});
 }
 
-TEST_F(GroupTest, ASecondMemberMakesANewGeneration) {
+TEST_F(GroupTest, ASecondMemberStartsANewGeneration) {
   make_pair();
   EXPECT_EQ(one_.generation, Generation{2});
   EXPECT_EQ(two_.generation, Generation{2});
@@ -317,7 +317,7 @@ TEST_F(GroupTest, AnInstanceIdThatIsTooLongIsRefusedAndTheGroupStaysUsable) {
   EXPECT_EQ(finish_join(plain, start_join(plain)).error_code, broker_error::member_id_required);
 }
 
-TEST_F(GroupTest, AMemberIdTakesTheBeginningOfTheClientId) {
+TEST_F(GroupTest, AMemberIdBeginsWithAPrefixOfTheClientId) {
   (void)client();
   auto& connection = client("long");
   connection.client_id = std::string(248, 'c') + "\xc3\xa4" + std::string(30'000, 'd');
@@ -356,7 +356,7 @@ TEST_F(GroupTest, AssignmentsOfALeaderAreBoundedAndItMaySendLess) {
   EXPECT_EQ(sync(one_, {{one_.id, "less"}}).assignment.text(), "less");
 }
 
-TEST_F(GroupTest, AStaticMemberTakesItsPlaceAgain) {
+TEST_F(GroupTest, AStaticMemberThatJoinsAgainKeepsItsAssignment) {
   Member first{"one", {}, {}, "instance"};
   ASSERT_EQ(finish_join(first, start_join(first)).error_code, 0);
   ASSERT_EQ(sync(first, {{first.id, "mine"}}).error_code, 0);
@@ -445,7 +445,7 @@ TEST_F(OffsetsTest, ThatAreRefusedCreateNoGroup) {
   EXPECT_THAT(ask(wire::ListGroupsRequest{}).groups, IsEmpty());
 }
 
-TEST_F(OffsetsTest, OnTheirWayToTheDiskAreDeletedWithTheirTopic) {
+TEST_F(OffsetsTest, ThatAreBeingWrittenAreDeletedWithTheirTopic) {
   create("t");
   ASSERT_EQ(commit(nobody_, 1), 0);
   wire::OffsetCommitRequest request;

@@ -54,7 +54,7 @@ TEST(JournalLineTest, OfTheFirstReleaseIsRead) {
   EXPECT_THAT(line->words, ElementsAre("1000"));
 }
 
-TEST(JournalTextTest, IsTakenWhole) {
+TEST(JournalTextTest, WithoutDamageIsReadCompletely) {
   const std::string text = good_lines(5);
   const Verdict verdict = judge(text, {.noted = text.size(), .marked = text.size()});
   EXPECT_EQ(verdict.damage, "");
@@ -132,7 +132,7 @@ TEST(JournalTextTest, WithAZeroThatNoSectorExplainsRefuses) {
   EXPECT_THAT(judge(text).damage, HasSubstr("its CRC is wrong"));
 }
 
-TEST(JournalTextTest, WithAHoleBeforeALineThatSaysItWasDurableRefuses) {
+TEST(JournalTextTest, WithAHoleBeforeALineThatRecordsItAsDurableRefuses) {
   const std::string begin = good_lines(1);
   const std::string hole(512 - begin.size() % 512, '\0');
   EXPECT_THAT(judge(begin + hole + sealed_line(3, 2, "cluster x")).damage,

@@ -100,7 +100,7 @@ TEST(Origins, AreAddressesOfIPv4AndNetworksOfIPv6) {
   EXPECT_EQ(origin_of("pipe"), "pipe");
 }
 
-TEST_F(PasswordChecking, DropsThoseOfConnectionsThatAreGone) {
+TEST_F(PasswordChecking, DropsTheChecksOfClosedConnections) {
   for (std::uint64_t i = 1; i <= 1'000; ++i) {
     check(i, "wrong");
     checks->forget(i);

@@ -23,7 +23,7 @@ std::string why_not(std::string_view rules) {
 }
 
 // The examples of Apache Kafka's documentation, and of its SslPrincipalMapperTest.
-TEST(PrincipalRulesTest, names_are_those_that_apache_kafka_makes) {
+TEST(PrincipalRulesTest, names_equal_those_of_apache_kafka) {
   constexpr std::string_view rules =
       "RULE:^CN=(.*?),OU=ServiceUsers.*$/$1/, "
       "RULE:^CN=(.*?),OU=(.*?),O=(.*?),L=(.*?),ST=(.*?),C=(.*?)$/$1@$2/L, "
@@ -36,7 +36,7 @@ TEST(PrincipalRulesTest, names_are_those_that_apache_kafka_makes) {
   EXPECT_EQ(name_by(rules, "OU=JavaSoft,O=Sun"), "OU=JavaSoft,O=Sun");
 }
 
-TEST(PrincipalRulesTest, the_first_rule_that_fits_the_whole_name_counts) {
+TEST(PrincipalRulesTest, the_first_rule_that_fits_the_whole_name_applies) {
   EXPECT_EQ(name_by("RULE:a/first/,RULE:a.*/second/,RULE:.*/third/", "ab"), "second");
   EXPECT_EQ(name_by("RULE:b/x/", "ab"), "(none)");
   EXPECT_EQ(name_by(" DEFAULT , RULE:a/b/ ", "a"), "a");
@@ -61,7 +61,7 @@ TEST(PrincipalRulesTest, a_rule_with_too_many_matches_does_not_fit) {
   EXPECT_EQ(name_by("RULE:a*?/-/", std::string(256, 'a')), "(none)");
 }
 
-TEST(PrincipalRulesTest, an_empty_name_is_no_name) {
+TEST(PrincipalRulesTest, an_empty_name_is_refused) {
   EXPECT_EQ(name_by("RULE:a(b?)/$1/,DEFAULT", "a"), "a");
   EXPECT_EQ(name_by("RULE:a(b?)/$1/", "a"), "(none)");
 }

@@ -52,7 +52,7 @@ class ScramUsers : public LoginWorld {
   }
 };
 
-TEST_F(ScramUsers, OfTheFileAreThereAfterTheFirstStartAndChangeFromThen) {
+TEST_F(ScramUsers, OfTheFileAreStoredByTheFirstStartAndIgnoredByLaterOnes) {
   EXPECT_THAT(listed(), ElementsAre("bob 1 4096", "carol 2 4096"));
   Alter request;
   request.deletions.push_back(deletion("bob"));
@@ -84,7 +84,7 @@ TEST_F(ScramUsers, OfTheFileCauseNoWarningOnceTheyAreStored) {
   EXPECT_EQ(logger.count("warning"), 0u);
 }
 
-TEST_F(ScramUsers, OfTheFileAreNotTakenBesideThoseThatWereMadeBeforeLogins) {
+TEST_F(ScramUsers, OfTheFileAreIgnoredIfUsersWereCreatedBeforeLogins) {
   settings.security.authenticates = false;
   const auto of_the_file = std::exchange(settings.security.first_scram_users, {});
   Alter request;
@@ -100,7 +100,7 @@ TEST_F(ScramUsers, OfTheFileAreNotTakenBesideThoseThatWereMadeBeforeLogins) {
   EXPECT_THAT(listed(), ElementsAre("erin 1 4096"));
 }
 
-TEST_F(ScramUsers, OfMechanismsThatAreNotOfferedAreWarnedOfAtTheStart) {
+TEST_F(ScramUsers, OfMechanismsThatAreNotOfferedCauseAWarningAtTheStart) {
   settings.security.mechanisms = {SaslMechanism::scram_sha_512};
   (void)node();
   EXPECT_EQ(logger.count("warning node: 1 users of PLAIN cannot log in by it"), 1u);
@@ -108,7 +108,7 @@ TEST_F(ScramUsers, OfMechanismsThatAreNotOfferedAreWarnedOfAtTheStart) {
   EXPECT_EQ(logger.count("SCRAM-SHA-512 cannot log in"), 0u);
 }
 
-TEST_F(ScramUsers, OfTheFileAreNotTakenAfterAStartWithoutUsersThatNamesTheWaysOut) {
+TEST_F(ScramUsers, OfTheFileAreIgnoredAfterAStartWithoutUsersWhichNamesTheRemedies) {
   const auto of_plain = std::exchange(settings.security.plain_users, {});
   const auto of_the_file = std::exchange(settings.security.first_scram_users, {});
   const std::string warning =
@@ -137,7 +137,7 @@ TEST_F(ScramUsers, OfTheFileAreNotTakenAfterAStartWithoutUsersThatNamesTheWaysOu
   EXPECT_EQ(logger.count(warning), 2u);
 }
 
-TEST_F(ScramUsers, ThatAFirstStartDoesNotStoreBesideThoseOfPlainAreSaidToBeLeftOut) {
+TEST_F(ScramUsers, ThatAreAbsentAtTheFirstStartAreReportedBesideThoseOfPlain) {
   settings.security.first_scram_users.clear();
   (void)node();
   EXPECT_EQ(logger.count("info node: /data/dohle-users begins without SCRAM users; a later start "
@@ -220,7 +220,7 @@ TEST_F(Decoys, OfPlainCostTheWorkOfExistingUsers) {
   EXPECT_NEAR(found.at(long_work), names / 2, 60);
 }
 
-TEST_F(ScramUsers, GetANewPasswordAtOnce) {
+TEST_F(ScramUsers, UseANewPasswordAtOnce) {
   EXPECT_EQ(code_of(set(upsertion("bob", carol_password))), 0);
   EXPECT_EQ(log_in_scram(sha256, "bob", bob_password, "1").error_code,
             broker_error::sasl_authentication_failed);
@@ -301,7 +301,7 @@ TEST_F(ScramUsers, AreNeitherShownToNorChangedByClientsThatHaveNotLoggedIn) {
   EXPECT_THAT(listed(), ElementsAre("bob 1 4096", "carol 2 4096"));
 }
 
-TEST_F(ScramUsers, AreKeptByANodeWithoutLoginsToo) {
+TEST_F(ScramUsers, AreStoredByANodeWithoutLoginsToo) {
   settings.security.authenticates = false;
   settings.security.first_scram_users.clear();
   EXPECT_TRUE(ask(Describe{}, 0).results.empty());
@@ -504,7 +504,7 @@ TEST_P(DamagedUsers, AreStoredAgainWithALineOnceTheirFileIsMovedAway) {
 
 class UsersBegunAnew : public DamagedUsers {};
 
-TEST_P(UsersBegunAnew, AreStoredInSpiteOfKillsDuringThatStart) {
+TEST_P(UsersBegunAnew, AreStoredDespiteKillsDuringThatStart) {
   fill_and_end();
   write(std::nullopt);
   settings.security.authenticates = true;
@@ -626,7 +626,7 @@ class ChangedUsers : public ScramUsers {
   std::vector<Awaited<Alter>> waiting_;
 };
 
-TEST(ScramUsersRandom, AreAsWasAnsweredAfterKillsAndPowerLosses) {
+TEST(ScramUsersRandom, AgreeWithTheAnswersAfterKillsAndPowerLosses) {
   test::play_seeds(25, [](Random& random) { ChangedUsers().play(random); });
 }
 

@@ -73,7 +73,7 @@ TEST_F(UsersFiles, HoldUsersCommentsAndEmptyLines) {
   EXPECT_EQ((*users)[1].name, "bob");
 }
 
-TEST_F(UsersFiles, ThatOthersMayReadAreRefusedWithTheCommandThatMendsThem) {
+TEST_F(UsersFiles, ThatOthersMayReadAreRefusedWithTheCommandThatRestrictsThem) {
   write(alice);
   for (const mode_t mode : {0640u, 0604u, 0660u, 0601u}) {
     ASSERT_EQ(::chmod(file.c_str(), mode), 0);

@@ -43,7 +43,7 @@ class AccessTest : public NodeWorld {
   Refusing refusing;
 };
 
-TEST_F(AccessTest, ProduceAsksToWrite) {
+TEST_F(AccessTest, ProduceNeedsTheRightToWrite) {
   const TopicId id = create(secret);
   expect_asks_for(Operation::write, [&] { return produce(secret, batch_of({"a"})).error_code; });
   expect_asks_for(Operation::write, [&] {
@@ -53,7 +53,7 @@ TEST_F(AccessTest, ProduceAsksToWrite) {
   });
 }
 
-TEST_F(AccessTest, FetchAsksToRead) {
+TEST_F(AccessTest, FetchNeedsTheRightToRead) {
   const TopicId id = create(secret);
   const FetchFrom at_once{.min_bytes = 0, .max_wait_ms = 0};
   expect_asks_for(Operation::read, [&] { return fetch(secret, at_once).error_code; });
@@ -64,7 +64,7 @@ TEST_F(AccessTest, FetchAsksToRead) {
   });
 }
 
-TEST_F(AccessTest, ListOffsetsAsksToDescribe) {
+TEST_F(AccessTest, ListOffsetsNeedsTheRightToDescribe) {
   create(secret);
   expect_asks_for(Operation::describe, [&] {
     wire::ListOffsetsRequest request;
@@ -77,7 +77,7 @@ TEST_F(AccessTest, ListOffsetsAsksToDescribe) {
   });
 }
 
-TEST_F(AccessTest, OffsetForLeaderEpochAsksToDescribe) {
+TEST_F(AccessTest, OffsetForLeaderEpochNeedsTheRightToDescribe) {
   create(secret);
   expect_asks_for(Operation::describe, [&] {
     wire::OffsetForLeaderEpochRequest request;
@@ -90,7 +90,7 @@ TEST_F(AccessTest, OffsetForLeaderEpochAsksToDescribe) {
   });
 }
 
-TEST_F(AccessTest, MetadataAsksToDescribe) {
+TEST_F(AccessTest, MetadataNeedsTheRightToDescribe) {
   const TopicId id = create(secret);
   wire::MetadataRequest request;
   request.topics.emplace();
@@ -122,11 +122,11 @@ TEST_F(AccessTest, MetadataCreatesOnlyTopicsThatMayBeCreated) {
   EXPECT_EQ(refusing.asked, (std::set{Operation::describe, Operation::create}));
 }
 
-TEST_F(AccessTest, CreateTopicsAsksToCreate) {
+TEST_F(AccessTest, CreateTopicsNeedsTheRightToCreate) {
   expect_asks_for(Operation::create, [&] { return try_create(secret).error_code; });
 }
 
-TEST_F(AccessTest, DeleteTopicsAsksToDelete) {
+TEST_F(AccessTest, DeleteTopicsNeedsTheRightToDelete) {
   create(secret);
   expect_asks_for(Operation::remove, [&] {
     wire::DeleteTopicsRequest request;
@@ -141,7 +141,7 @@ TEST_F(AccessTest, DeleteTopicsAsksToDelete) {
   });
 }
 
-TEST_F(AccessTest, CreatePartitionsAsksToAlter) {
+TEST_F(AccessTest, CreatePartitionsNeedsTheRightToAlter) {
   create(secret);
   expect_asks_for(Operation::alter, [&] {
     wire::CreatePartitionsRequest request;
@@ -153,7 +153,7 @@ TEST_F(AccessTest, CreatePartitionsAsksToAlter) {
   });
 }
 
-TEST_F(AccessTest, DescribeConfigsAsksToDescribeConfigs) {
+TEST_F(AccessTest, DescribeConfigsNeedsTheRightToDescribeConfigs) {
   create(secret);
   expect_asks_for(Operation::describe_configs, [&] {
     wire::DescribeConfigsRequest request;
@@ -164,7 +164,7 @@ TEST_F(AccessTest, DescribeConfigsAsksToDescribeConfigs) {
   });
 }
 
-TEST_F(AccessTest, OffsetCommitAsksToRead) {
+TEST_F(AccessTest, OffsetCommitNeedsTheRightToRead) {
   const TopicId id = create(secret);
   wire::OffsetCommitRequest request;
   request.group_id = "g";
@@ -180,7 +180,7 @@ TEST_F(AccessTest, OffsetCommitAsksToRead) {
   }
 }
 
-TEST_F(AccessTest, OffsetFetchAsksToDescribe) {
+TEST_F(AccessTest, OffsetFetchNeedsTheRightToDescribe) {
   const TopicId id = create(secret);
   expect_asks_for(Operation::describe, [&] {
     wire::OffsetFetchRequest request;

@@ -131,7 +131,7 @@ TEST_F(DispatcherTest, ServesOthersBetweenTheSlicesOfALongRequest) {
   EXPECT_EQ(wait<wire::ListGroupsRequest>(listed).error_code, 0);
 }
 
-TEST_F(DispatcherTest, MakesAndDeletesTopicsInSlices) {
+TEST_F(DispatcherTest, CreatesAndDeletesTopicsInSlices) {
   turns_are_short = true;
   create("t");
   wire::CreateTopicsRequest made;

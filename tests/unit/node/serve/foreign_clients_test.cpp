@@ -85,7 +85,7 @@ TEST_F(ForeignClientsTest, TransactionalProducersAreRefusedAtOnceWithoutARetriab
 // Clients of KIP-848 and KIP-932 groups check ApiVersions first and report that the server does not
 // support the protocol. A client that sends the request all the same loses the connection, as at an
 // Apache Kafka before 3.7.
-TEST_F(ForeignClientsTest, NewGroupProtocolsAreNotAdvertisedAndAskingForThemCloses) {
+TEST_F(ForeignClientsTest, NewGroupProtocolsAreNotAdvertisedAndTheirRequestsCloseTheConnection) {
   const auto versions = ask(wire::ApiVersionsRequest{}, 3);
   for (const auto& spoken : versions.api_keys) {
     EXPECT_THAT(spoken.api_key, testing::Not(testing::AnyOf(68, 69, 76, 77, 78, 79)));

@@ -38,7 +38,7 @@ TEST_F(ProduceTest, RecordsAcknowledgedWithAcksAllSurviveAPowerLoss) {
   for (int i = 0; i < 20; ++i) EXPECT_EQ(found[static_cast<std::size_t>(i)], std::to_string(i));
 }
 
-TEST_F(ProduceTest, AcksOneIsAnsweredBeforeTheSyncAndSeenAfterIt) {
+TEST_F(ProduceTest, RecordsOfAcksOneAreAnsweredBeforeTheSyncAndVisibleAfterIt) {
   create("t");
   world.machine("node").disk().set_slow(1'000);
   const auto answer = produce("t", batch_of({"a"}), 1);
@@ -112,7 +112,7 @@ TEST_F(ProduceTest, RefusesBytesThatAreNotOneWholeBatch) {
   EXPECT_THAT(values("t", {.max_wait_ms = 0}), ElementsAre());
 }
 
-TEST_F(ProduceTest, StampsTheNodesTimeWhenTheTopicSaysSo) {
+TEST_F(ProduceTest, StampsTheNodesTimeIfTheTopicUsesLogAppendTime) {
   create("t", 1, {{"message.timestamp.type", "LogAppendTime"}});
   const auto answer = produce("t", batch_of({"a"}));
   EXPECT_GE(answer.log_append_time_ms, world.options().wall_start);
@@ -401,7 +401,7 @@ TEST_F(IdempotenceTest, AnswersTheLastFiveAgainWithTheirFirstOffset) {
   EXPECT_THAT(values("t"), ElementsAre("0", "1", "2", "3", "4", "5"));
 }
 
-TEST_F(IdempotenceTest, KnowsItsProducersAfterACrash) {
+TEST_F(IdempotenceTest, RemembersItsProducersAfterACrash) {
   create("t");
   const auto id = new_producer();
   for (int i = 0; i < 3; ++i) ASSERT_EQ(numbered(id, i).error_code, 0);

@@ -59,7 +59,7 @@ TEST(TopicWalk, CountsTopicsAndPartitionsOfASlice) {
   }
 }
 
-TEST(TopicWalk, EntersATopicAgainInTheNextSlice) {
+TEST(TopicWalk, ContinuesATopicInTheNextSlice) {
   Slices slices;
   EXPECT_TRUE(slices.go_on(2));
   EXPECT_TRUE(slices.go_on(2));

@@ -79,7 +79,7 @@ TEST_F(AddedPartitionsTest, AreServedBesideTheOldOnesAndSurviveAPowerLoss) {
   EXPECT_EQ(produce_to("t", 6), broker_error::unknown_topic_or_partition);
 }
 
-TEST_F(AddedPartitionsTest, AreThereAfterACleanStop) {
+TEST_F(AddedPartitionsTest, AreServedAfterACleanStop) {
   create("t");
   ASSERT_EQ(grow("t", 70).error_code, 0);
   ASSERT_EQ(produce_to("t", 69), 0);
@@ -132,7 +132,7 @@ TEST_F(AddedPartitionsTest, AreRefusedForANameThatALargeRequestRepeats) {
   EXPECT_EQ(partitions_of("t"), 1U);
 }
 
-TEST_F(AddedPartitionsTest, TakeOnlyAssignmentsToThisNode) {
+TEST_F(AddedPartitionsTest, MayBeAssignedOnlyToThisNode) {
   create("t");
   const auto refusal = [&](const std::vector<std::vector<NodeId>>& assigned) {
     const auto outcome = grow("t", 3, assigned);
@@ -176,7 +176,7 @@ TEST_F(AddedPartitionsTest, AreRefusedForTheNodesOwnTopic) {
   EXPECT_THAT(refused.error_message.value_or(""), HasSubstr("the node needs this topic itself"));
 }
 
-TEST_F(AddedPartitionsTest, AreSeenTogetherAndTheTopicIsServedMeanwhile) {
+TEST_F(AddedPartitionsTest, BecomeVisibleTogetherWhileTheTopicIsServed) {
   create("t");
   (void)client("a");
   const auto growing = send(growth("t", 1'000), 3, "a");
@@ -209,7 +209,7 @@ TEST_F(AddedPartitionsTest, TwoRequestsForATopicAreCarriedOutInTurn) {
   EXPECT_EQ(partitions_of("t"), 600U);
 }
 
-TEST_F(AddedPartitionsTest, AreGoneWithTheirTopic) {
+TEST_F(AddedPartitionsTest, AreDeletedWithTheirTopic) {
   const TopicId old = create("t");
   for (const std::string_view name : {"a", "b", "c"}) (void)client(name);
   const auto growing = send(growth("t", 500), 3, "a");
@@ -244,7 +244,7 @@ TEST_F(AddedPartitionsTest, UnderCreationCountAgainstTheBound) {
   EXPECT_EQ(wait<Request>(growing).results.at(0).error_code, 0);
 }
 
-TEST_F(AddedPartitionsTest, ThatCannotAllBeMadeLeaveNoTrace) {
+TEST_F(AddedPartitionsTest, ThatCannotAllBeCreatedLeaveNoTrace) {
   create("t", 3);
   ASSERT_EQ(produce("t", batch_of({"kept"}), -1, 2).error_code, 0);
   world.machine("node").disk().fail_writes("/t-70/dohle-log", 1);
@@ -276,7 +276,7 @@ TEST_F(AddedPartitionsTest, AreRefusedWhileTheCatalogCannotBeWritten) {
   EXPECT_EQ(produce_to("t", 1), 0);
 }
 
-TEST_F(AddedPartitionsTest, DoNotTakeDirectoriesThatHoldOtherRecords) {
+TEST_F(AddedPartitionsTest, DoNotUseDirectoriesThatHoldOtherRecords) {
   create("t");
   create("other");
   ASSERT_EQ(produce_to("other", 0), 0);

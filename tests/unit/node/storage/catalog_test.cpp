@@ -115,7 +115,7 @@ TEST_F(CatalogTest, KeepsItsTopics) {
   });
 }
 
-TEST_F(CatalogTest, KnowsATopicByItsLastLineAcrossRewrites) {
+TEST_F(CatalogTest, TakesATopicFromItsLastLineAcrossRewrites) {
   with_catalog([](Catalog& catalog) {
     ASSERT_TRUE(name_cluster(catalog, "me"));
     for (int partitions = 1; partitions <= 1'100; ++partitions) {

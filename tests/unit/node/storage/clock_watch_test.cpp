@@ -54,7 +54,7 @@ TEST(ClockWatchTest, DoubtsAClockAgainThatGoesFurtherAhead) {
   EXPECT_TRUE(watch.look(at(1'100s, 24h)));
 }
 
-TEST(ClockWatchTest, ComparesWithAClockThatWasSetBack) {
+TEST(ClockWatchTest, AcceptsAClockThatWasSetBackAsTheNewReference) {
   ClockWatch watch;
   EXPECT_FALSE(watch.look(at(0s)));
   EXPECT_FALSE(watch.look(at(2s, -24h)));

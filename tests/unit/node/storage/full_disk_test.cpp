@@ -58,7 +58,7 @@ class FullDiskTest : public NodeWorld {
   }
 };
 
-TEST_F(FullDiskTest, RefusalsNameTheirCode) {
+TEST_F(FullDiskTest, RefusalsNameTheirErrorCodeInTheLog) {
   create("t");
   set_full(true);
   const auto refused = produce("t", batch_of({"a"}));

@@ -70,7 +70,7 @@ TEST_F(RunNoteTest, KeepsAcknowledgedOffsetsForTheNextStartOfTheSameBoot) {
   EXPECT_EQ(note->earlier().ends.size(), 2u);
 }
 
-TEST_F(RunNoteTest, KnowsAnotherBootAndKeepsOffsetsSyncedAtTheStart) {
+TEST_F(RunNoteTest, RecognizesAnotherBootAndKeepsOffsetsSyncedAtTheStart) {
   (void)begin();
   lose_power();
   const auto note = open();
@@ -104,7 +104,7 @@ TEST_F(RunNoteTest, LeavesOutAnEntryThatIsDamagedAndNothingElse) {
   EXPECT_FALSE(open()->earlier().is_same_boot);
 }
 
-TEST_F(RunNoteTest, HasNoSizeOfUsersWithoutTheirFile) {
+TEST_F(RunNoteTest, NotesNoSizeOfUsersWithoutTheirFile) {
   {
     auto note = open();
     note->catalog_bytes(1'000);
@@ -137,7 +137,7 @@ TEST_F(RunNoteTest, ReadsANoteWithoutAPlaceForUsersAndDoesNotWriteThere) {
   EXPECT_EQ(open()->earlier().catalog_bytes, 1'500u);
 }
 
-TEST_F(RunNoteTest, IsGivenUpWithALineWhenItCannotBeWritten) {
+TEST_F(RunNoteTest, IsAbandonedWithALogLineWhenItCannotBeWritten) {
   auto note = begin();
   RunNote::Place place;
   machine_.disk().fail_writes("dohle-run", 1);

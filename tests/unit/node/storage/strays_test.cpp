@@ -156,7 +156,7 @@ TEST_F(StrayDirectoriesTest, WithRecordsAreKeptAndTheirTopicIsNotCreatedAgain) {
   EXPECT_THAT(values("money", {.offset = 2}), ElementsAre("c"));
 }
 
-TEST_F(StrayDirectoriesTest, ThatAreMovedAwayLeaveTheirNameFree) {
+TEST_F(StrayDirectoriesTest, ThatAreMovedAwayReleaseTheirName) {
   create("money");
   ASSERT_EQ(produce("money", batch_of({"a"})).error_code, 0);
   restart_without_catalog_lines();
@@ -253,7 +253,7 @@ TEST_F(StrayDirectoriesTest, OfAddedPartitionsAreListedAgainByAdoption) {
   EXPECT_EQ(grow(6).error_code, 0);
 }
 
-TEST_F(StrayDirectoriesTest, ThatAreNotThereCannotBeAdopted) {
+TEST_F(StrayDirectoriesTest, ThatAreMissingCannotBeAdopted) {
   create("t");
   settings.adopt = {"typo"};
   restart_with([](Disk&) {});
@@ -403,7 +403,7 @@ TEST_F(NamesOnDiskTest, AreServedAlsoIfNewTopicsMayNotHaveThem) {
   EXPECT_THAT(values("a_b"), ElementsAre("of a_b"));
 }
 
-TEST_F(StrayDirectoriesTest, NoPowerLossTakesTheFilesOfATopicThatWasCreated) {
+TEST_F(StrayDirectoriesTest, NoPowerLossRemovesTheFilesOfATopicThatWasCreated) {
   for (int i = 0; i < 20; ++i) {
     create("t" + std::to_string(i), 1 + i % 3);
     restart_after_power_loss();
@@ -412,7 +412,7 @@ TEST_F(StrayDirectoriesTest, NoPowerLossTakesTheFilesOfATopicThatWasCreated) {
   EXPECT_EQ(topics().all().size(), 20u);
 }
 
-TEST_F(StrayDirectoriesTest, OfHalfADeletionAreRemovedAndThoseOfOthersAreNot) {
+TEST_F(StrayDirectoriesTest, OfAnUnfinishedDeletionAreRemovedAndThoseOfOtherTopicsAreNot) {
   (void)node();
   restart_with([](Disk& disk) {
     for (const std::string name : {"t-0.AQAAAAAAAAAAAAAAAAAAAA-delete", "backup-delete"}) {
@@ -424,7 +424,7 @@ TEST_F(StrayDirectoriesTest, OfHalfADeletionAreRemovedAndThoseOfOthersAreNot) {
   EXPECT_TRUE(exists("/data/backup-delete"));
 }
 
-TEST_F(StrayDirectoriesTest, FilesThatAreNotThePartitionsAreNotRemovedForIt) {
+TEST_F(StrayDirectoriesTest, ForeignFilesAreNotRemovedForANewPartition) {
   (void)node();
   restart_with([](Disk& disk) {
     ASSERT_TRUE(disk.make_directories("/data/notes-0"));
@@ -482,7 +482,7 @@ TEST_F(PlaceWatchTest, AReplacedDirectoryIsNoticed) {
   EXPECT_EQ(produce("t", batch_of({"b"})).error_code, broker_error::kafka_storage_error);
 }
 
-TEST_F(PlaceWatchTest, SegmentsThatRetentionTakesAreNotMissed) {
+TEST_F(PlaceWatchTest, SegmentsThatRetentionDeletesAreNotReported) {
   create("t", 1, {{"retention.ms", "1000"}, {"segment.bytes", "1024"}});
   for (int i = 0; i < 200; ++i) {
     ASSERT_EQ(produce("t", batch_of({std::string(800, 'x')})).error_code, 0);
@@ -492,7 +492,7 @@ TEST_F(PlaceWatchTest, SegmentsThatRetentionTakesAreNotMissed) {
   EXPECT_EQ(logger.count("removed or replaced"), 0u);
 }
 
-TEST_F(PlaceWatchTest, ACatalogThatIsGoneTakesNoChanges) {
+TEST_F(PlaceWatchTest, AMissingCatalogRefusesChanges) {
   create("t");
   do_beside([](Disk& disk) { EXPECT_TRUE(disk.remove("/data/dohle-catalog")); });
   const auto refused = try_create("u");

@@ -63,7 +63,7 @@ TEST_F(TopicsTest, MetadataNamesTheNodeAndItsTopics) {
   EXPECT_EQ(ask(wire::DescribeClusterRequest{}).cluster_id, all.cluster_id);
 }
 
-TEST_F(TopicsTest, AreMadeOnFirstUseUnlessThatIsOff) {
+TEST_F(TopicsTest, AreCreatedOnFirstUseUnlessThatIsSwitchedOff) {
   EXPECT_EQ(metadata({{"t"}}).topics[0].error_code, broker_error::unknown_topic_or_partition);
   EXPECT_EQ(metadata({{"t", "u", "t"}}).topics.size(), 2u);
   const auto made = metadata({{"t", "not/a/name"}}, true);
@@ -102,7 +102,7 @@ TEST_F(TopicsTest, CreatingIsRefusedWithAReason) {
   EXPECT_EQ(metadata(std::nullopt).topics.size(), 1u);
 }
 
-TEST_F(TopicsTest, IllegalNamesAreCalledIllegalAlsoWhereNothingIsCreated) {
+TEST_F(TopicsTest, IllegalNamesAreReportedAsIllegalAlsoIfNothingIsCreated) {
   for (const std::string& name : {std::string("not/a/name"), std::string("a b"), std::string("."),
                                   std::string(".."), std::string(), std::string(250, 'x')}) {
     for (const bool may_create : {false, true}) {
@@ -180,7 +180,7 @@ TEST_F(TopicsTest, RefusalsOfLongNamesAndValuesAreAnsweredAndShort) {
   }
 }
 
-TEST_F(TopicsTest, ValidatingMakesNothing) {
+TEST_F(TopicsTest, ValidatingCreatesNoTopic) {
   wire::CreateTopicsRequest request;
   request.topics.push_back({"t", -1, -1, {}, {}});
   request.validate_only = true;
@@ -288,7 +288,7 @@ TEST_F(TopicChangesTest, ASecondCreationIsRefusedDuringTheFirstAndMetadataWaitsF
   EXPECT_EQ(found.partitions.size(), 1'000u);
 }
 
-TEST_F(TopicChangesTest, NamesThatCollideAreRefusedWhileTheOtherIsMade) {
+TEST_F(TopicChangesTest, NamesThatCollideAreRefusedDuringTheCreationOfTheOther) {
   connect({"a", "b"});
   const auto first = begin_create("a.b", "a", 1'000);
   arrive();
@@ -308,7 +308,7 @@ TEST_F(TopicChangesTest, PartitionsUnderCreationCountAgainstTheBound) {
   EXPECT_EQ(error_of(first), 0);
 }
 
-TEST_F(TopicChangesTest, ANameIsUsedAgainAsSoonAsItsTopicIsGone) {
+TEST_F(TopicChangesTest, ANameIsFreeAsSoonAsItsTopicIsDeleted) {
   const TopicId old = create("t", 1'000);
   ASSERT_EQ(produce("t", batch_of({"old"})).error_code, 0);
   connect({"a", "b", "c", "d"});
@@ -381,7 +381,7 @@ TEST_F(TopicChangesTest, FilesThatARefusedLineOfTheCatalogNamesStayUntilARestart
   EXPECT_EQ(produce("t", batch_of({"x"})).error_code, 0);
 }
 
-TEST_F(TopicChangesTest, AStopWhileTopicsAreMadeAndDeletedIsClean) {
+TEST_F(TopicChangesTest, AStopWhileTopicsAreCreatedAndDeletedIsClean) {
   for (const auto after : {100us, 300us, 600us, 1'000us, 2'000us, 4'000us}) {
     std::vector<Creation> creations;
     const std::string run = std::to_string(after.count());

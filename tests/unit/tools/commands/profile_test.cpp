@@ -32,7 +32,7 @@ std::string refusal(std::string_view toml, const std::optional<std::string>& nam
   return read ? std::string() : std::string(read.error().message());
 }
 
-TEST(Profile, is_the_one_named_else_the_one_that_the_file_names) {
+TEST(Profile, is_the_given_one_or_else_the_default_of_the_file) {
   const auto own = read_profile(config, "c.toml", std::nullopt);
   ASSERT_TRUE(own.has_value()) << own.error().message();
   EXPECT_THAT(own->values(), ElementsAre(Pair("bootstrap.servers", "127.0.0.1:1,[::1]:2")));
@@ -54,7 +54,7 @@ TEST(Profile, is_refused_with_the_file_and_the_fault_in_it) {
               HasSubstr("profile a: linger.ms: a value must be a string"));
 }
 
-TEST(Profile, needs_its_file_only_when_it_is_asked_for) {
+TEST(Profile, needs_its_file_only_if_a_profile_is_requested) {
   EXPECT_TRUE(load_profile({}, {}, {}).has_value());
   EXPECT_TRUE(load_profile({}, {}, {.home = "/nowhere"}).has_value());
   EXPECT_THAT(

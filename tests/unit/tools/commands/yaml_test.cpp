@@ -38,7 +38,7 @@ TEST(Yaml, quotes_text_that_would_be_read_as_another_type) {
             "\"y\": -1\n");
 }
 
-TEST(Yaml, writes_an_empty_list_as_one) {
+TEST(Yaml, writes_an_empty_list_as_an_empty_list) {
   EXPECT_EQ(to_yaml(Json::array()), "[]\n");
 }
 

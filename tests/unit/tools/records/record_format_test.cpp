@@ -32,7 +32,7 @@ TEST(RecordFormat, WritesEachField) {
   EXPECT_EQ(written("%k{hex} %k{base64}", sample), "6bff a/8=");
 }
 
-TEST(RecordFormat, WritesTextAsItStands) {
+TEST(RecordFormat, WritesLiteralTextAndEscapes) {
   EXPECT_EQ(written("100%% \\t\\\\ \\x41 {a}", sample), "100% \t\\ A {a}");
   EXPECT_EQ(written("a\\0b", sample), std::string("a\0b", 3));
   EXPECT_EQ(written("", sample), "");
@@ -43,7 +43,7 @@ TEST(RecordFormat, RepeatsBracesForEachHeader) {
   EXPECT_EQ(written("%h{%k }", {.value = "v"}), "");
 }
 
-TEST(RecordFormat, NullsAreEmptyAndTheirSizesMinusOne) {
+TEST(RecordFormat, NullsAreWrittenAsEmptyTextAndTheirSizesAsMinusOne) {
   EXPECT_EQ(written("<%k> <%v> %K %V", OwnedRecord{}), "<> <> -1 -1");
   EXPECT_EQ(written("<%k> <%v> %K %V", {.key = "", .value = ""}), "<> <> 0 0");
 }

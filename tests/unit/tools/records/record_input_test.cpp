@@ -44,17 +44,17 @@ OwnedRecord value(std::string text) {
   return {.value = std::move(text)};
 }
 
-TEST(RecordInput, CutsLines) {
+TEST(RecordInput, SplitsLines) {
   EXPECT_THAT(read("%v\\n", "a\nbb\n\nc\n"),
               ElementsAre(value("a"), value("bb"), value(""), value("c")));
 }
 
-TEST(RecordInput, TheLastLineNeedsNoEnd) {
+TEST(RecordInput, TheLastLineNeedsNoNewline) {
   EXPECT_THAT(read("%v\\n", "a\nb"), ElementsAre(value("a"), value("b")));
   EXPECT_THAT(read("%v\\n", ""), ElementsAre());
 }
 
-TEST(RecordInput, CutsFieldsAtTheirSeparators) {
+TEST(RecordInput, SplitsFieldsAtTheirSeparators) {
   EXPECT_THAT(read("%k\\t%v\\n", "k1\tv1\nk2\tv\t2\n"),
               ElementsAre(OwnedRecord{.key = "k1", .value = "v1"},
                           OwnedRecord{.key = "k2", .value = "v\t2"}));
@@ -84,7 +84,7 @@ TEST(RecordInput, AFieldCutByTheEndOfTheInputIsAnError) {
   EXPECT_THAT(*read("%k\\t%v\\n", "k1").front().key, HasSubstr("%k has no end"));
 }
 
-TEST(RecordInput, RefusesFormatsThatCannotBeCut) {
+TEST(RecordInput, RefusesFormatsThatCannotSplitInput) {
   for (const char* format :
        {"", "abc", "x%v\\n", "%v", "%k%v\\n", "%o\\n", "%h\\n", "%v{iso}\\n", "%"}) {
     EXPECT_FALSE(InputFormat::parse(format)) << format;

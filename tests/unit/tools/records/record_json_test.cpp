@@ -44,7 +44,7 @@ TEST(RecordJson, ReadsItsOwnText) {
   }
 }
 
-TEST(RecordJson, NeedsAValueAndNothingElse) {
+TEST(RecordJson, RequiresOnlyTheValue) {
   EXPECT_EQ(record_from_json(R"({"value":"v"})").value(), (OwnedRecord{.value = "v"}));
   EXPECT_EQ(record_from_json(R"({"key":"k","value":null})").value(), (OwnedRecord{.key = "k"}));
   EXPECT_EQ(why_not(R"({"key":"k"})"), R"("value" is missing; null means a tombstone)");
@@ -68,7 +68,7 @@ TEST(RecordJson, NamesTheMemberThatIsWrong) {
               testing::StartsWith(R"("vaule" is not a member of a record)"));
 }
 
-TEST(RecordJson, MembersThatAreThereTwiceAreRefused) {
+TEST(RecordJson, RepeatedMembersAreRefused) {
   for (const char* line :
        {R"({"value":"a","value_base64":"YQ=="})", R"({"value":"a","payload":"b"})",
         R"({"key":"a","key_base64":"YQ==","value":null})",
