@@ -62,7 +62,7 @@ def check(root):
     version = release(re.search(r"project\([^)]*VERSION (\d+\.\d+)", (root / "CMakeLists.txt").read_text("utf-8")).group(1))
     headers = "\n".join(each.read_text("utf-8") for each in sorted((root / "include").rglob("*.hpp")))
     code = without_comments(headers)
-    sources = "\n".join(each.read_text("utf-8") for each in sorted((root / "src/messaging").glob("*.cpp")))
+    sources = "\n".join(each.read_text("utf-8") for each in sorted((root / "src/messaging").rglob("*.cpp")))
     texts = set(re.findall(r'"\w+"', without_comments(sources)))
     page_text = (root / "docs/messaging.md").read_text("utf-8")
     shown = set(re.findall(r"\w+", page_text))
