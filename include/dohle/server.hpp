@@ -72,8 +72,8 @@ struct ServerHealth {
   [[nodiscard]] DOHLE_API std::string to_json() const;
 };
 
-/// What a HealthPage shows of its Server. Thread safety: the functions may be called on any thread
-/// until the page's stop() has returned.
+/// The functions by which a HealthPage reads its Server. Thread safety: they may be called on any
+/// thread until the page's stop() has returned.
 struct ShownServer {
   /// The current condition: Server::health.
   std::function<ServerHealth()> health = nullptr;
@@ -82,13 +82,13 @@ struct ShownServer {
   std::function<std::string()> metrics = nullptr;
 };
 
-/// Shows the health of a Server to other programs while the Server runs. `web::health_page` makes
-/// one that answers over HTTP. Thread safety: the Server makes all calls, one at a time.
+/// Shows the health and the metrics of a Server to other programs while the Server runs.
+/// `web::health_page` makes one that answers over HTTP. Thread safety: the Server makes all calls, one at a time.
 class HealthPage {
  public:
   virtual ~HealthPage() = default;
-  /// Starts to show what the functions of `server` return. Returns the URL. Errors: its own;
-  /// Server::start returns them.
+  /// Starts to show the values that the functions of `server` return. Returns the URL. Errors: its
+  /// own; Server::start returns them.
   virtual Result<std::string> start(ShownServer server) = 0;
   /// Ends the page. Called once after each start that succeeded.
   virtual void stop() = 0;
