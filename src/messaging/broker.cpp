@@ -79,7 +79,7 @@ Result<std::size_t> choose_encoding(Codecs codecs, PublishOptions& options,
                                     const kafka::BrokerOptions& broker) {
   const bool is_own = !options.body_codec.empty();
   const std::string& name = is_own ? options.body_codec : broker.codec;
-  // Without a name, the first one.
+  // Without a name the first codec applies.
   Result<std::size_t> place{0};
   if (!name.empty()) place = messaging::choose_codec(codecs, name, is_own ? "body_codec" : "codec");
   if (!place) return place;

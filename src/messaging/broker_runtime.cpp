@@ -59,7 +59,7 @@ std::int32_t known_partitions(const std::shared_ptr<Client::Shared>& client,
   return count ? *count : 0;
 }
 
-/// What a subscription asks of its client, which may end before it.
+/// Sets the functions by which a subscription asks its client, which may end before it.
 void ask_client(const std::weak_ptr<Client::Shared>& client, Subscription::Setup& setup) {
   setup.wall = [client] {
     const auto alive = client.lock();
@@ -79,7 +79,7 @@ std::uint64_t seed_of(const std::shared_ptr<Client::Shared>& client) {
   return seed ? *seed : 0;
 }
 
-/// Of a call whose options are checked later.
+/// The deadline of a call whose options are checked later.
 CallDeadline deadline_in(milliseconds asked) {
   return CallDeadline(call_timeout(std::max(asked, milliseconds(0))));
 }

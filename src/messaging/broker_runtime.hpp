@@ -110,7 +110,7 @@ class BrokerRuntime : public std::enable_shared_from_this<BrokerRuntime> {
                            const PublishOptions& options, const Observer& observer);
   /// Takes over the options that middlewares, counters and reports are made of.
   void take_options(kafka::BrokerOptions options);
-  /// Counts what `publish` returns.
+  /// Calls `publish` and counts its result.
   template <class Publish>
   Result<Delivery> counted(Publish publish);
   Result<Delivery> publish_message(std::string_view topic, Message message,
@@ -121,7 +121,7 @@ class BrokerRuntime : public std::enable_shared_from_this<BrokerRuntime> {
   [[nodiscard]] bool is_bare(const PublishOptions& options) const {
     return options_.publish_middlewares.empty() && options.middlewares.empty() && !tracing_.tracer;
   }
-  /// Of a subscription to that topic.
+  /// The middlewares of a subscription to that topic.
   [[nodiscard]] std::vector<SubscribeMiddleware> subscribe_middlewares(const std::string& topic,
                                                                        const std::string& group_id,
                                                                        const EventFilter& filter,
@@ -134,12 +134,12 @@ class BrokerRuntime : public std::enable_shared_from_this<BrokerRuntime> {
   Result<Delivery> pass_to(Producer& producer, const Topic& topic, const Record& record,
                            const PublishOptions& options,
                            const std::optional<CallDeadline>& deadline, const Observer& observer);
-  /// With its span, and the middlewares inside it.
+  /// Publishes inside a span, and through the middlewares.
   Result<Delivery> traced_publish(std::string_view topic, Message& message,
                                   const PublishOptions& options);
   Result<Delivery> through_middlewares(std::string_view topic, Message& message,
                                        const PublishOptions& options);
-  /// `rest` has what the message itself lacks: key, headers, time, partition.
+  /// `rest` has the values that the message itself lacks: key, headers, time, partition.
   Result<Delivery> send_message(std::string_view topic, const Message& message,
                                 const PublishOptions& rest, const PublishOptions& options);
   Result<Delivery> send(std::string_view topic, const Record& record,
@@ -160,8 +160,8 @@ class BrokerRuntime : public std::enable_shared_from_this<BrokerRuntime> {
                                                   BatchHandler batch_handler = nullptr,
                                                   Handing handing = Handing::events,
                                                   std::function<void()> on_replaced = nullptr);
-  /// The handler of batches with what the library and the program put around it. Errors: as
-  /// wrapped.
+  /// The handler of batches inside the middlewares of the library and of the program. Errors: those
+  /// of wrapped.
   [[nodiscard]] Result<BatchCall> batch_call(BatchHandler handler, const std::string& topic,
                                              const std::string& group_id,
                                              const SubscribeOptions& options) const;
@@ -197,7 +197,7 @@ class BrokerRuntime : public std::enable_shared_from_this<BrokerRuntime> {
   std::shared_ptr<telemetry::Registry> metrics_;
   std::optional<PublishCounters> publish_counters_;
   bool publishes_plainly_ = false;
-  /// Of publishes; without a tracer they have no spans.
+  /// It makes the spans of publishes; without a tracer they have none.
   Tracing tracing_;
   std::shared_ptr<messaging::Reports> reports_;
 

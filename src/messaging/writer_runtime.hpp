@@ -37,7 +37,7 @@ class WriterRuntime {
  private:
   /// A client with its producers.
   struct Link {
-    /// As of distinct_servers.
+    /// The servers in the form of distinct_servers.
     std::vector<std::string> servers;
     std::optional<SaslOptions> sasl;
     std::optional<TlsOptions> tls;
@@ -51,13 +51,13 @@ class WriterRuntime {
     std::optional<Client> client;
     std::vector<Producer> producers;
   };
-  /// What the latest create_producer asked for.
+  /// The options of the latest create_producer.
   struct Latest {
     kafka::BrokerOptions options;
     Link* link;
     std::shared_ptr<client::ProducerGroup> group;
     Producer made;
-    /// By topic.
+    /// The producers by topic.
     std::map<std::string, Producer, std::less<>> own;
   };
 

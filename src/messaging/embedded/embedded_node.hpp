@@ -18,7 +18,7 @@ namespace dohle::messaging {
 class EmbeddedNode {
  public:
   virtual ~EmbeddedNode() = default;
-  /// For ClientOptions::transport.
+  /// The transport for ClientOptions::transport.
   [[nodiscard]] virtual std::shared_ptr<Transport> transport() const = 0;
   [[nodiscard]] virtual std::string bootstrap_server() const = 0;
 

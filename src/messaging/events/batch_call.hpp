@@ -14,7 +14,7 @@ namespace dohle::messaging {
 
 /// The outcome of a batch in its handler.
 struct BatchOutcome {
-  /// Of each event of the batch: its own outcome, or absent if it has that of the handler.
+  /// The outcome of each event of the batch; absent if it is that of the handler.
   std::vector<std::optional<Result<void>>> own;
   /// The handler's result.
   Result<void> handled;
@@ -40,11 +40,11 @@ class BatchCall {
       : handler_(std::move(handler)), entrance_(std::move(entrance)) {}
 
   BatchHandler handler_;
-  /// Empty without middlewares.
+  /// It is empty without middlewares.
   SubscribeHandler entrance_;
 };
 
-/// Wraps the handler of batches; for what the library adds itself.
+/// Wraps the handler of batches. Only the library's own additions use it.
 using BatchMiddleware = std::function<BatchHandler(BatchHandler next)>;
 
 }  // namespace dohle::messaging

@@ -70,7 +70,7 @@ struct DeliveredRecord {
   /// The number of the partition's assignment that it belongs to.
   std::uint64_t assignment = 0;
   std::size_t lane = 0;
-  /// Why its reply handler failed, in an attempt whose answer was not stored. Set by the thread
+  /// The error of its reply handler in an attempt whose answer was not stored. Set by the thread
   /// that handles it.
   std::optional<Error> failed_reply;
 };
@@ -105,10 +105,10 @@ struct EventState : DeliveredRecord {
   bool is_running = false;
   /// Its place among the running ones.
   std::size_t running_place = 0;
-  /// When it was read, then when its handler started.
+  /// The time at which it was read, and later the time at which its handler started.
   TimePoint started;
   std::optional<Error> nacked_with;
-  /// With nacked_with: the program's decision, and the retry topic that retry_after chose.
+  /// If nacked_with is set: the program's decision, and the retry topic that retry_after chose.
   FailureAction nacked_action = FailureAction::retry;
   std::size_t wanted_level = 0;
 

@@ -23,7 +23,7 @@ class PullCall {
   Result<void> take(RawEvent& event);
 
   PullReceiver& receiver_;
-  /// Of a subscription that a middleware pulls.
+  /// The call of a subscription whose middleware pulls from this one.
   PullCall* const outer_;
   bool has_taken_ = false;
 };

@@ -11,7 +11,7 @@
 
 namespace dohle::messaging {
 
-/// Where the failed messages of each topic go that a subscription reads. Not thread safe.
+/// The retry topics and dead letters of each topic that a subscription reads. Not thread safe.
 class RedirectBook {
  public:
   struct Place {
@@ -23,17 +23,17 @@ class RedirectBook {
   /// `common`: of each source that is not set.
   explicit RedirectBook(RedirectTopics common);
 
-  /// Those of one source; also for its retry topics. `topics` has the delays of `common`.
+  /// Sets the topics of one source, also for its retry topics. `topics` has the delays of `common`.
   void set(const std::string& source, RedirectTopics topics);
   /// The source is no longer read.
   void drop(const std::string& source);
-  /// Of a source or of a retry topic.
+  /// The place of a source or of a retry topic.
   [[nodiscard]] Place find(std::string_view topic) const;
 
  private:
   const std::shared_ptr<const RedirectTopics> common_;
   std::map<std::string, std::shared_ptr<const RedirectTopics>, std::less<>> by_source_;
-  /// With the number of sources that share the retry topic, which a prefix makes them do.
+  /// A retry topic, and the number of sources that share it because of a prefix.
   struct Retry {
     Place place;
     std::size_t sources = 0;

@@ -168,7 +168,7 @@ Result<void> Redrive::step(Consumer& consumer) {
   }
   if (const Error* const damage = records->error()) return fail(*damage);
   for (Part& part : parts_) {
-    // Behind control batches and gaps, too.
+    // The position may be past control batches and gaps.
     const auto position = consumer.position(part.name, milliseconds(0));
     if (position && !position->is_none()) part.next = std::max(part.next, *position);
   }

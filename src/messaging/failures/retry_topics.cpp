@@ -70,7 +70,7 @@ Result<std::int32_t> partitions_of(Admin& admin, const std::string& topic) {
 /// The properties that new topics take from the source.
 struct Likeness {
   std::int32_t partitions = 0;
-  /// Absent if the server does not say.
+  /// It is absent if the server does not return it.
   std::optional<std::int64_t> max_message_bytes;
 };
 

@@ -15,13 +15,13 @@ namespace dohle::messaging {
 /// A topic that failed messages go to.
 struct RedirectTopic {
   std::string name;
-  /// How long a message waits there. 0: dead letters.
+  /// The time that a message waits there. 0 means dead letters.
   std::chrono::milliseconds delay{0};
 };
 
 /// The topics that the failed messages of one subscription go to.
 struct RedirectTopics {
-  /// In the order of their delays.
+  /// The retry topics in the order of their delays.
   std::vector<RedirectTopic> retries;
   std::optional<RedirectTopic> dead_letters;
   [[nodiscard]] bool empty() const { return retries.empty() && !dead_letters; }

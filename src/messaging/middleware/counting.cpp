@@ -81,7 +81,7 @@ class CountersByTopic {
       : registry_(std::move(registry)) {}
 
   HandlingCounters& of(std::string_view topic) {
-    // Those of the same topic count into the same series.
+    // Counters of the same topic use the same series.
     return table_.of(
         topic, [this](const std::string& name) { return HandlingCounters(*registry_, name, {}); });
   }

@@ -20,7 +20,7 @@ std::int64_t now_ms() {
   return to_timestamp(telemetry::wall_now()).value;
 }
 
-/// Absent if the text is no number.
+/// The deadline; absent if the text is no number.
 std::optional<std::int64_t> read_deadline(std::optional<std::string_view> text) {
   if (!text) return std::nullopt;
   std::int64_t at = 0;

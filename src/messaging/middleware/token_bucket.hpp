@@ -28,7 +28,7 @@ class TokenBucket {
 
  private:
   const Duration apart_;
-  /// How much earlier than its turn at an even pace a message may pass after a pause.
+  /// The time by which a message may pass earlier, after a pause, than at an even pace.
   const Duration ahead_;
   TimePoint next_ = TimePoint::min();
 };

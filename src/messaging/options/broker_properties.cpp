@@ -41,7 +41,7 @@ struct Row {
   std::function<Result<void>(const Meant& meant, O& options)> set;
 };
 
-/// Those of the Broker's options; and of options that a subscription alone has, whose properties
+/// The rows of the Broker's options, and of options that a subscription alone has, whose properties
 /// the Broker refuses.
 std::vector<Row> rows_of_the_tables() {
   std::vector<Row> all;
@@ -64,7 +64,7 @@ const std::vector<Row>& rows() {
   return all;
 }
 
-/// Other names by which errors speak of what a property sets.
+/// Other names that errors use for the option of a property.
 struct NameInErrors {
   std::string_view property;
   std::string_view name;
@@ -106,7 +106,7 @@ Meant meaning_of(const PropertyValues& values) {
   return meant;
 }
 
-/// What the properties say about TLS and logins, in the options' own terms.
+/// TLS and logins as the properties set them, in the options' own types.
 struct Security {
   SecurityProtocol protocol = SecurityProtocol::plaintext;
   std::optional<SaslOptions> sasl = {};
@@ -145,7 +145,7 @@ void take_security(O& options) {
   }
 }
 
-/// Removes what earlier properties have set, and no later option has replaced.
+/// Removes settings that earlier properties have made and no later option has replaced.
 void withdraw_security(O& options) {
   if (!has_security(options.properties, [](const auto& /*name*/) { return true; })) return;
   const auto said = security_of(options.properties);

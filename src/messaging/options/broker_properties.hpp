@@ -23,7 +23,7 @@ void apply_properties(const kafka::BrokerOptions& from, ClientOptions& into);
 /// `into.acks` stays; idempotence stays off unless it is `all`.
 void apply_properties(const kafka::BrokerOptions& from, ProducerOptions& into);
 void apply_properties(const kafka::BrokerOptions& from, ConsumerOptions& into);
-/// Of a publish that names none.
+/// The acks of a publish that names none.
 [[nodiscard]] Acks default_acks(const kafka::BrokerOptions& options);
 
 }  // namespace dohle::messaging

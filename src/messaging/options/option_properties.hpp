@@ -7,7 +7,7 @@
 #include "dohle/client.hpp"
 #include "dohle/consumer.hpp"
 
-// How properties of Kafka's clients set options of the messaging API.
+// Properties of Kafka's clients as options of the messaging API.
 
 namespace dohle::messaging {
 

@@ -127,7 +127,7 @@ Result<void> check_reading(const SubscribeOptions& reading) {
       !below) {
     return below;
   }
-  // Negative: never.
+  // If it is negative, the lag is not reported.
   if (*reading.read_lag_interval < milliseconds(0)) return {};
   return check_options(
       {{"read_lag_interval", reading.read_lag_interval->count(), 100, day_ms, "ms"}});
@@ -445,7 +445,7 @@ std::string reply_topic(const RequestOptions& own, const kafka::BrokerOptions& b
 
 namespace {
 
-/// Absent if the handler takes one event at a time.
+/// The settings of batches; absent if the handler takes one event at a time.
 Result<std::optional<BatchSettings>> batch_settings(const SubscribeOptions& own, Handing handing) {
   if (handing == Handing::batches) {
     BatchSettings made;

@@ -17,7 +17,7 @@ namespace dohle::messaging {
 
 [[nodiscard]] ClientOptions client_options(const kafka::BrokerOptions& options,
                                            std::shared_ptr<Logger> logger);
-/// Without the balancer and the completion. Errors: those of with_rest.
+/// The options of a producer, without the balancer and the completion. Errors: those of with_rest.
 [[nodiscard]] Result<ProducerOptions> producer_options(const kafka::BrokerOptions& options,
                                                        const PipelineKey& asked);
 
@@ -31,7 +31,8 @@ namespace dohle::messaging {
 [[nodiscard]] std::string reply_topic(const RequestOptions& own,
                                       const kafka::BrokerOptions& broker);
 
-/// What the handler of a subscription takes; `pulls`: the program asks for each event.
+/// The form in which the handler of a subscription takes events; with `pulls` the program asks for
+/// each event.
 enum class Handing : std::uint8_t { events, batches, pulls };
 
 /// The settings of one subscription: its own options, and the broker's for those that are absent.

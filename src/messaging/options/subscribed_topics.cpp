@@ -32,7 +32,7 @@ Error is_read_itself(const std::string& name, const std::string& source) {
                               "give another beginning with retry_prefix, or leave it out");
 }
 
-/// Of the topics that are named.
+/// Chooses the retry topics of the named topics.
 Result<void> choose_redirects(const Topics& topics, const SubscribeOptions& own,
                               FailurePolicy policy, ReadSettings& made) {
   const std::set<std::string> names(topics.names().begin(), topics.names().end());
@@ -52,7 +52,7 @@ Result<void> choose_redirects(const Topics& topics, const SubscribeOptions& own,
   return {};
 }
 
-/// Of the topics that match, once they are known.
+/// Chooses the pattern. The retry topics of its topics are made once they are known.
 Result<void> choose_pattern(const TopicPattern& pattern, const SubscribeOptions& own,
                             FailurePolicy policy, ReadSettings& made) {
   auto matcher = TopicMatcher::compile(pattern);

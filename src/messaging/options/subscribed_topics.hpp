@@ -13,8 +13,8 @@ namespace dohle::messaging {
 /// name.
 [[nodiscard]] Result<void> check_topics(const Topics& topics, PartitionId partition);
 
-/// Sets what `made` reads, and where its failed messages go. Its consumer's options and its group
-/// are known. Errors: configuration: a pattern that is refused; those of redirect_topics.
+/// Sets the topics that `made` reads, and those for its failed messages. Its consumer's options and
+/// its group are known. Errors: configuration: a pattern that is refused; those of redirect_topics.
 [[nodiscard]] Result<void> choose_topics(const Topics& topics, const SubscribeOptions& own,
                                          FailurePolicy policy, ReadSettings& made);
 

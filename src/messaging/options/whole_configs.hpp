@@ -14,7 +14,7 @@ namespace dohle::messaging {
 void take_configs(kafka::BrokerOptions& options);
 void take_configs(SubscribeOptions& options);
 
-/// Errors: configuration, with the field and the reason, for what take_configs has left.
+/// Errors: configuration, with the field and the reason, for fields that take_configs has left.
 [[nodiscard]] Result<void> check_configs(const kafka::BrokerOptions& options);
 /// `addresses` are the Broker's.
 [[nodiscard]] Result<void> check_configs(const SubscribeOptions& options, std::string_view topic,

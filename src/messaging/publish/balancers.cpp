@@ -14,7 +14,7 @@ std::uint64_t next_serial() {
   return last.fetch_add(1, std::memory_order_relaxed) + 1;
 }
 
-/// How many memories a thread remembers.
+/// Number of memories that a thread remembers.
 constexpr std::size_t places = 16;
 
 /// A topic's place: by its length, and its first and last eight bytes. A hash of all bytes would

@@ -24,8 +24,8 @@ struct BalancerAccess {
   }
 };
 
-/// What the balancers of one Broker remember of its topics: one memory for each topic, name and
-/// parameters. Any thread.
+/// The memories of the balancers of one Broker: one for each topic, name and parameters. Any
+/// thread.
 class BalancerMemories final : public std::enable_shared_from_this<BalancerMemories> {
  public:
   /// Default: 1,000,000. The most memories of a Broker.

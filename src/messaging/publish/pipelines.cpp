@@ -13,7 +13,7 @@ namespace dohle::messaging {
 
 namespace {
 
-/// How many pipelines one visit of the client's thread looks at, and forgets at most.
+/// Maximum numbers of pipelines that one visit of the client's thread looks at, and forgets.
 constexpr std::size_t looked_at_once = 64;
 constexpr std::size_t forgotten_at_once = 8;
 

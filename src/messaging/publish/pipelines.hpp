@@ -21,9 +21,9 @@ namespace dohle::messaging {
 /// The options of a producer that a publish may set.
 struct PipelineKey {
   Acks acks = Acks::all;
-  /// Absent: the Broker's.
+  /// If it is absent, the Broker's value applies.
   std::optional<std::int32_t> max_attempts = std::nullopt;
-  /// Absent: the delivery timeout.
+  /// If it is absent, the delivery timeout applies.
   std::optional<std::chrono::milliseconds> timeout = std::nullopt;
 
   [[nodiscard]] std::string to_string() const;
@@ -37,15 +37,15 @@ class Pipeline {
       : key(key_), topic(topic_), producer(std::move(producer_)) {}
 
   const PipelineKey key;
-  /// Empty: all topics.
+  /// If it is empty, the producer is that of all topics.
   const std::string topic;
   Producer producer;
 
   /// Its topic; the first call asks for it. `deadline` is the end of the publish's max_block; a
   /// call that has to wait sets it if it is absent. Errors: those of Producer::topic.
   Result<const ProducerTopic*> resolved(std::optional<CallDeadline>& deadline);
-  /// Closes the producer if it holds no records, and returns what it has not reported. Client's
-  /// thread.
+  /// Closes the producer if it holds no records, and returns the failures that it has not reported.
+  /// Called on the client's thread.
   std::optional<FlushReport> close_if_idle();
   /// Whether a record that the producer refused as closed may be published again: it was refused by
   /// close_if_idle alone.
@@ -90,7 +90,7 @@ class Pipelines {
   [[nodiscard]] std::vector<Handle> close();
   /// The failures of forgotten pipelines that were not reported.
   [[nodiscard]] FlushReport take_report();
-  /// For the next take_report.
+  /// Keeps the report for the next take_report.
   void keep_report(const FlushReport& report);
 
  private:
@@ -110,7 +110,7 @@ class Pipelines {
   std::size_t count_ = 0;
   /// All combinations that were ever used.
   std::vector<PipelineKey> combinations_;
-  /// The topic after which next_to_forget goes on.
+  /// The topic after which next_to_forget continues.
   std::string hand_;
   FlushReport report_;
   bool is_closed_ = false;

@@ -82,8 +82,8 @@ void tell(const std::function<void(const SettledBatch&)>& completion, const Sett
 Result<bool> create_topic(Admin& admin, const std::string& topic, std::int32_t partitions,
                           std::int16_t replication_factor,
                           std::optional<std::chrono::milliseconds> timeout = {});
-/// A sentence about the difference if an existing topic does not have `partitions` partitions.
-/// Empty if it has them, or for -1. If `timeout` is absent, the client's own applies.
+/// A sentence about the difference if an existing topic does not have `partitions` partitions. It
+/// is empty if the topic has them, or for -1. If `timeout` is absent, the client's own applies.
 Result<std::string> other_partitions(Admin& admin, const std::string& topic,
                                      std::int32_t partitions,
                                      std::optional<std::chrono::milliseconds> timeout = {});

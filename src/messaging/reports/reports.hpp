@@ -27,7 +27,7 @@ class FailureCounters {
   telemetry::Counter& sent_to_retry;
 
  private:
-  /// One for each Failure::Kind.
+  /// The counters, one for each Failure::Kind.
   std::array<telemetry::Counter*, 6> reported_;
 };
 

@@ -23,7 +23,7 @@ class ReplyReaders : public std::enable_shared_from_this<ReplyReaders> {
  public:
   static constexpr std::size_t max_topics = 16;
 
-  /// What reading needs.
+  /// The functions that reading needs.
   struct Means {
     /// Creates the topic if that is asked for, and chooses a partition. May wait until the
     /// deadline.

@@ -34,8 +34,8 @@ class RequestDesk : public std::enable_shared_from_this<RequestDesk> {
   void on_unsent(const CorrelationId& id, const Error& why);
   /// Takes the request out without calling its receiver. False if that was called.
   bool forget(const CorrelationId& id);
-  /// The same of one whose caller keeps its deadline, which has passed. Counts it, and returns the
-  /// error; absent if the receiver was called.
+  /// Removes a request whose caller keeps its deadline, which has passed. Counts it, and returns
+  /// the error; absent if the receiver was called.
   [[nodiscard]] std::optional<Error> expire(const CorrelationId& id);
   /// Ends all requests with cancelled, and takes no more.
   void close();

@@ -22,16 +22,16 @@ inline constexpr std::string_view reply_partition_header = "kafka_replyPartition
 inline constexpr std::string_view correlation_header = "kafka_correlationId";
 /// Milliseconds since the Unix epoch, in decimal digits.
 using middleware::deadline_header;
-/// Why a reply has no value: "NAME: message". Of a longer message the beginning, as
-/// message_for_header cuts it.
+/// The reason why a reply has no value: "NAME: message". A long message is cut by
+/// message_for_header.
 inline constexpr std::string_view error_header = "dohle-error";
 
-/// Where the reply to a request goes, and until when it is of use.
+/// The destination of the reply to a request, and the time until which it is of use.
 struct RequestHeaders {
   std::string reply_topic;
   /// none: any.
   PartitionId reply_partition = {};
-  /// Absent: the reply has none either.
+  /// If it is absent, the reply has none either.
   std::optional<std::string> correlation = {};
   /// none: for ever.
   Timestamp deadline = {};

@@ -33,7 +33,7 @@ struct CorrelationId {
     wire::store_big_endian(to + sizeof requester, number);
     return made;
   }
-  /// Absent for bytes of another length.
+  /// The id; absent for bytes of another length.
   [[nodiscard]] static std::optional<CorrelationId> parse(std::string_view bytes) {
     if (bytes.size() != size) return std::nullopt;
     const std::byte* const from = as_bytes(bytes).data();
@@ -71,10 +71,10 @@ class RequestTable {
   };
   struct Reply {
     Kind kind;
-    /// Of an expected one.
+    /// The request of an expected reply.
     std::optional<Waiting> waiting = std::nullopt;
   };
-  /// Takes the request out that a reply is for.
+  /// Removes the request of a reply.
   [[nodiscard]] Reply on_reply(const std::optional<CorrelationId>& id) {
     if (!id || id->requester != requester_ || id->number == 0 || id->number > last_) {
       return {Kind::foreign};

@@ -14,7 +14,7 @@ namespace dohle::messaging {
 struct ResponderMeans {
   /// Publishes a reply, and waits until it is stored.
   std::function<Result<void>(std::string_view topic, Message reply)> publish;
-  /// The time by the clock that deadlines are told in.
+  /// The time by the clock of the deadlines.
   std::function<Timestamp()> now;
   std::shared_ptr<RequestDesk> counts;
   std::shared_ptr<Reports> reports;

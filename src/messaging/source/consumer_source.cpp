@@ -14,10 +14,10 @@ namespace dohle::messaging {
 namespace {
 
 constexpr std::chrono::seconds max_look_before_join{1};
-/// For topics that were not there before, while others are read.
+/// The timeout for topics that did not exist before, while others are read.
 constexpr std::chrono::milliseconds max_look_for_missing{200};
 
-/// Those of `all` that are not among `others`, in their order.
+/// Returns the partitions of `all` that are not among `others`, in their order.
 std::vector<TopicPartition> without(const std::vector<TopicPartition>& all,
                                     const std::vector<TopicPartition>& others) {
   const std::set<TopicPartition> left_out(others.begin(), others.end());
@@ -137,9 +137,9 @@ bool ConsumerSource::needs_place(const TopicPartition& partition) const {
 StartOffset ConsumerSource::start_of(const TopicPartition& partition) const {
   const std::string& topic = partition.topic;
   const bool is_source = watch_ ? watch_->reads(topic) : named_.contains(topic);
-  // A start at the end would pass over what was stored in a retry topic before this member owned
-  // its partition, and over the first records of a topic that appeared after the start, or replaced
-  // another one since.
+  // A start at the end would skip messages that were stored in a retry topic before this member
+  // owned its partition, and the first records of a topic that appeared after the start, or
+  // replaced another one since.
   const bool is_new = watch_ && watch_->is_late(topic);
   if (!is_source || is_new || client::was_made_again(consumer_, topic)) return StartOffset::first();
   if (plan_.start) return *plan_.start;

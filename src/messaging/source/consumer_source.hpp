@@ -27,17 +27,17 @@ namespace dohle::messaging {
 class ConsumerSource final : public Source {
  public:
   struct Plan {
-    /// Empty with a pattern.
+    /// It is empty with a pattern.
     std::vector<std::string> topics = {};
     /// Read beside them in a group, from their beginnings without a committed offset.
     std::vector<std::string> retry_topics = {};
-    /// In place of `topics`.
+    /// It replaces `topics`.
     std::optional<TopicWatch::Settings> pattern = {};
     /// Makes the retry topics and the topic for dead letters of a topic that matches the pattern.
     /// Null: there are none.
     std::function<Result<RedirectTopics>(Admin& admin, const std::string& topic)> make_redirects =
         nullptr;
-    /// Empty: no group.
+    /// If it is empty, there is no group.
     std::string group_id;
     /// none: all.
     PartitionId partition;
@@ -45,7 +45,7 @@ class ConsumerSource final : public Source {
     std::optional<StartOffset> start;
     /// Whether the consumer's reset policy is `earliest`.
     bool resets_to_first = true;
-    /// Absent: new partitions stay unread, and new topics once one has matched.
+    /// If it is absent, new partitions stay unread, and new topics, too, once one has matched.
     std::optional<std::chrono::milliseconds> partition_watch_interval =
         std::chrono::milliseconds(5'000);
     /// Timeout for looking up topics that are named, and their partitions; nothing is read
@@ -78,17 +78,19 @@ class ConsumerSource final : public Source {
   Result<void> subscribe();
   Result<void> assign_by_hand();
   Result<void> follow_new_partitions();
-  /// Assigns these in place of those before, and tells the listener of the difference.
+  /// Assigns these partitions in place of the former ones, and passes the difference to the
+  /// listener.
   Result<void> take_by_hand(
       std::vector<TopicPartition> now,
       const std::function<StartOffset(const TopicPartition& partition)>& start_of_new);
-  /// When to look again after a look that began at `last`.
+  /// The time of the next look after one that began at `last`.
   void watch_again(TimePoint last);
   [[nodiscard]] bool watches_partitions() const;
-  /// Of the topics that are named and exist. Errors: no topic is there; of the only topic.
+  /// The partitions of the named topics that exist. Errors: that of the only topic, or that no
+  /// topic exists.
   Result<std::vector<TopicPartition>> partitions_of_topics(std::chrono::milliseconds timeout);
-  /// Of some of them. A topic that is not there, or must not be read, goes into missing_, and into
-  /// `lost` if it was not there before.
+  /// Looks up some of them. A topic that does not exist, or must not be read, is put into missing_,
+  /// and into `lost` if it was not there before.
   Result<void> look_up(std::vector<std::string> topics, std::chrono::milliseconds timeout,
                        std::vector<TopicPartition>& into, std::vector<Error>& lost);
   Result<void> place(const TopicPartition& partition, const StartOffset& start);
@@ -101,20 +103,20 @@ class ConsumerSource final : public Source {
   void trouble(const Error& why) const;
   void note(const std::string& text) const;
 
-  // With a pattern.
+  // Calls of a source with a pattern.
 
   void start_watching();
-  /// Takes up what the look has brought, and asks for the next list if it is time. Never waits.
+  /// Takes up the news of the look, and asks for the next list if it is time. Never waits.
   Result<void> follow_look();
   void ask_for_list();
   void take_news();
   /// Whether this list is one that is waited for.
   [[nodiscard]] bool is_wanted(const TopicLook::List& list) const;
   void take_list(const TopicLook::List& list);
-  /// Also where new topics are not watched for, until one has matched.
+  /// Watches for topics until one has matched, also if new topics are not watched for.
   void watch_if_idle(TimePoint last);
   void take_failure(const TopicLook::Failure& failure);
-  /// Which of the topics that the list no longer had are gone, whatever the reason.
+  /// Finds out which of the topics that the list no longer had are gone, whatever the reason.
   void take_verdicts(const SharedLook::Verdicts& verdicts);
   /// Makes the retry topics of those that match.
   void prepare();
@@ -145,37 +147,37 @@ class ConsumerSource final : public Source {
   /// plan_.start.
   std::vector<TopicPartition> unplaced_;
   TimePoint watch_at_ = TimePoint::min();
-  /// Those of plan_.
+  /// The topics that plan_ names.
   const std::set<std::string> named_;
-  /// Of topics by name: those that could not be looked up at last, with the reasons.
+  /// The named topics that could not be looked up at the last attempt, with the reasons.
   std::map<std::string, Error> missing_;
-  /// Those that did not exist at some look, so all of their records are new.
+  /// The topics that did not exist at some look, so that all of their records are new.
   std::set<std::string> absent_;
 
-  /// Absent without a pattern.
+  /// It is absent without a pattern.
   std::optional<TopicWatch> watch_;
-  /// Of each topic that matches.
+  /// The retry topics of each topic that matches.
   std::map<std::string, std::vector<std::string>> retry_topics_;
   bool is_subscribed_ = false;
 
   /// Null without a pattern.
   const std::shared_ptr<SharedLook> look_;
-  /// From start to close. It wakes consumer_, so it ends before that.
+  /// It exists from start to close. It wakes consumer_, so it ends before that.
   std::unique_ptr<SharedLook::Member> member_;
   /// The news of look_ up to here are taken up.
   std::uint64_t seen_news_ = 0;
   /// The latest look whose list is taken up.
   std::uint64_t seen_look_ = 0;
-  /// Unless there is news, look_ need not be asked again before.
+  /// Unless there is news, look_ need not be asked again before this time.
   TimePoint ask_again_at_ = TimePoint::min();
-  /// Of the topics that are read, those that the latest list lacks, until it is known why.
+  /// The topics that are read but missing in the latest list, until the reason is known.
   std::vector<std::string> unlisted_;
   /// Topics that wait for the present preparation.
   std::vector<std::string> to_prepare_;
   std::unique_ptr<RedirectPreparation> preparation_;
   /// The topics that are read have to follow the known ones.
   bool must_follow_ = false;
-  /// It did since start.
+  /// It has followed the look since start.
   bool has_followed_ = false;
 };
 

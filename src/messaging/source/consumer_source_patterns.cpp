@@ -16,7 +16,7 @@ namespace dohle::messaging {
 namespace {
 
 constexpr std::size_t max_named = 10;
-/// How often a pattern without a match is tried if new topics are not watched for.
+/// Time between two attempts of a pattern without a match if new topics are not watched for.
 constexpr std::chrono::seconds look_for_first_match{5};
 
 /// "topic a", or "3 topics (a, b, c)".
@@ -36,7 +36,8 @@ void ConsumerSource::start_watching() {
   if (!member_) {
     member_ = std::make_unique<SharedLook::Member>(look_, [this] { consumer_.wakeup(); });
   }
-  // What is known already is read at once, and the list that is asked for now may change it.
+  // Topics that are known already are read at once, and the list that is requested now may change
+  // them.
   has_followed_ = false;
   must_follow_ = seen_look_ != 0;
   watch_at_ = monotonic_now();

@@ -35,7 +35,7 @@ class SharedLook : public std::enable_shared_from_this<SharedLook> {
                        Described then)>
         describe;
   };
-  /// Of each topic, whether it can be described.
+  /// The topics, and whether each can be described.
   using Verdicts = std::vector<std::pair<std::string, Result<void>>>;
   /// The results that a subscription gets from a look.
   struct News {
@@ -46,7 +46,7 @@ class SharedLook : public std::enable_shared_from_this<SharedLook> {
     Verdicts verdicts;
   };
 
-  /// By requests of that client.
+  /// Makes a look that asks by requests of that client.
   [[nodiscard]] static std::shared_ptr<SharedLook> of(std::weak_ptr<Client::Shared> client,
                                                       std::chrono::milliseconds timeout);
   SharedLook(TopicLook::Settings settings, Means means)
@@ -72,10 +72,11 @@ class SharedLook : public std::enable_shared_from_this<SharedLook> {
   }
   /// `names`: the topics whose verdicts are wanted. Those that are known are in the news.
   [[nodiscard]] News news(std::span<const std::string> names);
-  /// As TopicLook::on_wanted, and asks. Returns when to call it again, unless there is news before.
+  /// Calls TopicLook::on_wanted, and asks if it is time. Returns when to call it again, unless
+  /// there is news before.
   [[nodiscard]] TimePoint want(TimePoint newer_than, TimePoint now);
-  /// Asks whether these can be described, unless another subscription has. Returns what is known
-  /// already; the rest comes as news.
+  /// Asks whether these can be described, unless another subscription has. Returns the answers that
+  /// are known already; the others come as news.
   [[nodiscard]] Verdicts ask_about(std::span<const std::string> missing);
   /// Counts as news: a subscription has something else to take up.
   void call_members();
@@ -83,7 +84,7 @@ class SharedLook : public std::enable_shared_from_this<SharedLook> {
  private:
   using Lock = std::unique_lock<std::mutex>;
 
-  /// Changes the decision, and tells the members if that was news.
+  /// Changes the decision, and notifies the members if that was news.
   template <class Change>
   void change(Change change_it) {
     const Lock lock(mutex_);

@@ -24,7 +24,7 @@ struct PolledRecords {
   std::optional<Error> error;
 };
 
-/// Receives what a Source that chooses its topics has to say of them, inside start and poll.
+/// Receives the changes of the topics of a Source that chooses them, inside start and poll.
 struct TopicListener {
   /// A topic is read from now on, and its failed messages go there.
   std::function<void(const std::string& topic, RedirectTopics redirects)> on_redirects = nullptr;
@@ -44,15 +44,15 @@ class Source {
  public:
   virtual ~Source() = default;
 
-  /// Before start. A source of given topics has nothing to say.
+  /// Called before start. A source of given topics does not use it.
   virtual void listen_to_topics(TopicListener /*listener*/) {}
   /// Joins the group or assigns partitions; `listener` is called inside poll, leave and close. May
   /// be called again after an error and after leave.
   virtual Result<void> start(RebalanceListener listener) = 0;
   /// Errors as Consumer::poll.
   virtual Result<PolledRecords> poll(std::chrono::milliseconds timeout) = 0;
-  /// The assigned partitions whose topic was deleted and created again since the last call. What a
-  /// later poll returns of them is of the new topic, from its first record on.
+  /// The assigned partitions whose topic was deleted and created again since the last call. Records
+  /// of them in a later poll are those of the new topic, from its first record on.
   virtual std::vector<TopicPartition> take_replaced() = 0;
   /// Makes the running or the next poll return Errc::cancelled. Any thread.
   virtual void wakeup() = 0;

@@ -15,13 +15,13 @@
 
 namespace dohle::messaging {
 
-/// Decides when the list of the cluster's topics is asked for, once for all subscriptions of a
-/// broker that have patterns, and keeps what the latest answers said. A look has one request under
-/// way at a time. Reads no clock. Not thread safe.
+/// Decides when the list of the cluster's topics is requested, once for all subscriptions of a
+/// broker that have patterns, and keeps the latest answers. A look has one request under way at a
+/// time. Reads no clock. Not thread safe.
 class TopicLook {
  public:
   struct Settings {
-    /// How long one look may take.
+    /// The longest time of one look.
     std::chrono::milliseconds timeout{10'000};
     /// The wait after the first failure in a row; each further one doubles it.
     std::chrono::milliseconds min_backoff{100};
@@ -29,7 +29,7 @@ class TopicLook {
   };
   /// A look ends at its timeout by itself. Once this has passed, too, its answer counts as lost.
   static constexpr std::chrono::seconds grace{1};
-  /// After a list, the failures in a row until they are told; before the first list, one is enough,
+  /// Failures in a row after a list until they are reported. Before the first list one is enough,
   /// since nothing can be read.
   static constexpr int failures_until_told = 2;
 
@@ -41,7 +41,7 @@ class TopicLook {
     /// Null before the first list.
     std::shared_ptr<const std::vector<TopicListing>> topics;
   };
-  /// Of the looks since the latest list.
+  /// A failure of the looks since the latest list.
   struct Failure {
     Error why;
     /// True for one caller, once until a list comes.
@@ -65,7 +65,8 @@ class TopicLook {
   void on_described(std::span<const std::string> names,
                     const Result<std::vector<Named<TopicDescription>>>& described);
 
-  /// Unless there is news: when on_wanted may begin a look, or finds that an answer is lost.
+  /// The time at which on_wanted, unless there is news before, may begin a look or finds that an
+  /// answer is lost.
   [[nodiscard]] TimePoint next_at() const { return is_under_way() ? lost_at_ : not_before_; }
   [[nodiscard]] const List& list() const { return list_; }
   [[nodiscard]] std::optional<Failure> take_failure();
@@ -89,7 +90,7 @@ class TopicLook {
   std::optional<Error> failure_;
   int failures_ = 0;
   bool was_told_ = false;
-  /// Absent while the answer is awaited.
+  /// A value is absent while its answer is awaited.
   std::map<std::string, std::optional<Result<void>>> verdicts_;
   std::uint64_t news_ = 0;
 };

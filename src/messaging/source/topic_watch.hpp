@@ -23,8 +23,8 @@ namespace dohle::messaging {
 /// that its source asks for. Reads no clock. Not thread safe.
 class TopicWatch {
  public:
-  /// In how many lists in a row that count a topic has to be missing until it is gone: one server
-  /// of a cluster may know of a new topic later than another.
+  /// Number of lists in a row, of those that count, in which a topic has to be missing until it is
+  /// gone: one server of a cluster may know of a new topic later than another.
   static constexpr int misses_of_a_gone_topic = 2;
 
   struct Settings {
@@ -67,7 +67,7 @@ class TopicWatch {
   [[nodiscard]] bool is_late(std::string_view topic) const;
   /// Whether no topic is read or being prepared.
   [[nodiscard]] bool is_idle() const;
-  /// Those that are read, in order.
+  /// The topics that are read, in order.
   [[nodiscard]] std::vector<std::string> topics() const;
   /// All partitions of them, in order.
   [[nodiscard]] std::vector<TopicPartition> partitions() const;
@@ -95,7 +95,7 @@ class TopicWatch {
 
   const Settings settings_;
   std::map<std::string, Topic, std::less<>> topics_;
-  /// Those that are gone.
+  /// The topics that are gone.
   client::PastTopics past_;
   /// A list that is asked for from then on counts for missing topics.
   TimePoint count_misses_at_ = TimePoint::min();

@@ -8,9 +8,9 @@
 
 namespace dohle::messaging {
 
-/// How long the handler of a subscription takes. While it is quick, waking another thread for a
-/// message costs more than handling it, so the polling thread handles what it has read. Decides
-/// only: it reads no clock. Not thread safe.
+/// Decides whether the handler of a subscription is quick. While it is, waking another thread for a
+/// message costs more than handling it, so the polling thread handles the messages that it has
+/// read. Reads no clock. Not thread safe.
 class HandlerPace {
  public:
   explicit HandlerPace(std::size_t concurrency)
@@ -31,7 +31,7 @@ class HandlerPace {
   static constexpr Duration longest_counted = std::chrono::milliseconds(100);
   /// No other handler could run meanwhile.
   static constexpr Duration quick_alone = std::chrono::microseconds(20);
-  /// Two handlers beside each other save about what handing messages to another thread costs.
+  /// Two handlers at a time save about as much as handing messages to another thread costs.
   static constexpr Duration quick_beside_others = std::chrono::microseconds(1);
 
   const Duration quick_;

@@ -11,7 +11,7 @@ namespace dohle::messaging {
 /// comes. Decides only: it reads no clock. Not thread safe.
 class IdlePhase {
  public:
-  /// Absent: never.
+  /// If `after` is absent, no idle phase begins.
   explicit IdlePhase(std::optional<std::chrono::milliseconds> after) : after_(after) {}
 
   /// The assignment has changed. Only the first partitions begin an idle phase.
@@ -41,7 +41,7 @@ class IdlePhase {
 
  private:
   const std::optional<std::chrono::milliseconds> after_;
-  /// Absent without partitions.
+  /// It is absent while no partition is assigned.
   std::optional<TimePoint> since_;
   bool is_told_ = false;
 };

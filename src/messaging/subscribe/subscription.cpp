@@ -20,7 +20,7 @@ namespace {
 
 /// The longest poll, after which the polling thread does its other work.
 constexpr std::chrono::milliseconds max_poll{500};
-/// How long the polling thread waits for room in a full queue before it pauses the partitions,
+/// The longest wait of the polling thread for room in a full queue before it pauses the partitions,
 /// which stops fetching ahead.
 constexpr std::chrono::milliseconds room_wait{100};
 /// The poll's length until the start positions are known.
@@ -32,9 +32,9 @@ thread_local const Subscription* running_here = nullptr;
 thread_local const Subscription* polling_here = nullptr;
 
 constexpr std::chrono::seconds default_idle_after{1};
-/// How many quick handlers run between two looks at the clock.
+/// Number of quick handlers between two looks at the clock.
 constexpr int handled_per_look = 8;
-/// How long the thread that reads may be inside handlers until another one reads.
+/// The longest time that the thread that reads may be inside handlers until another one reads.
 constexpr std::chrono::milliseconds longest_loan{2};
 
 std::chrono::milliseconds until(TimePoint at, TimePoint now, std::chrono::milliseconds most) {
@@ -204,7 +204,7 @@ Result<void> Subscription::ack(EventState& event) {
   if (auto usable = check_usable(); !usable) return usable;
   Lock lock(mutex_);
   auto acked = state_.ack(event);
-  // Without a report, since it did not fail.
+  // There is no report, since the message did not fail.
   (void)end_if_pulled(event, acked);
   // There may be room for messages beyond max_unacknowledged.
   wake_workers();
@@ -232,7 +232,7 @@ Result<void> Subscription::retry_after(const EventPointer& event, std::chrono::m
   if (auto usable = check_usable(); !usable) return usable;
   const Lock lock(mutex_);
   auto asked = state_.retry_after(event, delay, monotonic_now());
-  // It goes to a retry topic, without a report.
+  // There is no report, since the message goes to a retry topic.
   (void)end_if_pulled(*event, asked);
   wake_worker();
   return asked;
@@ -320,7 +320,7 @@ Subscription::Working Subscription::work() {
 
 TimePoint Subscription::next_look(TimePoint now) const {
   const TimePoint next = state_.next_work();
-  // What is due already is taken by a thread that handles, once its handler has ended.
+  // Due events are taken by a thread that handles, once its handler has ended.
   return std::min(state_.next_attendance(), next > now ? next : never);
 }
 
@@ -374,7 +374,7 @@ Subscription::Reading Subscription::handle_read() {
   }
   polling_here = this;
   const bool has_reading = take_reading();
-  // For what the handlers left for later: a retry, a redirection, an acknowledgement.
+  // The handlers may have left work for later: a retry, a redirection, an acknowledgement.
   share_work();
   return has_reading ? Reading::goes_on : Reading::taken_over;
 }
@@ -397,7 +397,7 @@ TimePoint Subscription::watch_at(TimePoint now, std::uint64_t& seen_loans) const
   const bool is_used = std::exchange(seen_loans, loans_) != loans_;
   if (!is_lent_ && !is_used) return never;
   const TimePoint at = is_lent_ ? loan_ends_ : now + longest_loan;
-  // One watches.
+  // One worker at a time watches the loan.
   return at < watched_until_ ? at : never;
 }
 
@@ -744,7 +744,8 @@ void Subscription::apply_pauses() {
     const std::lock_guard lock(mutex_);
     const TimePoint now = monotonic_now();
     is_asked_ = false;
-    // Before the pauses: a rewound partition is paused, and resumes if nothing else holds it.
+    // This comes before the pauses: a rewound partition is paused, and resumes if nothing else
+    // holds it.
     rewinds = state_.take_rewinds();
     pauses = state_.update_pauses(!state_.has_room(), now);
     held = state_.held_reports(now);
@@ -871,7 +872,7 @@ void Subscription::take(messaging::PolledRecords fetched) {
                       {monotonic_now(), setup_.outbox ? setup_.wall() : Timestamp{}});
     rewinds = state_.take_rewinds();
     idle_.on_message(monotonic_now());
-    // After an error it waits before it goes on.
+    // After an error it waits before it continues.
     handles_itself_ = !fetched.error && handles_what_it_reads();
     if (!handles_itself_) wake_workers();
   }
@@ -993,7 +994,7 @@ void Subscription::finish() {
     offsets = state_.final_commit(owned);
   }
   commit_now(std::move(offsets));
-  // One deadline for all of them.
+  // All of them have the same deadline.
   const auto left = [this] {
     const std::lock_guard lock(mutex_);
     return until(stop_by_, monotonic_now(), std::chrono::hours(1));

@@ -34,9 +34,9 @@ namespace dohle::messaging {
 /// handler. SubscriptionState decides, under one lock that is never held while the source, the
 /// handler or the error handler is called.
 ///
-/// While the handler is quick, the polling thread handles what it has read, since a switch of
-/// threads would cost more than the handler. Meanwhile it lends the reading: if it does not come
-/// back in time, an idle worker becomes the polling thread, and this one a worker.
+/// While the handler is quick, the polling thread handles the messages that it has read, since a
+/// switch of threads would cost more than the handler. Meanwhile it lends the reading: if it does
+/// not come back in time, an idle worker becomes the polling thread, and this one a worker.
 ///
 /// The threads own it, so that a thread that hangs in a handler can be detached.
 class Subscription : public AckSink, public std::enable_shared_from_this<Subscription> {
@@ -52,14 +52,14 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
     std::string topic;
     /// True if that is the name of the only topic.
     bool has_one_topic = true;
-    /// Empty without a group.
+    /// It is empty without a group.
     std::string group_id = {};
     SubscribeOptions options;
     messaging::SubscriptionSettings settings;
     std::size_t workers = 1;
     std::chrono::milliseconds rebalance_timeout{30'000};
     std::chrono::milliseconds max_poll_interval{300'000};
-    /// Negative: never.
+    /// If it is negative, the lag is not reported.
     std::chrono::milliseconds read_lag_interval{60'000};
     /// Without it, the lag is a line of information.
     ReadLagHandler read_lag_handler = nullptr;
@@ -68,7 +68,7 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
     std::chrono::milliseconds min_backoff{100};
     std::chrono::milliseconds max_backoff{1'000};
     SubscribeHandler handler = nullptr;
-    /// In place of `handler` with `settings.batches`.
+    /// It replaces `handler` if `settings.batches` is set.
     std::optional<BatchCall> batch_handler = {};
     /// `handler` is called by `next`. The only worker attends to the rest.
     bool pulls = false;
@@ -94,7 +94,7 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
 
   [[nodiscard]] const std::string& topic() const { return setup_.topic; }
   [[nodiscard]] const SubscribeOptions& options() const { return setup_.options; }
-  /// Empty without a group.
+  /// The group; empty without one.
   [[nodiscard]] const std::string& group_id() const { return setup_.group_id; }
   /// Errors: also cancelled if a stop was requested.
   Result<void> wait_ready(std::chrono::milliseconds timeout, const std::stop_token& stop = {});
@@ -106,7 +106,7 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   [[nodiscard]] std::vector<HeldMessage> held() const;
   [[nodiscard]] ReadLag lag() const;
 
-  // Of partitions of its topics. Errors: not_owner for one that is not assigned; closed.
+  // Calls for partitions of its topics. Errors: not_owner for one that is not assigned; closed.
 
   [[nodiscard]] std::vector<TopicPartition> assignment() const;
   [[nodiscard]] Result<Offset> position(const TopicPartition& partition) const;
@@ -118,7 +118,7 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   /// The partition of its only topic. Errors: invalid_argument if it has several.
   [[nodiscard]] Result<TopicPartition> of_only_topic(PartitionId partition,
                                                      std::string_view call) const;
-  /// Of all assigned partitions, also those of retry topics.
+  /// The progress of all assigned partitions, also of those of retry topics.
   [[nodiscard]] std::vector<PartitionProgress> progress() const;
   /// Passes the next message to `receiver`; false if none came in time. Only with `Setup::pulls`.
   /// Errors: closed, would_deadlock, forked.
@@ -156,7 +156,7 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   void run(Role role);
 
   // The polling thread.
-  /// Until it ends, or another thread has taken over.
+  /// Reads until the subscription ends, or another thread has taken over.
   Reading read();
   void read_once();
   bool start_source();
@@ -176,8 +176,8 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   void report_idle();
   void call_back(std::string_view name, const PartitionsHandler& callback,
                  std::span<const TopicPartition> partitions);
-  /// Calls a function of the program, without the lock, and reports what it throws. `about()` says
-  /// to a test that waits for it what it is called for.
+  /// Calls a function of the program, without the lock, and reports its exceptions. `about()` is
+  /// the subject of the call, for a test that waits for it.
   template <class About, class Call>
   void call_program(std::string_view who, About about, Call call) {
     const UserCall inside([&] { return std::string(who) + " " + about(); });
@@ -191,13 +191,13 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   void call_program(std::string_view who, Call call) {
     call_program(who, [this] { return "of " + setup_.topic; }, std::move(call));
   }
-  /// Takes those out that the program was told of.
+  /// Removes the partitions that were passed to on_assigned, and returns them.
   [[nodiscard]] std::vector<TopicPartition> take_told(std::span<const TopicPartition> partitions);
 
   void wait_for_room(Lock& lock);
-  /// What the end of a handler may bring to the polling thread, which waits for it.
+  /// The event for which the polling thread waits, and which the end of a handler may bring.
   enum class ReaderWait : std::uint8_t { nothing, room, handlers };
-  /// On the polling thread.
+  /// Called on the polling thread.
   template <class Ready>
   void wait_until(Lock& lock, TimePoint deadline, ReaderWait for_what, Ready ready) {
     reader_wait_ = for_what;
@@ -208,8 +208,8 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   void rewind(std::span<const std::pair<TopicPartition, Offset>> rewinds);
   void report_subscription(const Error& why);
   void start_commit();
-  /// Those of topics that were created again: before every commit, and before what a poll returned
-  /// is taken.
+  /// Drops the offsets of topics that were created again. Called before every commit, and before
+  /// the records of a poll are taken.
   void drop_old_offsets(std::vector<ConsumerRecord>& fetched);
   void drop_old_offsets();
   /// Reports the lag if it is time.
@@ -238,7 +238,7 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   // Reading is lent by the thread that has it. At most one thread has it: the first one that takes
   // it.
 
-  /// Whether the polling thread handles what it has just read.
+  /// Whether the polling thread handles the messages that it has just read.
   [[nodiscard]] bool handles_what_it_reads() const;
   /// Handles it, if it is to.
   Reading handle_read();
@@ -246,26 +246,26 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   std::uint64_t lend_reading(TimePoint now);
   /// False if it is not lent.
   bool take_reading();
-  /// When a worker that waits looks whether it has to take over the reading. `seen_loans` is the
-  /// number of loans at its last look; a look without new ones is the last.
+  /// The time at which a waiting worker checks whether it has to take over the reading.
+  /// `seen_loans` is the number of loans at its last look; a look without new ones is the last.
   [[nodiscard]] TimePoint watch_at(TimePoint now, std::uint64_t& seen_loans) const;
 
   // The workers.
-  /// Until it ends, or has taken over the reading.
+  /// Handles until the subscription ends, or this worker has taken over the reading.
   Working work();
-  /// When a worker that found no work looks again, unless it is woken.
+  /// The time at which a worker that found no work looks again, unless it is woken.
   [[nodiscard]] TimePoint next_look(TimePoint now) const;
   /// Waits until there may be work, at most until `next`.
   void wait_for_work(Lock& lock, TimePoint next);
-  /// After events were handed out, or dropped, since others may have waited behind those.
+  /// Called after events were handed out, or dropped, since others may have waited behind those.
   void wake_workers();
   /// Wakes a waiting worker if there is an event for it, or a time at which no waiting worker would
   /// wake. It wakes one at a time: that one calls it before it leaves for a handler. Events are not
   /// shared while the thread that reads handles them.
   void share_work();
-  /// The same, and another waiting worker watches the loan. For a worker that leaves for anything
-  /// but a handler. It leaves for a handler only while reading is not lent, so that a worker that
-  /// watches a loan is not itself inside a handler when the loan ends.
+  /// The same, and another waiting worker watches the loan. Called by a worker that leaves for
+  /// anything but a handler. It leaves for a handler only while reading is not lent, so that a
+  /// worker that watches a loan is not itself inside a handler when the loan ends.
   void share_watch();
   void wake_idle_worker();
   /// Whether workers take single events, and no other thread does.
@@ -282,14 +282,14 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   [[nodiscard]] bool is_on_loan(const HandlingTime& time) const {
     return is_lent_ && time.loan == loans_;
   }
-  /// After a handler.
+  /// Called after a handler.
   void read_clock(HandlingTime& time, bool has_succeeded);
   void handle(Lock& lock, messaging::EventPointer event, HandlingTime& time);
   /// Takes the next due event or batch and handles it. False if there is none. `time` becomes about
   /// that at which it ended.
   bool handle_next(Lock& lock, HandlingTime& time);
   void handle_batch(Lock& lock, std::span<const EventPointer> batch, TimePoint& now);
-  /// After a handler.
+  /// Called after a handler.
   void go_on(Lock& lock, TimePoint now);
   /// Wakes the polling thread if it waits for something that may have come with an event that was
   /// taken or handled. A wake-up for each event costs more than the event.
@@ -321,22 +321,22 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   bool gave_up();
   /// True if the receiver has taken the event.
   bool pass(Lock& lock, EventPointer event, PullReceiver& receiver);
-  /// With auto_ack an event counts as running until its thread calls `next` again.
+  /// With auto_ack, counts the event as running until its thread calls `next` again.
   void keep_pulled(EventPointer event);
   void end_pulled(Lock& lock, const EventPointer& event, Result<void> result, FailureAction asked);
   void end_last_pulled(Lock& lock);
-  /// After an ack or a nack. It also ends the handling of an event whose partition was given up,
-  /// which nothing else may do.
+  /// Called after an ack or a nack. It also ends the handling of an event whose partition was given
+  /// up, which nothing else may do.
   [[nodiscard]] std::optional<Report> end_if_pulled(const EventState& event,
                                                     const Result<void>& settled);
   void release_pulled();
-  /// Since when a handler runs, or no thread has called `next`.
+  /// The time since which a handler runs, or no thread has called `next`.
   [[nodiscard]] std::optional<TimePoint> busy_since() const;
 
-  /// Reports what waits to be reported. True if there was anything; the lock was free meanwhile.
+  /// Makes the reports that are due. True if there was one; the lock was free meanwhile.
   bool tell_waiting(Lock& lock, TimePoint now);
 
-  /// Makes the polling thread do what the program asked for.
+  /// Makes the polling thread carry out the program's calls.
   void ask_reader(Lock& lock);
   void thread_ended();
   /// Wakes the polling thread if it has work: a due commit, a resume, or the end.
@@ -344,7 +344,7 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   void nudge(Lock& lock, TimePoint now);
   /// Wakes the polling thread. The lock is free meanwhile.
   void interrupt_poll(Lock& lock);
-  /// After a commit that left offsets out: they must not wait for the end of a longer poll.
+  /// Called after a commit that left offsets out: they must not wait for the end of a longer poll.
   void plan_retry(Lock& lock);
   /// Whether the polling thread has anything to do but to poll.
   [[nodiscard]] bool has_work(TimePoint now) const;
@@ -361,12 +361,12 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   std::vector<Thread> threads_;
   std::size_t alive_ = 0;
   bool is_polling_ = false;
-  /// Of the poll under way: when it ends if nothing wakes it.
+  /// The end of the poll under way if nothing wakes it.
   TimePoint poll_ends_ = {};
   bool is_nudged_ = false;
   ReaderWait reader_wait_ = ReaderWait::nothing;
   HandlerPace pace_;
-  /// The polling thread handles what it has just read.
+  /// The polling thread handles the messages that it has just read.
   bool handles_itself_ = false;
   /// Reading is lent, by the loan of this number, until this time.
   bool is_lent_ = false;
@@ -392,16 +392,16 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   std::set<TopicPartition> unknown_positions_;
   TimePoint lag_due_at_ = TimePoint::max();  ///< set once it has started, unless it is off
   IdlePhase idle_;
-  /// Of the polling thread.
+  /// The partitions that were passed to on_assigned. Only the polling thread uses it.
   std::vector<TopicPartition> told_;
-  /// At most one for each thread.
+  /// It has at most one event for each thread.
   std::vector<Pulled> pulled_;
   /// Number of threads inside `next`.
   std::size_t pulling_ = 0;
   TimePoint last_pull_;
-  /// It left the group since no thread called `next`.
+  /// The subscription left the group since no thread called `next`.
   bool waits_for_pull_ = false;
-  /// How long the worker of a subscription that is pulled waits.
+  /// The time at which the worker of a pulled subscription wakes.
   TimePoint attends_at_ = never;
   const ForkMark made_in_;
 };

@@ -14,7 +14,7 @@ namespace {
 
 /// Commits that follow one another at once would cost more than the messages between them.
 constexpr std::chrono::milliseconds least_commit_interval{1};
-/// How often a partition is reported whose offset is refused.
+/// Time between two reports of a partition whose offset is refused.
 constexpr std::chrono::minutes refused_period{1};
 
 }  // namespace

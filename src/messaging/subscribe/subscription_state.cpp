@@ -14,9 +14,9 @@ namespace {
 
 using std::chrono::milliseconds;
 
-/// How often a held partition is reported.
+/// Time between two reports of a held partition.
 constexpr std::chrono::minutes held_period{1};
-/// Of a topic: how far the time of a record may lie from the server's.
+/// The settings of a topic that limit how far the time of a record may lie from the server's.
 constexpr std::string_view limits_of_time =
     "message.timestamp.before.max.ms and message.timestamp.after.max.ms";
 /// More than any sensible number of workers, so that unrelated keys rarely share a lane.
@@ -395,7 +395,7 @@ void SubscriptionState::hand_out_beyond(Partition& partition) {
     EventPointer event = std::move(partition.beyond.front());
     partition.beyond.pop_front();
     hand_out(partition, std::move(event));
-    // Nothing more of it comes that could fill the batch.
+    // No more events of this partition come that could fill the batch.
     if (batcher_ && is_full(partition)) hurry_batches_of(partition);
   }
 }

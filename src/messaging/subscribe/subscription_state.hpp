@@ -32,7 +32,7 @@
 
 namespace dohle::messaging {
 
-/// How the events of a subscription are put together to batches.
+/// The bounds of a subscription's batches.
 struct BatchSettings {
   /// Batches at a time.
   std::size_t lanes = 1;
@@ -46,18 +46,18 @@ struct SubscriptionSettings {
   bool unordered = false;
   /// The messages of a partition keep their order, whatever their keys.
   bool orders_partitions = false;
-  /// Absent: the handler takes one event at a time.
+  /// If absent, the handler takes one event at a time.
   std::optional<BatchSettings> batches = {};
   int max_retries = 3;
   std::chrono::milliseconds retry_delay{100};
   std::chrono::milliseconds max_retry_delay{1'000};
   FailurePolicy failure_policy = FailurePolicy::hold;
-  /// Those of the only source. With several sources the delays alone count, and on_redirects has
-  /// the topics of each.
+  /// The topics of the only source. With several sources only the delays apply, and on_redirects
+  /// has the topics of each.
   RedirectTopics redirects = {};
-  /// Those of several sources that are named.
+  /// The topics of each source, if several are named.
   std::map<std::string, RedirectTopics> redirects_of = {};
-  /// Of the random part of waits.
+  /// The seed of the random part of waits.
   std::uint64_t seed = 0;
   std::optional<std::chrono::milliseconds> ack_timeout = std::chrono::milliseconds(60'000);
   std::size_t max_unacknowledged = 10'000;
@@ -80,12 +80,12 @@ struct Report {
   Offset offset;
 };
 
-/// How far a partition's messages are acknowledged.
+/// The acknowledged messages of a partition.
 struct PartitionProgress {
   TopicPartition partition;
-  /// The first message that is not; none if it is not known.
+  /// The first message that is not acknowledged; none if it is not known.
   Offset done_up_to;
-  /// Of a retry topic.
+  /// The partition is that of a retry topic.
   bool is_retry = false;
 };
 
@@ -94,12 +94,12 @@ struct Redirect {
   std::uint64_t id = 0;
   EventPointer event;
   std::shared_ptr<const RedirectTopic> to;
-  /// Otherwise `to` is a retry topic.
+  /// If false, `to` is a retry topic.
   bool is_dead_letter = false;
   Error why;
 };
 
-/// Of a partition whose offset the coordinator refused when it was last committed.
+/// The state of a partition whose offset the coordinator refused in its last commit.
 struct CommitRefusal {
   TimePoint not_before = {};
   std::chrono::milliseconds backoff{0};
@@ -118,13 +118,13 @@ class SubscriptionState {
 
   // The sources: the topics that are read, without their retry topics.
 
-  /// Where failed messages of a source go. Before its partitions are assigned.
+  /// Sets the topics for failed messages of a source. Called before its partitions are assigned.
   void on_redirects(const std::string& source, RedirectTopics topics) {
     redirect_book_.set(source, std::move(topics));
   }
   /// The source is no longer read. Its partitions that are still assigned keep their redirections.
   void on_dropped(const std::string& source) { redirect_book_.drop(source); }
-  /// Whether it is none of the retry topics.
+  /// True if the topic is none of the retry topics.
   [[nodiscard]] bool is_source(std::string_view topic) const {
     return redirect_book_.find(topic).level == 0;
   }
@@ -145,23 +145,25 @@ class SubscriptionState {
   /// Stops handing out events.
   void stop();
 
-  // What the program asks for; false, or absent, for a partition that is not assigned.
+  // Calls of the program. They return false, or an absent value, for a partition that is not
+  // assigned.
 
-  /// Reading of all partitions. Events that wait for a handler are handed out nevertheless.
+  /// Pauses or resumes reading of all partitions. Events that wait for a handler are handed out
+  /// nevertheless.
   void pause_all(bool pauses);
-  /// The same of one partition, until its assignment ends.
+  /// The same for one partition, until its assignment ends.
   bool pause(const TopicPartition& partition, bool pauses);
-  /// Ends the assignment's number and reads on at `offset`, once take_rewinds says so.
+  /// Ends the assignment's number. Reading continues at `offset` once take_rewinds returns it.
   bool seek(const TopicPartition& partition, Offset offset);
   /// The offset after the last record that was read for a handler; none if it is not known.
   [[nodiscard]] std::optional<Offset> position(const TopicPartition& partition) const;
   /// The last committed offset of this assignment; none if nothing was committed.
   [[nodiscard]] std::optional<Offset> committed(const TopicPartition& partition) const;
 
-  /// Of all assigned partitions.
+  /// The progress of all assigned partitions.
   [[nodiscard]] std::vector<PartitionProgress> progress() const;
 
-  // Records in, work out.
+  // Calls that bring records and take work.
 
   /// The records of one poll; `buffer` keeps their views alive.
   void on_records(std::span<const ConsumerRecord> records, std::shared_ptr<const void> buffer,
@@ -172,8 +174,8 @@ class SubscriptionState {
   void on_position(const TopicPartition& partition, Offset position);
   /// The topics of these partitions were deleted and created again: offsets of the former ones are
   /// committed no more. The new ones are read from their first record, which is due at once, since
-  /// a commit of a former one may have come to the new one by its name.
-  /// `fetched` is what the last poll returned: a former topic's records are removed.
+  /// a commit of a former one may have come to the new one by its name. `fetched` has the records
+  /// of the last poll; those of a former topic are removed.
   void on_replaced(std::span<const TopicPartition> partitions,
                    std::vector<ConsumerRecord>& fetched);
   /// The next event to handle; it is running until on_handled. Not with batches.
@@ -191,7 +193,7 @@ class SubscriptionState {
   /// The outcome of a running event will not be reported: it stays pending, and its lane continues.
   void on_released(const EventPointer& event);
 
-  // The same for a subscription in batches.
+  // The same calls for a subscription in batches.
 
   /// The events of the next due batch; they are running until on_batch_handled.
   [[nodiscard]] std::vector<EventPointer> take_batch(TimePoint now);
@@ -206,7 +208,7 @@ class SubscriptionState {
   /// Makes all batches due, since nothing more can be read before one is handled.
   void hurry_batches();
 
-  // What the program does with an event.
+  // Calls of the program for an event.
 
   Result<void> ack(messaging::EventState& event);
   Result<void> nack(const EventPointer& event, Error why, TimePoint now,
@@ -230,7 +232,7 @@ class SubscriptionState {
 
   /// The next time at which take_work, take_redirect or overdue_acks may return an event.
   [[nodiscard]] TimePoint next_time() const { return std::min(next_work(), next_attendance()); }
-  /// The same of take_work alone, and of the others.
+  /// The next time of take_work alone, and that of the other calls.
   [[nodiscard]] TimePoint next_work() const {
     return batcher_ ? batcher_->next_time() : lanes_.next_time();
   }
@@ -264,7 +266,7 @@ class SubscriptionState {
   [[nodiscard]] std::vector<PartitionOffset> start_commit(TimePoint now);
   /// Ends the commit that start_commit started. Offsets that are not committed are due again after
   /// a backoff: that of their partition if it was refused alone, so that it never holds the others
-  /// back. Returns what to report of refused partitions.
+  /// back. Returns the reports about refused partitions.
   [[nodiscard]] std::vector<Report> on_commit_done(const std::vector<PartitionOffset>& offsets,
                                                    const client::CommitOutcome& outcome,
                                                    TimePoint now);
@@ -318,21 +320,22 @@ class SubscriptionState {
     std::uint64_t times_told = 0;
     /// 0 for the source, otherwise the number of the retry topic.
     std::size_t level = 0;
-    /// Where its failed messages go.
+    /// The topics for its failed messages.
     std::shared_ptr<const RedirectTopics> redirects = {};
     /// Whether ledger.due() has a value, as counted in due_.
     bool is_due = false;
-    /// If it is due as well, it is counted in refused_.
+    /// A partition that is also due is counted in refused_.
     std::optional<CommitRefusal> refusal = {};
     /// Redirections whose outcome is awaited, and those whose last attempt failed.
     std::size_t redirecting = 0;
     std::size_t failing_redirects = 0;
-    /// Until when the delay of its next record lasts, and the record's offset.
+    /// The end of the delay of its next record, and the record's offset.
     TimePoint waits_until = TimePoint::min();
     Offset waits_for = {};
-    /// Where it has to be read again.
+    /// The offset from which it has to be read again.
     std::optional<Offset> rewind = {};
-    /// What a read brought beyond max_unacknowledged; not handed out until there is room.
+    /// Events that a read brought beyond max_unacknowledged. They are not handed out until there is
+    /// room.
     Ring<EventPointer> beyond = {};
   };
   struct Place {
@@ -381,7 +384,7 @@ class SubscriptionState {
   void assign(Partitions::value_type& entry);
   void end_assignment(std::uint64_t assignment);
   void set_paused(Partition& partition, bool is_paused);
-  /// After each change of its ledger.
+  /// Called after each change of its ledger.
   void count_due(Partition& partition);
   /// Takes it out of the counts.
   void uncount(Partition& partition);
@@ -434,7 +437,7 @@ class SubscriptionState {
     /// Null if its partition is no longer owned.
     Partition* partition = nullptr;
   };
-  /// Ends `start`.
+  /// Ends the running that `start` began.
   Ended end_running(EventState& event);
 
   // The events that wait for a handler, one by one or in batches.
@@ -462,7 +465,7 @@ class SubscriptionState {
   [[nodiscard]] std::size_t queued_behind_failing_redirects() const;
   /// The error handler gets the event.
   static Report report_of(const EventPointer& event, Error why);
-  /// It does not, since the event can no longer be settled.
+  /// The error handler does not get the event, since it can no longer be settled.
   static Report report_about(const EventState& event, Error why);
   std::optional<Report> give_up(const EventPointer& event, Partition& partition, const Error& why,
                                 FailurePolicy policy, TimePoint now, bool& has_lane);
@@ -472,7 +475,7 @@ class SubscriptionState {
 
   SubscriptionSettings settings_;
   RetryPolicy retry_policy_;
-  /// Before all members that hold events.
+  /// Declared before all members that hold events, since it has to outlive them.
   EventPool::Owner pool_;
   Lanes<EventPointer> lanes_;
   /// Absent unless the handler takes batches; it then has the events in place of lanes_.
@@ -487,14 +490,14 @@ class SubscriptionState {
   std::size_t due_ = 0;
   std::size_t refused_ = 0;
   std::unordered_map<std::uint64_t, Partitions::value_type*> by_assignment_;
-  /// Those of by_assignment_ that were looked for last, by the end of their numbers.
+  /// The entries of by_assignment_ that were looked up last, by the lowest bits of their numbers.
   mutable std::array<Known, 16> known_assignments_;
   Ring<AwaitedAck> awaited_;
   /// The size of `awaited_` at which acknowledged entries are removed.
   std::size_t max_awaited_ = 1'024;
-  /// At most one per worker, or one batch.
+  /// It has at most one event per worker, or one batch.
   std::vector<EventPointer> running_;
-  /// By their ids. At most one per lane, and one per failure outside of a handler.
+  /// The redirections by their ids: at most one per lane, and one per failure outside of a handler.
   std::map<std::uint64_t, PendingRedirect> redirects_;
   std::vector<Report> redirect_reports_;
   std::uint64_t last_redirect_ = 0;

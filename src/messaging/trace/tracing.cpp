@@ -51,7 +51,7 @@ class SendSpan {
   void end(const Error& why) {
     end([&](Span& span) { mark_failed(span, why); });
   }
-  /// Without an outcome.
+  /// Ends the span without an outcome.
   void end() {
     end([](Span&) {});
   }

@@ -25,7 +25,7 @@ struct Tracing {
 /// into the message's headers if `injects`. Its parent is the current context; without one that in
 /// the message's headers.
 [[nodiscard]] PublishMiddleware trace_publishes(Tracing tracing, bool injects);
-/// The same around one publish, `next`.
+/// Makes such a span around one publish, `next`.
 Result<Delivery> trace_publish(const Tracing& tracing, bool injects, std::string_view topic,
                                Message& message, const PublishHandler& next);
 /// A `process` span around each call of the handler, as child of the message's `send` span and
