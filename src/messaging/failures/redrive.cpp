@@ -157,9 +157,9 @@ Result<void> Redrive::step(Consumer& consumer) {
   if (left() == milliseconds(0)) {
     return fail(Error::client(Errc::timed_out, "redrive of " + from_ + " is not done after " +
                                                    std::to_string(options_.timeout.count()) +
-                                                   " ms; the next one goes on after " +
-                                                   std::to_string(report_.redriven) +
-                                                   " messages that are back"));
+                                                   " ms; " + std::to_string(report_.redriven) +
+                                                   " messages were put back, and the next call "
+                                                   "continues after them"));
   }
   auto records = consumer.poll(std::min(left(), max_poll));
   if (!records) return fail(records.error().within("redrive of " + from_));
