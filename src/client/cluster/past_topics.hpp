@@ -13,36 +13,36 @@
 namespace dohle::client {
 
 /// Ids of earlier topics of one name. A server with old metadata may still name them, so they are
-/// never accepted again. Not thread safe.
+/// refused as long as they are kept. Not thread safe.
 class ReplacedIds {
  public:
-  /// The earliest is forgotten beyond them.
+  /// The most ids that are kept. Beyond it the earliest one is forgotten.
   static constexpr std::size_t max_ids = 64;
 
-  /// Nothing is kept of an id that is none.
+  /// If `id` is none, nothing is kept.
   void add(const TopicId& id);
   [[nodiscard]] bool has(const TopicId& id) const;
   [[nodiscard]] bool is_empty() const { return ids_.empty(); }
 
  private:
-  /// The latest last.
+  /// The ids in the order in which they were replaced.
   std::vector<TopicId> ids_;
 };
 
 /// The ids of topics that were left, in case they are used again. Not thread safe.
 class PastTopics {
  public:
-  /// The topic that was left first is forgotten beyond them.
+  /// The most topics that are kept. Beyond it the topic that was left first is forgotten.
   static constexpr std::size_t max_topics = 1'000;
 
   struct Ids {
-    /// The last one. It may still be the topic's.
+    /// The last id of the topic. It may still be valid.
     TopicId id;
     ReplacedIds replaced;
   };
 
   void keep(std::string_view topic, Ids ids);
-  /// The ids of the topic, which are no longer kept here. Without any if the topic is unknown.
+  /// Returns the ids of the topic and forgets them. There are none if the topic is unknown.
   [[nodiscard]] Ids recall(std::string_view topic);
   [[nodiscard]] bool was_replaced(std::string_view topic, const TopicId& id) const;
 
