@@ -293,7 +293,7 @@ Result<void> check_mechanisms(const std::vector<SaslMechanism>& mechanisms) {
   return {};
 }
 
-/// What is set for logins. Empty if nothing is.
+/// An option that is set for logins, as the beginning of an error. Empty if there is none.
 std::string set_for_logins(const NodeSaslOptions& sasl, bool has_users) {
   if (has_users) return "sasl has users";
   if (sasl.mechanisms != NodeSaslOptions().mechanisms) return "sasl.mechanisms is set";
@@ -568,7 +568,8 @@ struct Node::Parts {
     say(LogLevel::warning, "listener " + listener + ": " + context.warning());
   }
 
-  /// Records, and what checks passwords, lie in it. One that the node makes is for its owner alone.
+  /// Warns if other users have rights on the directory, since it holds records and the verifiers of
+  /// passwords. A directory that the node makes belongs to its owner alone.
   void warn_of_directory(const std::string& path) {
     constexpr auto of_others =
         std::filesystem::perms::group_all | std::filesystem::perms::others_all;

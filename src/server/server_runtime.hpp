@@ -49,7 +49,7 @@ class ServerRuntime {
   [[nodiscard]] Result<void> check() const;
   Result<std::shared_ptr<Broker>> connected() const;
   Result<void> start_with(const std::shared_ptr<Broker>& broker);
-  /// What a health page shows while `broker` runs.
+  /// The functions by which a health page reads the Server while `broker` runs.
   [[nodiscard]] ShownServer shown_of(const std::shared_ptr<Broker>& broker) const;
   /// Subscribes each registered subscriber, those that are added meanwhile included, and then runs.
   Result<void> subscribe_all(const std::shared_ptr<Broker>& broker, const std::string& url);

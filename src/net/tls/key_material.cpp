@@ -123,7 +123,7 @@ int give_passphrase(char* to, int max, int /*writes*/, void* data) {
   return static_cast<int>(text.size());
 }
 
-/// What is wrong with a block that is never encrypted, but cannot be read.
+/// The fault of a block that must not be encrypted, and cannot be read.
 std::string_view fault_of(const Passphrase& passphrase) {
   return passphrase.was_asked ? "encrypted, and only keys may be" : "damaged";
 }

@@ -61,7 +61,7 @@ class ServedFetchSession {
   [[nodiscard]] const Topic& topic(const FetchEntry& entry) const {
     return topics_[entry.topic].topic;
   }
-  /// The values that the client was told of this place. Only for lasting sessions.
+  /// The values that the client last received for this place. Only for lasting sessions.
   [[nodiscard]] Told& told(std::uint32_t place) { return told_[place]; }
   [[nodiscard]] const Told& told(std::uint32_t place) const { return told_[place]; }
   [[nodiscard]] bool is_lasting() const { return is_lasting_; }
