@@ -560,14 +560,25 @@ Cluster::ObserverId Cluster::observe(std::move_only_function<void()> on_change) 
 }
 
 void Cluster::forget(ObserverId id) {
-  std::erase_if(observers_, [&](const Observer& each) { return each.id == id; });
+  const auto found = std::ranges::find(observers_, id, &Observer::id);
+  if (found == observers_.end()) return;
+  found->is_forgotten = true;
+  erase_forgotten();
+}
+
+// Within its call an observer may forget itself and others, for instance if it closes the client.
+void Cluster::erase_forgotten() {
+  if (notifying_ == 0)
+    std::erase_if(observers_, [](const Observer& each) { return each.is_forgotten; });
 }
 
 void Cluster::notify() {
-  for (auto each = observers_.begin(); each != observers_.end();) {
-    const auto present = each++;
-    present->on_change();
+  ++notifying_;
+  for (Observer& each : observers_) {
+    if (!each.is_forgotten) each.on_change();
   }
+  --notifying_;
+  erase_forgotten();
 }
 
 Cluster::WaitId Cluster::when_topic(std::string_view topic, bool may_create, TimePoint deadline,

@@ -148,7 +148,7 @@ class Cluster final : public LinkOwner {
   /// A server named a partition's leader together with an error (KIP-951).
   bool on_leader(std::string_view topic, PartitionId partition, PartitionLeader leader);
   /// `on_change` runs after metadata arrived and after a connection became ready (also after a
-  /// throttle time) or was lost. It may remove no observer but its own.
+  /// throttle time) or was lost. It may add and remove observers.
   ObserverId observe(std::move_only_function<void()> on_change);
   void forget(ObserverId id);
 
@@ -229,6 +229,7 @@ class Cluster final : public LinkOwner {
   struct Observer {
     ObserverId id;
     std::move_only_function<void()> on_change;
+    bool is_forgotten = false;
   };
 
   [[nodiscard]] const Endpoint* endpoint_of(NodeId node) const;
@@ -290,6 +291,8 @@ class Cluster final : public LinkOwner {
   /// If absent, the waiter keeps waiting.
   [[nodiscard]] std::optional<Result<void>> outcome_for(Waiter& waiter, bool answered);
   void notify();
+  /// Removes the observers that were forgotten, once no call of notify is under way.
+  void erase_forgotten();
 
   const std::shared_ptr<const void> life_ = std::make_shared<int>();
   ClientEnvironment environment_;
@@ -306,6 +309,8 @@ class Cluster final : public LinkOwner {
   std::list<Waiter> waiters_;
   WaitId last_wait_ = 0;
   std::list<Observer> observers_;
+  /// The number of calls of notify that are under way, one inside the other.
+  int notifying_ = 0;
   ObserverId next_observer_ = 1;
   std::uint32_t next_lane_ = 2;
   /// Lanes on which servers may delay answers, and for how long.

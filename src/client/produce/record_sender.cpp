@@ -132,11 +132,14 @@ bool RecordSender::is_filling_up() const {
 
 void RecordSender::start() {
   if (group_) group_->join(weak_from_this());
-  observer_ = cluster().observe([this] {
-    refresh_leaders();
-    pump_all();
-    ask_identity_sooner();
-    ask_another_for_identity();
+  observer_ = cluster().observe([weak = weak_from_this()] {
+    // Settled records may end a close, and with it the last reference to the sender.
+    const auto self = weak.lock();
+    if (!self) return;
+    self->refresh_leaders();
+    self->pump_all();
+    self->ask_identity_sooner();
+    self->ask_another_for_identity();
   });
   client_->environment().metrics->registry.attach(weak_from_this());
   if (options.idempotence) ask_identity();

@@ -3,8 +3,10 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/broker_errors.hpp"
 #include "client/admin/admin_call.hpp"
@@ -99,6 +101,27 @@ TEST_F(ClientOnCluster, EndsAWaitWhoseCallerKeepsItsDeadline) {
   ASSERT_TRUE(outcome && !*outcome);
   EXPECT_TRUE(outcome->error().is(Errc::timed_out)) << outcome->error().to_string();
   EXPECT_THAT(outcome->error().to_string(), testing::HasSubstr("broker-1:9092"));
+}
+
+TEST_F(ClientOnCluster, NotifiesNoObserverThatWasForgottenMeanwhile) {
+  start();
+  Cluster& cluster = client->cluster();
+  std::vector<int> told;
+  std::vector<Cluster::ObserverId> ids;
+  on_loop([&] {
+    ids.push_back(cluster.observe([&] {
+      told.push_back(0);
+      cluster.forget(ids[1]);
+      cluster.forget(ids[0]);
+    }));
+    ids.push_back(cluster.observe([&] { told.push_back(1); }));
+    ids.push_back(cluster.observe([&] { told.push_back(2); }));
+  });
+  EXPECT_EQ(connect(5s), "it was reached");
+  on_loop([&] { cluster.forget(ids[2]); });
+  ASSERT_GE(told.size(), 2u);
+  EXPECT_EQ(told.front(), 0);
+  EXPECT_EQ(std::ranges::count(told, 2), std::ssize(told) - 1);
 }
 
 TEST_F(ClientOnCluster, DoesNotBlameTlsForASilenceAfterAnAnswer) {

@@ -844,6 +844,18 @@ TEST_F(ProducerOnCluster, CloseFailsUnsettledRecords) {
   EXPECT_EQ(told_[0].error().stored(), Stored::possibly);
 }
 
+TEST_F(ProducerOnCluster, ClosesAsItsServerIsReachedIfItNeedsNoAnswer) {
+  start({.acks = Acks::none, .idempotence = false});
+  send(0);
+  std::optional<Result<FlushReport>> closed;
+  producer_->close(world.now() + 5s, [&](Result<FlushReport> report) { closed = report; });
+  EXPECT_FALSE(closed) << "the connection for its records is not ready yet";
+  world.run_for(1s);
+  ASSERT_TRUE(closed && *closed);
+  EXPECT_EQ((*closed)->failed, 0u);
+  EXPECT_EQ(stored(), 1u);
+}
+
 TEST_F(ProducerOnCluster, CompressesOnAnotherThreadAndKeepsTheOrder) {
   start({.linger = 0us, .compression = CompressionCodec::gzip});
   for (int i = 0; i < 20; ++i) {
