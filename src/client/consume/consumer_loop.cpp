@@ -857,7 +857,8 @@ void ConsumerLoop::on_cluster() {
   const bool coordinator_in_doubt =
       group_ && !group_->coordinator().is_none() && cluster().is_in_doubt(group_->coordinator());
   if (group_) tell_group(&GroupMember::doubt_coordinator, coordinator_in_doubt);
-  if (std::exchange(times_reached_, cluster().times_reached()) != times_reached_ && group_) {
+  const std::uint64_t reached = cluster().times_reached();
+  if (std::exchange(times_reached_, reached) != reached && group_) {
     tell_group(&GroupMember::on_reached);
   }
   if (is_closed_) return;

@@ -591,6 +591,22 @@ TEST_F(GroupMemberOnCluster, WaitsForAJoinAsLongAsItsRequestTimeoutSays) {
   EXPECT_GT(joins_, 1);
 }
 
+TEST_F(GroupMemberOnCluster, JoinsSoonAfterItsServerCameBack) {
+  script.brokers = {NodeId{1}};
+  script.leaders = {{NodeId{1}, LeaderEpoch{0}}};
+  engine_options.max_reconnect_backoff = 100ms;
+  engine_options.max_retry_backoff = 1min;
+  start(group_options());
+  sim::Process& broker = *world.machine("broker-1").process("broker-1");
+  broker.kill();
+  subscribe();
+  world.run_for(50s);
+  EXPECT_EQ(joins_, 0);
+  broker.restart();
+  world.run_for(2s);
+  EXPECT_EQ(joins_, 1);
+}
+
 // The leader does not create the topics of other members that it looks up, nor a member the topics
 // of its assignment.
 TEST_F(GroupMemberOnCluster, NeverCreatesATopicByReadingItInAGroup) {
