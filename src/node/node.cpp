@@ -295,7 +295,7 @@ Result<void> check_mechanisms(const std::vector<SaslMechanism>& mechanisms) {
 
 /// An option that is set for logins, as the beginning of an error. Empty if there is none.
 std::string set_for_logins(const NodeSaslOptions& sasl, bool has_users) {
-  if (has_users) return "sasl has users";
+  if (has_users) return "sasl has users or a file of users";
   if (sasl.mechanisms != NodeSaslOptions().mechanisms) return "sasl.mechanisms is set";
   if (sasl.max_reauth.count() != 0) return "sasl.max_reauth is set";
   return {};
@@ -325,7 +325,8 @@ Result<node::SecuritySettings> security_of(const NodeOptions& options) {
     if (!scram) return fail(scram.error().within("sasl.scram_user_file"));
     settings.first_scram_users = *std::move(scram);
   }
-  const bool has_users = !settings.plain_users.empty() || !sasl.scram_user_file.empty();
+  const bool has_users =
+      !sasl.plain_users.empty() || !sasl.plain_user_file.empty() || !sasl.scram_user_file.empty();
   const std::string unused = settings.authenticates ? "" : set_for_logins(sasl, has_users);
   if (unused.empty()) return settings;
   return fail(Error::configuration(unused +

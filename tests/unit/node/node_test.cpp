@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <future>
 #include <mutex>
 #include <optional>
@@ -367,6 +368,20 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& info) { return std::string(info.param.what); });
 
 // --- users
+
+TEST(NodeTest, RefusesAFileOfUsersIfNoListenerAsksForALogin) {
+  const ScratchDirectory directory;
+  const std::string path = (directory / "users").string();
+  std::ofstream(path) << "# none yet\n";
+  std::filesystem::permissions(path, std::filesystem::perms(0600));
+  for (const auto file : {&NodeSaslOptions::plain_user_file, &NodeSaslOptions::scram_user_file}) {
+    auto options = in_memory();
+    options.sasl.*file = path;
+    const auto node = Node::start(std::move(options));
+    ASSERT_FALSE(node);
+    EXPECT_THAT(node.error().message(), HasSubstr("but no listener asks for a login"));
+  }
+}
 
 TEST(UserHash, IsOfThePasswordAloneAndDifferentEachTime) {
   const NodeUser alice{"alice", Secret("A password")};
