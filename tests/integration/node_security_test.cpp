@@ -155,7 +155,7 @@ TEST(AdvertisedHosts, AreVerifiedAtTheConnectionsToThem) {
   EXPECT_THAT(std::string(refused.error().message()),
               testing::HasSubstr("the server's certificate is not for 'localhost'; it is for "
                                  "127.0.0.1"));
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, 2s);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 8s) << "it waited for a timeout of 10 s";
   const auto stored = produce_at_node_that_advertises("127.0.0.1");
   EXPECT_TRUE(stored) << stored.error().to_string();
 }

@@ -2,9 +2,9 @@
 """Shows that the test of each option of the messaging API sees the option's effect.
 
 Runs the test that option_tests.txt names for a row of the option tables in a program that skips
-this row, and expects it to fail. Before that, all these tests have to pass in the same way with a
-row that does not exist. Also checks that each row has a test, and that docs/messaging.md names the
-same tests, defaults and ranges.
+this row, and expects it to fail. Before that, each of these tests has to pass once in three attempts,
+in the same way with a row that does not exist. Also checks that each row has a test, and that
+docs/messaging.md names the same tests, defaults and ranges.
 
 option_tests.py PROGRAM ROOT [ROW…]
 """
@@ -18,6 +18,7 @@ from pathlib import Path
 import option_page
 
 SECONDS = 60
+ATTEMPTS = 3
 # With it nothing is skipped, and all else is as with a row that exists: the tests wait less, too.
 NO_ROW = "no.such"
 
@@ -53,8 +54,12 @@ def breaches_of_the_map(tests, rows, page):
 
 
 def breach_without_a_skip(program, test):
-    code, printed = run(program, test, NO_ROW)
-    return f"{test} fails though no row is skipped:\n{printed}" if code != 0 else None
+    # A test that waits too little fails each time; one that a loaded machine delays does not.
+    for _ in range(ATTEMPTS):
+        code, printed = run(program, test, NO_ROW)
+        if code == 0:
+            return None
+    return f"{test} fails though no row is skipped:\n{printed}"
 
 
 def breach_of_a_row(program, row, test):
