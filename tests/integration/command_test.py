@@ -1399,8 +1399,8 @@ class Readers(unittest.TestCase):
         while (line := self.reader.stdout.readline()) != b"after\n":
             self.assertEqual(line, b"before\n", "read again, since it was not committed")
         self.reader.send_signal(signal.SIGINT)
-        said = self.reader.stderr.read().decode()
-        self.assertEqual(self.reader.wait(TIME_MAX), INTERRUPTED, said)
+        _, said = self.reader.communicate(timeout=TIME_MAX)
+        self.assertEqual(self.reader.returncode, INTERRUPTED, said)
         again = subprocess.run([DOHLE, "consume", "-g", "patient", "-o", "start", "read", "-e"], capture_output=True,
                                timeout=TIME_MAX, env=self.env)
         self.assertEqual((again.returncode, again.stdout), (OK, b""), again.stderr)
