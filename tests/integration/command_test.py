@@ -462,7 +462,7 @@ class Servers(Command):
         closing = Closing()
         self.addCleanup(closing.stop)
         for verb, more in self.VERBS.items():
-            said = self.refused(CONNECTION, *verb.split(), *more.split(), "-b", closing.address, "--timeout", "2s")
+            said = self.refused(CONNECTION, *verb.split(), *more.split(), "-b", closing.address, "--timeout", "500ms")
             self.assertIn(f"dohle {verb}: no server answered in time: closed before the first answer; the port may "
                           f"expect TLS: connection to {closing.address}: ", said)
 
