@@ -52,20 +52,22 @@ class Threads::OneThread final : public SimulatedThread,
         random_(all.world_.stream(name_)),
         mark_(random_.next()),
         body_(std::move(body)) {}
-  ~OneThread() override {
+  ~OneThread() override { join_system(); }
+  /// Waits until the thread of the system has ended.
+  void join_system() {
     if (system_.joinable()) system_.join();
   }
 
   void begin() {
     system_ = std::thread([this] {
-      turn_.acquire();
+      turn_.take();
       set_here(this);
       body_();
       body_ = nullptr;
       set_here(nullptr);
       has_ended_ = true;
       for (SimulatedThread* const each : joining_) each->wake();
-      all_.turn_ended_.release();
+      all_.worlds_turn_.give();
     });
     wake();
   }
@@ -80,8 +82,8 @@ class Threads::OneThread final : public SimulatedThread,
       // from going on.
       event_ = all_.world_.queue().add(std::max(until, now() + cost()), [this] { take_turn(); });
     }
-    all_.turn_ended_.release();
-    turn_.acquire();
+    all_.worlds_turn_.give();
+    turn_.take();
   }
 
   void wake() override {
@@ -121,8 +123,8 @@ class Threads::OneThread final : public SimulatedThread,
     waits_ = false;
     world.mark(mark_, static_cast<std::uint64_t>(world.now().time_since_epoch().count()));
     world.set_runs_thread(true);
-    turn_.release();
-    all_.turn_ended_.acquire();
+    turn_.give();
+    all_.worlds_turn_.take();
     world.set_runs_thread(false);
   }
 
@@ -133,7 +135,7 @@ class Threads::OneThread final : public SimulatedThread,
   const std::uint64_t mark_;
   Task body_;
   std::thread system_;
-  std::binary_semaphore turn_{0};
+  Turn turn_;
   EventQueue::Id event_ = 0;
   /// True from the beginning of a wait until the thread is woken.
   bool waits_ = true;
@@ -146,6 +148,8 @@ Threads::Threads(World& world) : world_(world), worlds_(std::make_unique<WorldsT
 
 Threads::~Threads() {
   DOHLE_ASSERT(unfinished().empty(), "simulated threads outlive their world");
+  // Others may hold them, and they give the world's turn at their end.
+  for (const auto& each : all_) each->join_system();
 }
 
 void Threads::start(Process& process, std::string name, Task body) {

@@ -2,12 +2,12 @@
 
 #include <cstddef>
 #include <memory>
-#include <semaphore>
 #include <string>
 #include <vector>
 
 #include "base/executor.hpp"
 #include "base/simulated_thread.hpp"
+#include "sim/turn.hpp"
 
 namespace dohle::sim {
 
@@ -45,8 +45,8 @@ class Threads {
   World& world_;
   std::unique_ptr<WorldsThread> worlds_;
   std::vector<std::shared_ptr<OneThread>> all_;
-  /// Released by the thread whose turn ends.
-  std::binary_semaphore turn_ended_{0};
+  /// Given by the thread whose turn ends.
+  Turn worlds_turn_;
 };
 
 }  // namespace dohle::sim
