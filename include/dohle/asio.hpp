@@ -72,6 +72,7 @@
 namespace dohle::messaging {
 
 /// Passes the first outcome from any thread to a handler on its executor. Copies share the handler.
+/// If the last copy is gone without an outcome, the handler gets `cancelled`.
 template <class Outcome, class Handler>
 class Completion {
   using Executor = boost::asio::associated_executor_t<Handler>;
@@ -99,6 +100,18 @@ class Completion {
   };
   struct State {
     State(const Executor& executor, Handler own) : work(executor), handler(std::move(own)) {}
+    State(const State&) = delete;
+    State& operator=(const State&) = delete;
+    ~State() {
+      if (is_complete.load()) return;
+      auto executor = work.get_executor();
+      boost::asio::post(executor, [held = std::move(work), own = std::move(handler)]() mutable {
+        held.reset();
+        Handler last(std::move(own));
+        last(Outcome(fail(Error::client(
+            Errc::cancelled, "the operation has no outcome: a middleware may have kept it"))));
+      });
+    }
     static void complete(std::shared_ptr<State> state, Outcome outcome) {
       if (state->is_complete.exchange(true)) return;
       auto executor = state->work.get_executor();
@@ -126,7 +139,8 @@ namespace asio {
 
 /// Publishes a value, text or a Message, and completes with Result<Receipt> once it is stored.
 /// `options` must not have a callback. `async` = false has no effect: the caller never waits for
-/// the acknowledgement. Errors: those of Broker::publish, and the message's own.
+/// the acknowledgement. Errors: those of Broker::publish, and the message's own; cancelled if a
+/// middleware kept the message.
 template <class T, class Token>
 auto publish(Broker& broker, std::string topic, T value, PublishOptions options,
              std::stop_token stop, Token&& token) {
@@ -203,8 +217,8 @@ auto request(Broker& broker, std::string topic, Request value, Token&& token) {
 }
 
 /// Sends all published messages and completes with Result<FlushReport> once each has an outcome. It
-/// waits on a thread of boost::asio::system_executor. A stop ends that wait, too, and the Broker
-/// has to live until that thread has returned. Errors: those of Broker::flush.
+/// waits on a thread of boost::asio::system_executor. It completes after that thread has left the
+/// Broker, also after a stop, which ends the wait. Errors: those of Broker::flush.
 template <class Token>
 auto flush(Broker& broker, std::chrono::milliseconds timeout, std::stop_token stop, Token&& token) {
   return boost::asio::async_initiate<Token, void(Result<FlushReport>)>(
@@ -216,7 +230,6 @@ auto flush(Broker& broker, std::chrono::milliseconds timeout, std::stop_token st
         }
         boost::asio::post(boost::asio::system_executor(),
                           [done, to, most, by] { done(to->flush(most, by)); });
-        done.stop_by(by, messaging::stopped("a flush is not awaited any more"));
       },
       token, &broker, timeout, std::move(stop));
 }

@@ -305,6 +305,30 @@ TEST_F(Asio, stop_ends_the_wait_for_a_publish_and_not_the_publish) {
   EXPECT_EQ(later->get()->offset, Offset{1});
 }
 
+TEST_F(Asio, publish_completes_if_a_middleware_keeps_its_message) {
+  auto keeping =
+      connected("embedded:memory", with_publish_middlewares({[](PublishHandler) -> PublishHandler {
+                  return [](std::string_view, Message&) -> Result<Delivery> { return Delivery{}; };
+                }}));
+  ASSERT_TRUE(keeping);
+  const auto kept = asio::publish(*keeping, "t", Message("text"), net::use_future).get();
+  ASSERT_FALSE(kept);
+  EXPECT_TRUE(kept.error().is(Errc::cancelled)) << kept.error().to_string();
+}
+
+TEST_F(Asio, flush_no_longer_uses_its_broker_once_it_has_completed) {
+  for (int i = 0; i < 10; ++i) {
+    std::stop_source source;
+    auto ending = connected("embedded:memory", kafka::with_batch_timeout(1min));
+    ASSERT_TRUE(ending && kafka::create_topic(*ending, "t", 1, 1));
+    ASSERT_TRUE(ending->publish("t", "text"));
+    auto flushed = asio::flush(*ending, patience, source.get_token(), net::use_future);
+    source.request_stop();
+    const auto ended = flushed.get();
+    EXPECT_TRUE(ended || ended.error().is(Errc::cancelled)) << ended.error().to_string();
+  }
+}
+
 TEST_F(Asio, coroutine_handler_fails_if_its_executor_ends) {
   std::promise<void> begun;
   auto reader =
