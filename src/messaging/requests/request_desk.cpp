@@ -22,9 +22,11 @@ Error disconnecting() {
 
 Result<CorrelationId> RequestDesk::add(TimePoint deadline, std::string what,
                                        ReplyReceiver receiver) {
+  // Outlives the lock if it is refused: a receiver's destructor may call the Broker.
+  Waiting waiting{std::move(what), std::move(receiver)};
   const std::lock_guard lock(mutex_);
   if (is_closed_) return fail(disconnecting());
-  auto id = table_.add(deadline, {std::move(what), std::move(receiver)});
+  auto id = table_.add(deadline, std::move(waiting));
   if (id) arm_for(deadline);
   return id;
 }
@@ -89,15 +91,22 @@ void RequestDesk::on_unsent(const CorrelationId& id, const Error& why) {
 }
 
 bool RequestDesk::forget(const CorrelationId& id) {
-  const std::lock_guard lock(mutex_);
-  return table_.take(id).has_value();
+  std::optional<Waiting> waiting;
+  {
+    const std::lock_guard lock(mutex_);
+    waiting = table_.take(id);
+  }
+  return waiting.has_value();
 }
 
 std::optional<Error> RequestDesk::expire(const CorrelationId& id) {
-  const std::lock_guard lock(mutex_);
-  const auto waiting = table_.take(id);
+  std::optional<Waiting> waiting;
+  {
+    const std::lock_guard lock(mutex_);
+    waiting = table_.take(id);
+    if (waiting) ++counts_.timed_out;
+  }
   if (!waiting) return std::nullopt;
-  ++counts_.timed_out;
   return without_reply(waiting->what);
 }
 

@@ -17,8 +17,8 @@
 namespace dohle::messaging {
 
 /// The requests of a Broker that wait for their replies, and the counts of what became of them. A
-/// timer of the client's loop ends those whose deadline has passed. Receivers are called without
-/// the lock. Thread safety: any thread.
+/// timer of the client's loop ends those whose deadline has passed. Receivers are called and
+/// destroyed without the lock. Thread safety: any thread.
 class RequestDesk : public std::enable_shared_from_this<RequestDesk> {
  public:
   RequestDesk(std::uint64_t requester, std::size_t most, std::weak_ptr<Client::Shared> client,

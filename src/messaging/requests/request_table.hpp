@@ -50,8 +50,8 @@ class RequestTable {
  public:
   RequestTable(std::uint64_t requester, std::size_t most) : requester_(requester), most_(most) {}
 
-  /// Adds a request. Errors: limit_reached at `most` requests.
-  [[nodiscard]] Result<CorrelationId> add(TimePoint deadline, Waiting waiting) {
+  /// Adds a request. Errors: limit_reached at `most` requests; `waiting` is then unchanged.
+  [[nodiscard]] Result<CorrelationId> add(TimePoint deadline, Waiting&& waiting) {
     if (waiting_.size() >= most_) {
       return fail(Error::client(Errc::limit_reached, std::to_string(most_) +
                                                          " requests wait for their replies; "

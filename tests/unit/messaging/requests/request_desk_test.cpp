@@ -151,5 +151,26 @@ TEST_F(RequestDeskTest, KeepsItsTimerForTheRequestsLeftAfterAReply) {
   EXPECT_EQ(timed_out_, 1);
 }
 
+// As the end of a coroutine may, whose frame the receiver holds.
+TEST_F(RequestDeskTest, LetsTheDestructorOfAReceiverCallIt) {
+  int destroyed = 0;
+  const auto add_counting = [&](RequestDesk& desk) {
+    std::shared_ptr<int> counting(&destroyed, [&](int* count) {
+      (void)desk.counts();
+      ++*count;
+    });
+    return desk.add(never, "the request", [held = std::move(counting)](RawEvent*, const Error*) {});
+  };
+  const auto first = add_counting(*desk_);
+  const auto second = add_counting(*desk_);
+  ASSERT_TRUE(first && second);
+  EXPECT_TRUE(desk_->forget(*first));
+  EXPECT_TRUE(desk_->expire(*second));
+  EXPECT_EQ(destroyed, 2);
+  RequestDesk full(7u, 0u, client_, std::make_shared<Reports>(nullptr, silent_logger()));
+  EXPECT_FALSE(add_counting(full));
+  EXPECT_EQ(destroyed, 3);
+}
+
 }  // namespace
 }  // namespace dohle::messaging
