@@ -56,8 +56,13 @@ Result<PartitionId> ReplyReaders::partition_of(const std::string& topic,
   auto reader = start(topic, creation, deadline);
   if (!reader) return fail(reader.error().within("to read replies from topic " + topic));
   const PartitionId partition = reader->partition;
-  const std::lock_guard lock(mutex_);
-  readers_.emplace(topic, *std::move(reader));
+  const auto was_replaced = reader->was_replaced;
+  {
+    const std::lock_guard lock(mutex_);
+    readers_.emplace(topic, *std::move(reader));
+  }
+  // The call of on_replaced did not find it, if it came before.
+  if (*was_replaced) on_replaced(topic);
   return partition;
 }
 
@@ -74,12 +79,15 @@ Result<ReplyReaders::Reader> ReplyReaders::start(const std::string& topic,
   }
   auto partition = means_.choose_partition(topic, creation, deadline);
   if (!partition) return fail(partition.error());
-  auto subscription = means_.subscribe(topic, *partition, [readers = weak_from_this(), topic] {
-    if (const auto alive = readers.lock()) alive->on_replaced(topic);
-  });
+  const auto was_replaced = std::make_shared<std::atomic<bool>>(false);
+  auto subscription =
+      means_.subscribe(topic, *partition, [readers = weak_from_this(), topic, was_replaced] {
+        *was_replaced = true;
+        if (const auto alive = readers.lock()) alive->on_replaced(topic);
+      });
   if (!subscription) return fail(subscription.error());
   auto ready = (*subscription)->wait_ready(deadline.left());
-  if (ready) return Reader{*partition, *std::move(subscription)};
+  if (ready) return Reader{*partition, *std::move(subscription), was_replaced};
   // The next request starts anew.
   (*subscription)->request_stop(milliseconds(0));
   return fail(ready.error());

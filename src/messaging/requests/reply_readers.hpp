@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -53,6 +54,8 @@ class ReplyReaders : public std::enable_shared_from_this<ReplyReaders> {
   struct Reader {
     PartitionId partition;
     std::shared_ptr<Subscription> subscription;
+    /// Whether on_replaced was called for it.
+    std::shared_ptr<const std::atomic<bool>> was_replaced;
   };
 
   [[nodiscard]] std::optional<PartitionId> find(const std::string& topic);
