@@ -61,7 +61,7 @@ Result<PartitionId> ReplyReaders::partition_of(const std::string& topic,
     const std::lock_guard lock(mutex_);
     readers_.emplace(topic, *std::move(reader));
   }
-  // The call of on_replaced did not find it, if it came before.
+  // An earlier call of on_replaced did not find the reader.
   if (*was_replaced) on_replaced(topic);
   return partition;
 }

@@ -151,7 +151,7 @@ TEST_F(RequestDeskTest, KeepsItsTimerForTheRequestsLeftAfterAReply) {
   EXPECT_EQ(timed_out_, 1);
 }
 
-// As the end of a coroutine may, whose frame the receiver holds.
+// A receiver may hold the frame of a coroutine, whose variables call the Broker when they end.
 TEST_F(RequestDeskTest, LetsTheDestructorOfAReceiverCallIt) {
   int destroyed = 0;
   const auto add_counting = [&](RequestDesk& desk) {
