@@ -754,6 +754,9 @@ Result<PartitionId> BrokerRuntime::reply_partition(
     }
     if (!found) return fail(found.error());
     partitions = static_cast<std::int32_t>(found->partitions.size());
+    if (partitions == 0) {
+      return fail(Error::client(Errc::malformed, "the server describes it without partitions"));
+    }
   }
   const std::uint64_t chance = seed_of(client::HandleAccess::insides(*client_));
   return PartitionId{static_cast<std::int32_t>(chance % static_cast<std::uint64_t>(partitions))};
