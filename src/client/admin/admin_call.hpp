@@ -18,6 +18,7 @@
 #include "base/assert.hpp"
 #include "base/broker_errors.hpp"
 #include "client/cluster/cluster.hpp"
+#include "client/cluster/retry_time.hpp"
 
 namespace dohle::client {
 
@@ -40,7 +41,7 @@ class AdminCall : public std::enable_shared_from_this<AdminCall<T>> {
         deadline_(cluster.now() + timeout),
         what_(std::move(what)),
         then_(std::move(then)),
-        backoff_(cluster.retry_backoff()) {}
+        retry_(cluster) {}
   virtual ~AdminCall() = default;
   AdminCall(const AdminCall&) = delete;
   AdminCall& operator=(const AdminCall&) = delete;
@@ -84,9 +85,8 @@ class AdminCall : public std::enable_shared_from_this<AdminCall<T>> {
   void attempt_later() {
     if (is_over()) return;
     DOHLE_ASSERT(retry_timer_ == 0, "two attempts of one call wait at a time");
-    failed_at_ = cluster_.now();
-    times_reached_ = cluster_.times_reached();
-    retry_at(failed_at_ + backoff_.next(cluster_.environment().random));
+    retry_.on_failure(cluster_);
+    arm_retry();
   }
   void cancel_retry() { loop().cancel(std::exchange(retry_timer_, 0)); }
   [[nodiscard]] Error overdue(std::string_view what, const std::optional<Error>& last) const {
@@ -100,21 +100,17 @@ class AdminCall : public std::enable_shared_from_this<AdminCall<T>> {
  private:
   [[nodiscard]] Executor& loop() { return cluster_.environment().loop; }
 
-  void retry_at(TimePoint at) {
-    retry_at_ = at;
-    retry_timer_ = loop().arm(at, [self = this->shared_from_this()] {
+  void arm_retry() {
+    retry_timer_ = loop().arm(retry_.at(), [self = this->shared_from_this()] {
       self->retry_timer_ = 0;
       self->attempt();
     });
   }
   /// A server was reached since the last attempt failed: the next one comes soon.
   void on_reached() {
-    if (retry_timer_ == 0 || times_reached_ == cluster_.times_reached()) return;
-    times_reached_ = cluster_.times_reached();
-    const TimePoint soon = failed_at_ + cluster_.options().retry_backoff;
-    if (soon >= retry_at_) return;
+    if (retry_timer_ == 0 || !retry_.hasten(cluster_)) return;
     cancel_retry();
-    retry_at(soon);
+    arm_retry();
   }
 
   Cluster& cluster_;
@@ -122,10 +118,7 @@ class AdminCall : public std::enable_shared_from_this<AdminCall<T>> {
   TimePoint deadline_;
   std::string what_;
   Then then_;
-  Backoff backoff_;
-  TimePoint failed_at_{};
-  TimePoint retry_at_{};
-  std::uint64_t times_reached_ = 0;
+  RetryTime retry_;
   Cluster::ObserverId observer_ = 0;
   TimerId deadline_timer_ = 0;
   TimerId retry_timer_ = 0;

@@ -118,7 +118,7 @@ RecordSender::RecordSender(std::shared_ptr<Client::Shared> client, ProducerOptio
       client_(std::move(client)),
       group_(std::move(group)),
       on_untaken_(std::move(on_untaken)),
-      identity_backoff_(cluster().retry_backoff()) {
+      identity_retry_(cluster()) {
   const std::size_t whole = budget.limit();
   budget.on_room([room = room] { room->on_room(); }, std::min(room_piece_bytes, whole / 4),
                  whole - std::min(whole, cold_from(whole)) / 2);
@@ -167,9 +167,8 @@ void RecordSender::ask_another_for_identity() {
   if (!cluster().owes_answer(another)) ask_identity_of(another);
 }
 
-void RecordSender::ask_identity_at(TimePoint at) {
-  identity_again_at_ = at;
-  identity_timer_ = client_->loop().arm(at, [weak = weak_from_this()] {
+void RecordSender::ask_identity_later() {
+  identity_timer_ = client_->loop().arm(identity_retry_.at(), [weak = weak_from_this()] {
     const auto self = weak.lock();
     if (!self) return;
     self->identity_timer_ = 0;
@@ -180,12 +179,9 @@ void RecordSender::ask_identity_at(TimePoint at) {
 
 // A server was reached since the last attempt failed.
 void RecordSender::ask_identity_sooner() {
-  if (identity_timer_ == 0 || identity_times_reached_ == cluster().times_reached()) return;
-  identity_times_reached_ = cluster().times_reached();
-  const TimePoint soon = identity_failed_at_ + cluster().options().retry_backoff;
-  if (soon >= identity_again_at_) return;
+  if (identity_timer_ == 0 || !identity_retry_.hasten(cluster())) return;
   client_->loop().cancel(identity_timer_);
-  ask_identity_at(soon);
+  ask_identity_later();
 }
 
 void RecordSender::ask_identity_of(NodeId node) {
@@ -231,12 +227,11 @@ void RecordSender::on_identity(std::string_view server,
       deactivate_idle();
     }
     identity_state_ = Identity::waiting;
-    identity_failed_at_ = now();
-    identity_times_reached_ = cluster().times_reached();
-    ask_identity_at(now() + identity_backoff_.next(client_->environment().random));
+    identity_retry_.on_failure(cluster());
+    ask_identity_later();
     return;
   }
-  identity_backoff_.reset();
+  identity_retry_.on_success();
   identity_failure_.reset();
   identity_state_ = Identity::known;
   identity_ = {answer->producer_id, answer->producer_epoch};

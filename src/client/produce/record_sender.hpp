@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "client/cluster/retry_time.hpp"
 #include "client/cluster/shared_client.hpp"
 #include "client/cluster/thrown_lines.hpp"
 #include "client/cluster/waiter.hpp"
@@ -162,7 +163,7 @@ class RecordSender final : public OutcomeOwner,
 
   void ask_identity();
   void ask_identity_of(NodeId node);
-  void ask_identity_at(TimePoint at);
+  void ask_identity_later();
   void ask_identity_sooner();
   /// Asks another server if the first one has an overdue answer.
   void ask_another_for_identity();
@@ -241,11 +242,7 @@ class RecordSender final : public OutcomeOwner,
   std::uint64_t identity_question_ = 0;
   /// The failure of the last attempt.
   std::optional<Error> identity_failure_;
-  client::Backoff identity_backoff_;
-  /// While `waiting`: the last failure, the servers reached until then, and the next attempt.
-  TimePoint identity_failed_at_{};
-  std::uint64_t identity_times_reached_ = 0;
-  TimePoint identity_again_at_{};
+  client::RetryTime identity_retry_;
   TimerId identity_timer_ = 0;
   client::Cluster::ObserverId observer_ = 0;
   TimerId timer_ = 0;
