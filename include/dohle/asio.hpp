@@ -66,6 +66,7 @@
 
 #include "dohle/broker.hpp"
 #include "dohle/detail/stopped.hpp"
+#include "dohle/detail/thrown_by.hpp"
 #include "dohle/error.hpp"
 #include "dohle/event.hpp"
 
@@ -262,17 +263,13 @@ struct AwaitedOutcome<boost::asio::awaitable<Result<Value>>> {
 template <class Awaitable>
 using OutcomeOf = typename AwaitedOutcome<Awaitable>::type;
 
-/// The exception as a handler_failed error. Called on the executor's thread, so that the exception
-/// never leaves it.
+/// The exception as an error. Called on the executor's thread, so that the exception never leaves
+/// it.
 [[nodiscard]] inline Error thrown_by_coroutine(const std::exception_ptr& thrown) {
   try {
     std::rethrow_exception(thrown);
-  } catch (const std::exception& fault) {
-    return Error::client(Errc::handler_failed,
-                         std::string("the coroutine of a handler threw: ") + fault.what());
   } catch (...) {
-    return Error::client(Errc::handler_failed,
-                         "the coroutine of a handler threw an object that is no std::exception");
+    return thrown_by("the coroutine of a handler");
   }
 }
 

@@ -83,7 +83,8 @@ struct ShownServer {
 };
 
 /// Shows the health and the metrics of a Server to other programs while the Server runs.
-/// `web::health_page` makes one that answers over HTTP. Thread safety: the Server makes all calls, one at a time.
+/// `web::health_page` makes one that answers over HTTP. Thread safety: the Server makes all calls,
+/// one at a time.
 class HealthPage {
  public:
   virtual ~HealthPage() = default;

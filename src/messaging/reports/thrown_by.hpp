@@ -4,13 +4,9 @@
 #include <string_view>
 #include <utility>
 
-#include "dohle/error.hpp"
+#include "dohle/detail/thrown_by.hpp"
 
 namespace dohle::messaging {
-
-/// The exception that is being handled, as a handler_failed error: "`who` threw: …". Call it inside
-/// a catch block.
-[[nodiscard]] Error thrown_by(std::string_view who);
 
 /// Turns an exception of `handler` into an error.
 template <class Return, class... Arguments>
