@@ -142,8 +142,8 @@ TEST_F(BombsTest, TwentyThousandFetchesOfAHundredPartitionsCloseAtOnce) {
   const std::size_t taken = node_.resident_bytes() - before;
   connections.clear();
   const Waits closing = probe("plain", batch, 500);
-  std::printf("10,000 waiting fetches, 1,000,000 pairs: %zu KB; 20,000: %zu KB\n", for_pairs / 1'000,
-              taken / 1'000);
+  std::printf("10,000 waiting fetches, 1,000,000 pairs: %zu KB; 20,000: %zu KB\n",
+              for_pairs / 1'000, taken / 1'000);
   print("beside waiting fetches", waiting);
   print("while they close", closing);
   if (is_measured) {

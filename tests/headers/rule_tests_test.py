@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
 """rule_tests.py finds each kind of breach in a small tree; the same tree without it is clean."""
-import tempfile
 import unittest
-from pathlib import Path
 
+import planted_files
 import rule_tests
 
 CLEAN = {
@@ -53,12 +52,7 @@ PLANTED = [
 
 
 def breaches(files):
-    with tempfile.TemporaryDirectory() as root:
-        for path, text in files.items():
-            file = Path(root) / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text)
-        return list(rule_tests.check(Path(root)))
+    return planted_files.breaches(rule_tests.check, files)
 
 
 class RuleTests(unittest.TestCase):

@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
 """A breach of each rule, planted in a small tree, is found; the same tree without it is clean."""
-import tempfile
 import unittest
-from pathlib import Path
 
+import planted_files
 import rules
 
 CLEAN = {
@@ -69,12 +68,7 @@ PLANTED = [
 
 
 def breaches(files, exceptions=None):
-    with tempfile.TemporaryDirectory() as root:
-        for path, text in files.items():
-            file = Path(root) / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text)
-        return list(rules.breaches(root, exceptions or {}))
+    return planted_files.breaches(lambda root: rules.breaches(root, exceptions or {}), files)
 
 
 class Rules(unittest.TestCase):

@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
 """seed_names.py finds each kind of breach in a small tree; the same tree without it is clean."""
-import tempfile
 import unittest
-from pathlib import Path
 
+import planted_files
 import seed_names
 
 CLEAN = {
@@ -57,12 +56,7 @@ PLANTED = [
 
 
 def breaches(files):
-    with tempfile.TemporaryDirectory() as root:
-        for path, text in files.items():
-            file = Path(root) / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text)
-        return list(seed_names.check(Path(root)))
+    return planted_files.breaches(seed_names.check, files)
 
 
 class SeedNames(unittest.TestCase):

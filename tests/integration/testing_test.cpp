@@ -87,6 +87,14 @@ class EnvironmentTest : public ::testing::Test {
   void publish(const std::string& topic, const std::string& body) {
     broker_->publish(topic, body).value();
   }
+  void start_with_a_message_that_cannot_be_sent() {
+    start();
+    publish("orders", "before");
+    ASSERT_TRUE(broker_->flush());
+    ASSERT_TRUE(environment_->refuse_connections());
+    ASSERT_TRUE(environment_->drop_connections());
+    publish("orders", "tea");
+  }
 
   Seen<std::string> bodies_;
   Seen<std::string> failures_;
@@ -531,12 +539,7 @@ TEST_F(EnvironmentTest, refuses_connections) {
 }
 
 TEST_F(EnvironmentTest, keeps_deadlines_of_waiting_calls_in_real_time) {
-  start();
-  publish("orders", "before");
-  ASSERT_TRUE(broker_->flush());
-  ASSERT_TRUE(environment_->refuse_connections());
-  ASSERT_TRUE(environment_->drop_connections());
-  publish("orders", "tea");
+  ASSERT_NO_FATAL_FAILURE(start_with_a_message_that_cannot_be_sent());
   auto other = dohle::kafka::new_broker({.addresses = {environment_->address()}}).value();
   auto flushed = std::async(std::launch::async, [&] { return broker_->flush(60s); });
   // Waits for the metadata of a new topic, at most for max_block of 60 s.
@@ -561,12 +564,7 @@ TEST_F(EnvironmentTest, keeps_deadlines_of_waiting_calls_in_real_time) {
 }
 
 TEST_F(EnvironmentTest, ends_waiting_calls_at_their_real_deadlines) {
-  start();
-  publish("orders", "before");
-  ASSERT_TRUE(broker_->flush());
-  ASSERT_TRUE(environment_->refuse_connections());
-  ASSERT_TRUE(environment_->drop_connections());
-  publish("orders", "tea");
+  ASSERT_NO_FATAL_FAILURE(start_with_a_message_that_cannot_be_sent());
   auto other = dohle::kafka::new_broker({.addresses = {environment_->address()}}).value();
   const auto flushed = broker_->flush(50ms);
   ASSERT_FALSE(flushed);
