@@ -128,7 +128,7 @@ inline namespace v0 {
 /// The present or future outcome of one sent record: two words that point to the outcome of its
 /// batch. It may be ignored: if a batch fails and no Delivery or callback of its records received
 /// the failure, the failure is logged (see on_untaken_failure). flush always counts the failed
-/// records.
+/// records, and returns after the report of each failed batch without a Delivery.
 ///
 /// Lifetime: independent of the producer, but a failure is not logged if its last Delivery outlives
 /// the producer. Thread safety: different Deliveries may be used from different threads.

@@ -375,7 +375,7 @@ Error ProducePartition::out_of_time(const SealedBatch& batch) const {
 SealedBatch ProducePartition::abandon(SealedBatch& batch) {
   SealedBatch told;
   told.count = batch.count;
-  told.outcome = batch.outcome;
+  told.outcome = std::move(batch.outcome);
   told.serial = batch.serial;
   told.kept = std::move(batch.kept);
   told.first = batch.first;

@@ -95,8 +95,9 @@ class ProducePartition {
     virtual ~Events() = default;
     /// The outcome of the batch is known, and no caller has it yet. Called before on_settled.
     virtual void on_outcome(const SealedBatch& batch, const Outcome::Part& outcome) = 0;
-    /// Called once for each batch, and for each part of a split batch.
-    virtual void on_settled(const SealedBatch& batch, const std::optional<Error>& why) = 0;
+    /// Called once for each batch, and for each part of a split batch. It may give up
+    /// batch.outcome, which nothing reads afterwards.
+    virtual void on_settled(SealedBatch& batch, const std::optional<Error>& why) = 0;
     /// The batch with that order was refused as too large. The owner has to call on_halves with the
     /// result of split_batch.
     virtual void on_too_large(std::uint64_t order, Chain batch) = 0;

@@ -96,7 +96,7 @@ void IntakeTopic::Partition::on_outcome(const client::SealedBatch& batch,
   owner.tell_of_batch(*this, batch, outcome);
 }
 
-void IntakeTopic::Partition::on_settled(const client::SealedBatch& batch,
+void IntakeTopic::Partition::on_settled(client::SealedBatch& batch,
                                         const std::optional<Error>& why) {
   owner.on_settled(*this, batch, why);
 }
@@ -866,7 +866,7 @@ void RecordSender::fail_unsent(Partition& partition, client::OpenBatch batch, co
   DOHLE_ASSERT(!batch.builder.empty(), "a batch without records was opened");
   client::SealedBatch failed;
   failed.count = batch.builder.count();
-  failed.outcome = batch.outcome;
+  failed.outcome = std::move(batch.outcome);
   failed.serial = batch.serial;
   failed.outcome->expect(static_cast<std::uint32_t>(failed.count));
   keep_records(batch);
@@ -923,13 +923,15 @@ void RecordSender::count_outcome(const Partition& partition, const client::Seale
   client_->environment().metrics->delivery_time.add(now() - opened);
 }
 
-void RecordSender::on_settled(Partition& partition, const client::SealedBatch& batch,
+void RecordSender::on_settled(Partition& partition, client::SealedBatch& batch,
                               const std::optional<Error>& why) {
   if (why) {
     failed_ += static_cast<std::uint64_t>(batch.count);
     if (!first_error_) first_error_ = why;
   }
   if (batch.outcome->is_settled()) partition.settled.add(batch.serial);
+  // A failure that nobody read is reported now, before a flush ends.
+  batch.outcome = {};
   if (!flushes_.empty()) settle_flushes();
 }
 

@@ -205,7 +205,7 @@ class RecordSender final : public OutcomeOwner,
   [[nodiscard]] std::string why_stalled(const Partition& partition) const;
   void watch_time(TimePoint not_before);
   void sweep();
-  void on_settled(Partition& partition, const client::SealedBatch& batch,
+  void on_settled(Partition& partition, client::SealedBatch& batch,
                   const std::optional<Error>& why);
   [[nodiscard]] std::string why_unsent(const Partition& partition) const;
   [[nodiscard]] Error unsent_in_time(const Partition& partition) const;
@@ -271,7 +271,7 @@ struct IntakeTopic::Partition final : client::ProducePartition::Events {
 
   Partition(RecordSender& owner_, IntakeTopic& topic_, PartitionId id_);
   void on_outcome(const client::SealedBatch& batch, const client::Outcome::Part& outcome) override;
-  void on_settled(const client::SealedBatch& batch, const std::optional<Error>& why) override;
+  void on_settled(client::SealedBatch& batch, const std::optional<Error>& why) override;
   void on_too_large(std::uint64_t order, Chain batch) override;
   void on_thrown() override;
   /// The time at which the oldest unsent record was accepted.

@@ -94,7 +94,7 @@ class World final : public ProducePartition::Events {
     EXPECT_EQ(outcome.first, batch.first);
     EXPECT_EQ(outcome.count, static_cast<std::uint32_t>(batch.count));
   }
-  void on_settled(const SealedBatch& batch, const std::optional<Error>& why) override {
+  void on_settled(SealedBatch& batch, const std::optional<Error>& why) override {
     for (std::int32_t i = 0; i < batch.count; ++i) {
       const int value = first_of_.at(batch.serial) + static_cast<int>(batch.first) + i;
       EXPECT_TRUE(told_.emplace(value, why).second) << "record " << value << " is told of twice";

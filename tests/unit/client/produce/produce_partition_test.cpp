@@ -47,7 +47,7 @@ class Partition : public testing::Test, public ProducePartition::Events {
     EXPECT_FALSE(batch.outcome->is_settled());
     heard_ += static_cast<int>(outcome.count);
   }
-  void on_settled(const SealedBatch& batch, const std::optional<Error>& why) override {
+  void on_settled(SealedBatch& batch, const std::optional<Error>& why) override {
     EXPECT_GE(heard_, settled_);
     settled_ += static_cast<int>(batch.count);
     if (why) failures_.push_back(*why);

@@ -1030,6 +1030,17 @@ TEST_F(ProducerOnCluster, ReportsAFailedBatchThatNoCallerReadOnce) {
   EXPECT_TRUE(warnings.empty());
 }
 
+TEST_F(ProducerOnCluster, ReportsAFailedBatchThatNoCallerReadBeforeAFlushEnds) {
+  int untaken = 0;
+  script.produce_errors = {refused};
+  start({.linger = 10s, .on_untaken_failure = [&](const Error&) { ++untaken; }});
+  (void)send_untold(0);
+  std::optional<int> reported;
+  producer_->flush(never, [&](const Result<FlushReport>&) { reported = untaken; });
+  world.run_for(1s);
+  EXPECT_EQ(reported, 1);
+}
+
 TEST_F(ProducerOnCluster, NamesThePlaceOfAFailedBatchThatNoCallerRead) {
   std::vector<std::string> places;
   script.produce_errors = {refused};
