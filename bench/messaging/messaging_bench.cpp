@@ -31,6 +31,7 @@
 #include "costs.hpp"
 #include "dohle/consumer.hpp"
 #include "dohle/kafka.hpp"
+#include "dohle/logger.hpp"
 #include "messaging/options/settings.hpp"
 #include "taken.hpp"
 
@@ -53,7 +54,12 @@ void keep(std::size_t value) {
 /// A Broker, and producers and consumers of its client.
 class Node {
  public:
-  Node() : broker_(take(dohle::kafka::new_broker({.addresses = {"embedded:memory"}}), "broker")) {
+  /// The logger leaves out the warnings about topics that the program deletes.
+  Node()
+      : broker_(
+            take(dohle::kafka::new_broker({.addresses = {"embedded:memory"},
+                                           .logger = dohle::stderr_logger(dohle::LogLevel::error)}),
+                 "broker")) {
     take(broker_.connect(), "connect");
     client_.emplace(take(broker_.client(), "client"));
   }

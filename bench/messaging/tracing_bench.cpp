@@ -26,6 +26,7 @@
 #include "arguments.hpp"
 #include "costs.hpp"
 #include "dohle/kafka.hpp"
+#include "dohle/logger.hpp"
 #include "dohle/otlp.hpp"
 #include "span_sink.hpp"
 #include "taken.hpp"
@@ -125,7 +126,9 @@ class Contestant {
 /// A share of 0 is no tracing. Without an exporter nobody takes the spans.
 Contestant make_contestant(std::string name, double share,
                            std::unique_ptr<Exporter> exporter = nullptr) {
-  dohle::kafka::BrokerOptions options{.addresses = {std::string(address)}};
+  // The logger leaves out the warnings about topics that the program deletes.
+  dohle::kafka::BrokerOptions options{.addresses = {std::string(address)},
+                                      .logger = dohle::stderr_logger(dohle::LogLevel::error)};
   if (share > 0) {
     dohle::TracerOptions tracing{
         .sampler = dohle::Sampler::parent_based(dohle::Sampler::ratio(share)),
@@ -136,7 +139,7 @@ Contestant make_contestant(std::string name, double share,
   }
   auto broker = take(dohle::kafka::new_broker(std::move(options)), "broker");
   take(broker.connect(), "connect");
-  return Contestant(std::move(name), share, std::move(broker), std::move(exporter));
+  return {std::move(name), share, std::move(broker), std::move(exporter)};
 }
 
 Cost publish(Contestant& by, const std::string& topic, std::size_t messages, std::size_t size) {
