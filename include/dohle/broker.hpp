@@ -1125,7 +1125,7 @@ class DOHLE_API Broker {
                                    std::span<const messaging::Encoding> encodings,
                                    const void* value, PublishOptions options);
   [[nodiscard]] Result<messaging::DecodingChoice> choose_decoding(
-      std::span<const messaging::CodecName> codecs, const SubscribeOptions& options) const;
+      std::span<const messaging::CodecName> codecs, const SubscribeOptions& given) const;
   Result<Subscriber> subscribe_raw(Topics topics, SubscribeHandler handler,
                                    SubscribeOptions options);
   Result<Subscriber> subscribe_raw_batch(Topics topics, messaging::BatchHandler handler,

@@ -277,7 +277,8 @@ class OpenClient : public Client::Shared {
   }
 
  protected:
-  explicit OpenClient(const client::ClientEnvironment& environment) : environment_(environment) {}
+  explicit OpenClient(client::ClientEnvironment environment)
+      : environment_(std::move(environment)) {}
 
  private:
   struct Closing {

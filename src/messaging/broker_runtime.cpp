@@ -602,6 +602,26 @@ Result<BatchCall> BrokerRuntime::batch_call(BatchHandler handler, const std::str
   });
 }
 
+namespace {
+
+/// The part of a subscription's setup that its settings say.
+Subscription::Setup setup_of(const messaging::ReadSettings& read, Handing handing) {
+  Subscription::Setup setup;
+  setup.settings = read.state;
+  setup.pulls = handing == Handing::pulls;
+  setup.group_id = read.consumer.group_id;
+  setup.rebalance_timeout = read.rebalance_timeout;
+  setup.read_lag_interval = read.read_lag_interval;
+  setup.read_lag_handler = read.read_lag_handler;
+  setup.max_poll_interval = read.consumer.max_poll_interval;
+  setup.max_attempts = read.max_attempts;
+  setup.min_backoff = read.min_backoff;
+  setup.max_backoff = read.max_backoff;
+  return setup;
+}
+
+}  // namespace
+
 Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe(
     Topics topics, SubscribeHandler handler, SubscribeOptions options, Middlewares around,
     BatchHandler batch_handler, Handing handing, std::function<void()> on_replaced) {
@@ -649,22 +669,12 @@ Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe(
     source =
         std::make_unique<TracedSource>(std::move(source), tracing(read->consumer.group_id), topic);
   }
-  Subscription::Setup setup;
+  Subscription::Setup setup = setup_of(*read, handing);
   setup.outbox = *std::move(outbox);
   ask_client(client::HandleAccess::insides(*client_), setup);
   setup.topic = std::move(topic);
   setup.has_one_topic = topics.is_one();
-  setup.settings = read->state;
   setup.workers = options.concurrency;
-  setup.pulls = handing == Handing::pulls;
-  setup.group_id = read->consumer.group_id;
-  setup.rebalance_timeout = read->rebalance_timeout;
-  setup.read_lag_interval = read->read_lag_interval;
-  setup.read_lag_handler = read->read_lag_handler;
-  setup.max_poll_interval = read->consumer.max_poll_interval;
-  setup.max_attempts = read->max_attempts;
-  setup.min_backoff = read->min_backoff;
-  setup.max_backoff = read->max_backoff;
   setup.handler = std::move(handler);
   setup.batch_handler = std::move(of_batches);
   setup.source = std::move(source);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/assert.hpp"
 #include "base/broker_errors.hpp"
@@ -41,7 +42,7 @@ bool is_unknown(std::int16_t code) {
 }  // namespace
 
 Cluster::Cluster(ClientEnvironment environment, Options options)
-    : environment_(environment), options_(std::move(options)), view_(options_.view) {
+    : environment_(std::move(environment)), options_(std::move(options)), view_(options_.view) {
   if (options_.sasl) login_.emplace(environment_, *std::exchange(options_.sasl, {}));
 }
 

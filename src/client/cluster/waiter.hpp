@@ -50,7 +50,7 @@ class Waiter {
       }
       delivered_.wait_until(lock, deadline != nullptr ? deadline->at() : never);
     }
-    return std::move(*outcome_);
+    return std::move(outcome_);
   }
 
  private:

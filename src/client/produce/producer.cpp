@@ -105,7 +105,7 @@ class RecordIntake {
   Result<std::shared_ptr<IntakeTopic>> topic(std::string_view name, const CallDeadline& deadline);
   /// When max_block is over for a call that begins now.
   [[nodiscard]] CallDeadline max_block_from_now() const {
-    return CallDeadline(clock(), produce_->options.max_block);
+    return {clock(), produce_->options.max_block};
   }
   Result<FlushReport> flush(std::chrono::milliseconds timeout);
   Result<FlushReport> close(std::chrono::milliseconds timeout);

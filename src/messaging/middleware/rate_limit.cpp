@@ -49,7 +49,9 @@ class Gate {
 };
 
 Result<std::shared_ptr<Gate>> make_gate(const RateLimit& limit) {
-  if (!(limit.per_second >= 0.001 && limit.per_second <= 1e9)) {
+  // NaN is outside, too.
+  const bool is_in_range = limit.per_second >= 0.001 && limit.per_second <= 1e9;
+  if (!is_in_range) {
     return fail(Error::configuration("per_second is " + std::to_string(limit.per_second) +
                                      "; allowed are 0.001 to 1e9"));
   }

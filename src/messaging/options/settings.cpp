@@ -465,6 +465,62 @@ Result<std::optional<BatchSettings>> batch_settings(const SubscribeOptions& own,
                                    " is set; it is allowed with subscribe_batch only"));
 }
 
+Result<void> check_handing(const SubscribeOptions& own, Handing handing) {
+  if (handing != Handing::pulls || own.concurrency == 1) return {};
+  return fail(Error::configuration("concurrency is " + std::to_string(own.concurrency) +
+                                   "; it is not allowed with subscribe_pull, where any number of "
+                                   "threads may call next"));
+}
+
+Result<void> check_retention(const SubscribeOptions& reading) {
+  if (!reading.retention_time || reading.group_instance_id.empty()) return {};
+  return fail(Error::configuration(
+      "retention_time is " + std::to_string(reading.retention_time->count()) +
+      " ms; it is allowed without group_instance_id only, which is " + reading.group_instance_id));
+}
+
+/// `own`: the options of the subscription; `reading`: merged with those of the broker.
+Result<void> check_all(const Topics& topics, const SubscribeOptions& own,
+                       const SubscribeOptions& reading, const kafka::BrokerOptions& broker,
+                       Handing handing) {
+  if (auto checked = check_topics(topics, own.partition); !checked) return checked;
+  if (auto checked = check_configs(own, topics.to_string(), broker.addresses); !checked) {
+    return checked;
+  }
+  if (auto checked = check_ranges(reading); !checked) return checked;
+  if (auto checked = check_handling(own); !checked) return checked;
+  if (auto checked = check_reading(reading); !checked) return checked;
+  if (auto checked = check_start(reading.start_offset, !own.partition.is_none()); !checked) {
+    return checked;
+  }
+  if (auto checked = check_exclusions(*reading.group_id, own); !checked) return checked;
+  if (auto checked = check_handing(own, handing); !checked) return checked;
+  return check_retention(reading);
+}
+
+/// How the messages of a subscription are handled, settled and committed.
+SubscriptionSettings handling_of(const SubscribeOptions& own, const SubscribeOptions& reading,
+                                 const std::optional<BatchSettings>& batches, Handing handing,
+                                 const std::string& topic) {
+  return {.auto_ack = own.auto_ack,
+          .unordered = own.unordered,
+          .orders_partitions = handing == Handing::pulls && !own.unordered,
+          .batches = batches,
+          .max_retries = own.max_retries,
+          .retry_delay = own.retry_delay,
+          .max_retry_delay = own.max_retry_delay,
+          .failure_policy = *reading.failure_policy,
+          .seed = seed_of(topic, *reading.group_id),
+          .ack_timeout = own.ack_timeout,
+          .max_unacknowledged = own.max_unacknowledged,
+          .max_unacknowledged_bytes = own.max_unacknowledged_bytes,
+          .queue_capacity = *reading.queue_capacity,
+          .commits = !reading.group_id->empty(),
+          .commit_interval = *reading.commit_interval,
+          .min_backoff = *reading.read_backoff_min,
+          .max_backoff = *reading.read_backoff_max};
+}
+
 }  // namespace
 
 Result<ReadSettings> read_settings(const Topics& topics, const SubscribeOptions& given,
@@ -472,24 +528,8 @@ Result<ReadSettings> read_settings(const Topics& topics, const SubscribeOptions&
   SubscribeOptions own = given;
   take_configs(own);
   SubscribeOptions reading = merged(own, broker);
-  const std::string& group = *reading.group_id;
-  const auto& start = reading.start_offset;
-  const std::string topic = topics.to_string();
-  if (auto checked = check_topics(topics, own.partition); !checked) return fail(checked.error());
-  if (auto checked = check_configs(own, topic, broker.addresses); !checked) {
+  if (auto checked = check_all(topics, own, reading, broker, handing); !checked) {
     return fail(checked.error());
-  }
-  if (auto checked = check_ranges(reading); !checked) return fail(checked.error());
-  if (auto checked = check_handling(own); !checked) return fail(checked.error());
-  if (auto checked = check_reading(reading); !checked) return fail(checked.error());
-  if (auto checked = check_start(start, !own.partition.is_none()); !checked) {
-    return fail(checked.error());
-  }
-  if (auto checked = check_exclusions(group, own); !checked) return fail(checked.error());
-  if (handing == Handing::pulls && own.concurrency != 1) {
-    return fail(Error::configuration("concurrency is " + std::to_string(own.concurrency) +
-                                     "; it is not allowed with subscribe_pull, where any number of "
-                                     "threads may call next"));
   }
   const auto batches = batch_settings(own, handing);
   if (!batches) return fail(batches.error());
@@ -497,40 +537,19 @@ Result<ReadSettings> read_settings(const Topics& topics, const SubscribeOptions&
     const std::size_t room = 2 * (*batches)->size * (*batches)->lanes;
     reading.queue_capacity = std::max(*reading.queue_capacity, room);
   }
-  if (reading.retention_time && !own.group_instance_id.empty()) {
-    return fail(Error::configuration(
-        "retention_time is " + std::to_string(reading.retention_time->count()) +
-        " ms; it is allowed without group_instance_id only, which is " + own.group_instance_id));
-  }
 
   auto consumer = consumer_options(reading, broker);
   if (!consumer) return fail(consumer.error());
   ReadSettings made;
   made.consumer = *std::move(consumer);
   const bool watches = broker.watch_partition_changes;
-  made.plan = {.group_id = group,
+  made.plan = {.group_id = *reading.group_id,
                .partition = own.partition,
-               .start = start,
+               .start = reading.start_offset,
                .partition_watch_interval =
                    watches ? std::optional(broker.partition_watch_interval) : std::nullopt,
                .look_timeout = broker.read_timeout};
-  made.state = {.auto_ack = own.auto_ack,
-                .unordered = own.unordered,
-                .orders_partitions = handing == Handing::pulls && !own.unordered,
-                .batches = *batches,
-                .max_retries = own.max_retries,
-                .retry_delay = own.retry_delay,
-                .max_retry_delay = own.max_retry_delay,
-                .failure_policy = *reading.failure_policy,
-                .seed = seed_of(topic, group),
-                .ack_timeout = own.ack_timeout,
-                .max_unacknowledged = own.max_unacknowledged,
-                .max_unacknowledged_bytes = own.max_unacknowledged_bytes,
-                .queue_capacity = *reading.queue_capacity,
-                .commits = !group.empty(),
-                .commit_interval = *reading.commit_interval,
-                .min_backoff = *reading.read_backoff_min,
-                .max_backoff = *reading.read_backoff_max};
+  made.state = handling_of(own, reading, *batches, handing, topics.to_string());
   if (auto chosen = choose_topics(topics, own, *reading.failure_policy, made); !chosen) {
     return fail(chosen.error());
   }

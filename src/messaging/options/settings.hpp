@@ -48,7 +48,8 @@ struct ReadSettings {
   std::chrono::milliseconds max_backoff;
 };
 /// Errors: configuration, also for options that exclude each other.
-[[nodiscard]] Result<ReadSettings> read_settings(const Topics& topics, const SubscribeOptions& own,
+[[nodiscard]] Result<ReadSettings> read_settings(const Topics& topics,
+                                                 const SubscribeOptions& given,
                                                  const kafka::BrokerOptions& broker,
                                                  Handing handing = Handing::events);
 
