@@ -208,11 +208,8 @@ void handle(Call& call, Request request) {
                                                    std::to_string(limits::max_users_per_request) +
                                                    " are allowed (max_users_per_request)"}));
   }
-  call.node.dispatcher.go_on(
-      call.responder.session(),
-      [altering = std::make_shared<Altering>(call, std::move(request), std::move(names))] {
-        return altering->go_on();
-      });
+  serve_in_slices(call.node.dispatcher, call.responder,
+                  std::make_shared<Altering>(call, std::move(request), std::move(names)));
 }
 
 }  // namespace dohle::node

@@ -64,11 +64,8 @@ class Deleting : public std::enable_shared_from_this<Deleting> {
 }  // namespace
 
 void handle(Call& call, wire::DeleteGroupsRequest request) {
-  call.node.dispatcher.go_on(
-      call.responder.session(),
-      [deleting = std::make_shared<Deleting>(call, std::move(request.groups_names))] {
-        return deleting->go_on();
-      });
+  serve_in_slices(call.node.dispatcher, call.responder,
+                  std::make_shared<Deleting>(call, std::move(request.groups_names)));
 }
 
 }  // namespace dohle::node

@@ -332,10 +332,8 @@ class Beginning {
 }  // namespace
 
 void handle(Call& call, wire::FetchRequest request) {
-  call.node.dispatcher.go_on(call.responder.session(),
-                             [beginning = std::make_unique<Beginning>(call, std::move(request))] {
-                               return beginning->go_on();
-                             });
+  serve_in_slices(call.node.dispatcher, call.responder,
+                  std::make_unique<Beginning>(call, std::move(request)));
 }
 
 }  // namespace dohle::node

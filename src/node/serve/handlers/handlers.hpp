@@ -104,6 +104,14 @@ inline constexpr Handler handler_of{
       handle_decoded<Request>(call, std::move(request));
     }};
 
+/// For handlers: serves the request by calls of `serving->go_on()`, one for each slice. `serving`
+/// is a smart pointer.
+template <class Serving>
+void serve_in_slices(Dispatcher& dispatcher, const Responder& responder, Serving serving) {
+  dispatcher.go_on(responder.session(),
+                   [serving = std::move(serving)] { return serving->go_on(); });
+}
+
 /// Destroys a value with very many parts on a disk thread.
 template <class Value>
 void drop_beside(Dispatcher& dispatcher, Value value) {

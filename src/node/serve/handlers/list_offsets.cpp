@@ -181,9 +181,8 @@ class Listing : public std::enable_shared_from_this<Listing> {
 }  // namespace
 
 void handle(Call& call, wire::ListOffsetsRequest request) {
-  call.node.dispatcher.go_on(
-      call.responder.session(),
-      [listing = std::make_shared<Listing>(call, std::move(request))] { return listing->go_on(); });
+  serve_in_slices(call.node.dispatcher, call.responder,
+                  std::make_shared<Listing>(call, std::move(request)));
 }
 
 }  // namespace dohle::node

@@ -178,10 +178,8 @@ class Describing : public std::enable_shared_from_this<Describing> {
 }  // namespace
 
 void handle(Call& call, wire::MetadataRequest request) {
-  call.node.dispatcher.go_on(call.responder.session(),
-                             [describing = std::make_shared<Describing>(call, std::move(request))] {
-                               return describing->go_on();
-                             });
+  serve_in_slices(call.node.dispatcher, call.responder,
+                  std::make_shared<Describing>(call, std::move(request)));
 }
 
 }  // namespace dohle::node

@@ -160,8 +160,7 @@ class Committing : public std::enable_shared_from_this<Committing> {
 void handle(Call& call, wire::OffsetCommitRequest request) {
   auto committing = std::make_shared<Committing>(call, std::move(request));
   if (committing->is_small()) return committing->commit_at_once();
-  call.node.dispatcher.go_on(call.responder.session(),
-                             [committing] { return committing->go_on(); });
+  serve_in_slices(call.node.dispatcher, call.responder, std::move(committing));
 }
 
 }  // namespace dohle::node

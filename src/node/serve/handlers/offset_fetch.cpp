@@ -257,10 +257,8 @@ class FetchingSeveral {
 
 template <class Fetching>
 void begin(Call& call, Request request) {
-  call.node.dispatcher.go_on(call.responder.session(),
-                             [fetching = std::make_shared<Fetching>(call, std::move(request))] {
-                               return fetching->go_on();
-                             });
+  serve_in_slices(call.node.dispatcher, call.responder,
+                  std::make_shared<Fetching>(call, std::move(request)));
 }
 
 }  // namespace

@@ -101,9 +101,8 @@ class Finding : public std::enable_shared_from_this<Finding> {
 }  // namespace
 
 void handle(Call& call, wire::OffsetForLeaderEpochRequest request) {
-  call.node.dispatcher.go_on(
-      call.responder.session(),
-      [finding = std::make_shared<Finding>(call, std::move(request))] { return finding->go_on(); });
+  serve_in_slices(call.node.dispatcher, call.responder,
+                  std::make_shared<Finding>(call, std::move(request)));
 }
 
 }  // namespace dohle::node

@@ -358,10 +358,8 @@ class Producing : public std::enable_shared_from_this<Producing> {
 }  // namespace
 
 void handle(Call& call, wire::ProduceRequest request) {
-  call.node.dispatcher.go_on(call.responder.session(),
-                             [producing = std::make_shared<Producing>(call, std::move(request))] {
-                               return producing->go_on();
-                             });
+  serve_in_slices(call.node.dispatcher, call.responder,
+                  std::make_shared<Producing>(call, std::move(request)));
 }
 
 }  // namespace dohle::node

@@ -93,10 +93,8 @@ void handle(Call& call, wire::SyncGroupRequest from) {
   if (const std::size_t bytes = assigned_bytes(from); bytes > limits::max_group_assignment_bytes) {
     return refuse(call, from, bytes);
   }
-  call.node.dispatcher.go_on(call.responder.session(),
-                             [assigning = std::make_shared<Assigning>(call, std::move(from))] {
-                               return assigning->go_on();
-                             });
+  serve_in_slices(call.node.dispatcher, call.responder,
+                  std::make_shared<Assigning>(call, std::move(from)));
 }
 
 }  // namespace dohle::node

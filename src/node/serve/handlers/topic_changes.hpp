@@ -120,9 +120,8 @@ class TopicChanges : public std::enable_shared_from_this<Derived> {
 /// Serves a request by a TopicChanges.
 template <class Changes, class Request>
 void change_topics(Call& call, Request request) {
-  call.node.dispatcher.go_on(
-      call.responder.session(),
-      [changes = std::make_shared<Changes>(call, std::move(request))] { return changes->go_on(); });
+  serve_in_slices(call.node.dispatcher, call.responder,
+                  std::make_shared<Changes>(call, std::move(request)));
 }
 
 }  // namespace dohle::node
