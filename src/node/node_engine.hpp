@@ -73,7 +73,11 @@ class NodeEngine final : private DoorwayEvents, private StorageEvents {
   /// Closes all connections, as if the network had; new ones are accepted. For tests.
   void drop_connections();
 
-  [[nodiscard]] const NodeParts& parts() const { return parts_; }
+  /// One of its parts, as `Parts::get` returns it. For tests and src/testing.
+  template <class Part>
+  [[nodiscard]] decltype(auto) part() const {
+    return Parts<Part>(parts_).template get<Part>();
+  }
   /// Asserts the conditions that hold between two turns, in all its parts. For tests: visits each
   /// connection, partition and group.
   void check_invariants() const;

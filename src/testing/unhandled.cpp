@@ -16,7 +16,7 @@ using Assignment = wire::ConsumerProtocolAssignment;
 
 /// Null if there is no such partition, or if it cannot be used.
 const log::PartitionLog* log_of(node::NodeEngine& engine, const TopicPartition& partition) {
-  const node::Topic* topic = engine.parts().storage.topics().find(partition.topic);
+  const node::Topic* topic = engine.part<node::Storage>().topics().find(partition.topic);
   const node::PartitionRef* found = topic ? topic->partition(partition.partition) : nullptr;
   return found == nullptr ? nullptr : (*found)->log();
 }
@@ -44,7 +44,7 @@ std::string why_not(const node::ClassicGroup* group) {
 
 GroupLook look_at_group(node::NodeEngine& engine, const std::string& group,
                         bool with_retry_topics) {
-  const node::GroupCoordinator& groups = engine.parts().groups.coordinator();
+  const node::GroupCoordinator& groups = engine.part<node::GroupService>().coordinator();
   const node::ClassicGroup* const found = groups.find(group);
   GroupLook look;
   look.why_not = why_not(found);

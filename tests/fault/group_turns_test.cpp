@@ -82,7 +82,7 @@ class GroupTurns : public testing::Test {
     constexpr int batch_records = 10'000;
     node_->with_engine([&](node::NodeEngine& engine) {
       const auto partition =
-          engine.parts().storage.topics().find(node::offsets_topic)->partitions.at(0);
+          engine.part<node::Storage>().topics().find(node::offsets_topic)->partitions.at(0);
       int number = 0;
       while (number < groups * each) {
         Budget budget(64_MiB);
@@ -99,8 +99,8 @@ class GroupTurns : public testing::Test {
                     wire::BatchBuilder::Appended::ok);
         }
         const Slice batch = *builder.seal({}).flatten();
-        ASSERT_TRUE(engine.parts().storage.append(partition, batch,
-                                                  *wire::read_batch_header(batch.bytes())));
+        ASSERT_TRUE(engine.part<node::Storage>().append(partition, batch,
+                                                        *wire::read_batch_header(batch.bytes())));
       }
     });
   }

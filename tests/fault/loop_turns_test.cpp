@@ -182,7 +182,7 @@ class LoopTurns : public testing::Test {
   [[nodiscard]] std::size_t unread_bytes() {
     std::size_t bytes = 0;
     node_->with_engine(
-        [&](node::NodeEngine& engine) { bytes = engine.parts().dispatcher.unread_bytes(); });
+        [&](node::NodeEngine& engine) { bytes = engine.part<node::Dispatcher>().unread_bytes(); });
     return bytes;
   }
   /// Sends batches of one record for each producer in turn, with many requests in flight.

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compiles programs with a typical mistake; the only error has to be the sentence that helps.
 
-compile_errors.py COMPILER INCLUDE-DIRECTORY. Each program of compile_errors/ says in its first line
+compile_errors.py COMPILER INCLUDE-DIRECTORY... Each program of compile_errors/ says in its first line
 "// The only error: " with a part of that error. All are compiled in one unit, each in a namespace of
 its own, since the headers take longest: there have to be as many errors as programs. Arguments that a
 format does not fit are errors too, and so is the warning about a dropped Result, which both compilers
@@ -26,19 +26,19 @@ def unit_of(programs):
     return "\n".join([*dict.fromkeys(includes), *bodies]) + "\n"
 
 
-def errors_of(compiler, include, source):
+def errors_of(compiler, includes, source):
     # Of clang's warnings about dropped values, that about a Result is one.
     own = ["-ferror-limit=0", "-Werror=unused-value"] if "clang" in compiler else ["-Werror=unused-result"]
     done = subprocess.run([compiler, "-std=c++23", "-fsyntax-only", "-Wformat", "-Werror=format", *own,
-                           f"-I{include}", "-x", "c++", "-"],
+                           *[f"-I{each}" for each in includes], "-x", "c++", "-"],
                           input=source, capture_output=True, text=True, timeout=200, check=False)
     return [line for line in done.stderr.splitlines() if re.search(r"\berror: ", line)]
 
 
 def main():
-    compiler, include = sys.argv[1:]
+    compiler, *includes = sys.argv[1:]
     programs = {path.stem: path.read_text("utf-8") for path in sorted(HERE.glob("*.cpp"))}
-    errors = errors_of(compiler, include, unit_of(programs))
+    errors = errors_of(compiler, includes, unit_of(programs))
     breaches = []
     for name, text in programs.items():
         first = text.splitlines()[0]

@@ -159,7 +159,7 @@ void Scene::start_node() {
 }
 
 void Scene::note_what_is_there(RunningNode& node) {
-  const node::Topic* topic = node.engine.parts().storage.topics().find("orders");
+  const node::Topic* topic = node.engine.part<node::Storage>().topics().find("orders");
   if (topic == nullptr) return;
   for (const node::PartitionRef& partition : topic->partitions) {
     if (partition->fault() != nullptr) continue;

@@ -193,7 +193,7 @@ class LinksUnderHarm final : public node::LoginWorld {
     // A silent connection is closed once it has been idle for long.
     world.run_for(case_.harm == Harm::silence ? Duration(node::limits::connection_idle_timeout) + 1s
                                               : Duration(1s));
-    const std::size_t left = running().engine.parts().sessions.all().size();
+    const std::size_t left = running().engine.part<node::Sessions>().all().size();
     if (left > 0) complain(std::to_string(left) + " sessions are left");
     if (listening_->stepping() > 0) complain("a handshake takes a turn without a connection");
   }

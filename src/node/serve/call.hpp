@@ -83,9 +83,9 @@ class Responder {
   AnswerPlace place_;
 };
 
-/// One request as its handler gets it: the node's parts, the client, the way of its connection, and
-/// the responder. Valid during the handler's call; work that continues later keeps the parts, the
-/// access and the responder.
+/// One request as its handler gets it: the node's parts, of which it names those that it uses
+/// (`Parts`), the client, the way of its connection, and the responder. Valid during the handler's
+/// call; work that continues later keeps the parts, the access and the responder.
 struct Call {
   const NodeParts& node;
   Access access;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/assert.hpp"
+#include "base/disk.hpp"
 #include "node/door/request_faults.hpp"
 #include "node/limits.hpp"
 #include "node/serve/handlers/handlers.hpp"
@@ -21,10 +22,18 @@ constexpr auto blocked_interval = std::chrono::milliseconds(5);
 }  // namespace
 
 Dispatcher::Dispatcher(const NodeParts& node, std::size_t max_unread_answer_bytes)
-    : node_(node),
-      sessions_(node.sessions),
-      lines_(node.lines),
-      loop_(node.loop),
+    : Dispatcher(node, node, max_unread_answer_bytes) {}
+
+Dispatcher::Dispatcher(const NodeParts& all, const Needed& node,
+                       std::size_t max_unread_answer_bytes)
+    : all_parts_(all),
+      authorizer_(node.get<Authorizer>()),
+      sessions_(node.get<Sessions>()),
+      storage_(node.get<Storage>()),
+      lines_(node.get<Lines>()),
+      loop_(node.get<Executor>()),
+      disk_(node.get<Disk>()),
+      faults_(node.get<RequestFaults>()),
       max_unread_bytes_(max_unread_answer_bytes) {}
 
 Dispatcher::~Dispatcher() {
@@ -51,8 +60,8 @@ void Dispatcher::check_invariants() const {
 // --- requests
 
 void Dispatcher::take(Session& session, Slice frame) {
-  if (node_.faults != nullptr) [[unlikely]] {
-    const Duration delay = node_.faults->delay();
+  if (faults_ != nullptr) [[unlikely]] {
+    const Duration delay = faults_->delay();
     if (delay > Duration::zero()) return serve_later(session, std::move(frame), delay);
   }
   if (!waiting_.empty() || is_turn_over(loop_) || !has_answer_budget(session)) {
@@ -85,8 +94,8 @@ void Dispatcher::serve(Session& session, const Slice& frame) {
 void Dispatcher::handle(Session& session, wire::RequestFrame frame) {
   const std::int16_t version = frame.header.api_version;
   Call call{
-      node_,
-      Access(node_.storage.topics(), node_.authorizer, session.principal()),
+      all_parts_,
+      Access(storage_.topics(), authorizer_, session.principal()),
       session.way(),
       session.peer(),
       std::move(frame.header.client_id).value_or(""),
@@ -101,8 +110,8 @@ void Dispatcher::handle(Session& session, wire::RequestFrame frame) {
         Errc::unsupported_version,
         "request " + std::to_string(static_cast<int>(frame.header.api_key)) + " is not served"));
   }
-  if (node_.faults != nullptr) [[unlikely]]
-    node_.faults->on_request(handler->api.key);
+  if (faults_ != nullptr) [[unlikely]]
+    faults_->on_request(handler->api.key);
   if (handler->api.versions.contains(version)) return handler->handle(call, frame.body);
   if (handler->api.key == wire::ApiKey::api_versions) return answer_unknown_version(call);
   call.responder.close(Error::client(
@@ -133,11 +142,11 @@ void Dispatcher::go_on_after(std::uint64_t session, Task job, Rest rest) {
   Session* from = sessions_.find(session);
   if (from == nullptr) return;
   sleep(*from, std::move(rest));
-  node_.disk.run(std::move(job), waker(session));
+  disk_.run(std::move(job), waker(session));
 }
 
 void Dispatcher::run_beside(Task job, Task then) {
-  node_.disk.run(std::move(job), [then = std::move(then), alive = is_alive_]() mutable {
+  disk_.run(std::move(job), [then = std::move(then), alive = is_alive_]() mutable {
     if (*alive) then();
   });
 }

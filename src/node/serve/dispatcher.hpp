@@ -14,13 +14,13 @@
 #include "node/door/sessions.hpp"
 #include "node/door/turn_queue.hpp"
 #include "node/lines.hpp"
+#include "node/serve/node_parts.hpp"
 #include "wire/api.hpp"
 #include "wire/header.hpp"
 
 namespace dohle::node {
 
 struct Call;
-struct NodeParts;
 
 /// Serves requests: decodes them, calls their handlers, and decides which connection is served
 /// next.
@@ -45,7 +45,7 @@ class Dispatcher {
   };
   using Rest = std::move_only_function<Progress()>;
 
-  /// The parts outlive it.
+  /// The parts outlive it. It passes all of them on to the handlers.
   Dispatcher(const NodeParts& node, std::size_t max_unread_answer_bytes);
   ~Dispatcher();
   Dispatcher(const Dispatcher&) = delete;
@@ -86,6 +86,11 @@ class Dispatcher {
   [[nodiscard]] std::size_t unread_bytes() const { return unread_bytes_; }
 
  private:
+  /// The parts that it uses itself.
+  using Needed = Parts<Authorizer, Disk, Executor, Lines, RequestFaults, Sessions, Storage>;
+
+  Dispatcher(const NodeParts& all, const Needed& node, std::size_t max_unread_answer_bytes);
+
   /// Holds either a frame or a rest.
   struct Waiting {
     Slice frame;
@@ -111,10 +116,14 @@ class Dispatcher {
   void close_who_reads_nothing();
   void close_silent();
 
-  const NodeParts& node_;
+  const NodeParts& all_parts_;
+  const Authorizer& authorizer_;
   const Sessions& sessions_;
+  Storage& storage_;
   Lines& lines_;
   Executor& loop_;
+  Disk& disk_;
+  RequestFaults* const faults_;
   const std::size_t max_unread_bytes_;
   TurnQueue turns_;
   std::unordered_map<std::uint64_t, Waiting> waiting_;

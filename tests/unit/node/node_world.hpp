@@ -156,7 +156,7 @@ class NodeWorld : public testing::Test {
     return *node_;
   }
   Running& running() { return *node_->running_as<Running>(); }
-  TopicTable& topics() { return running().engine.parts().storage.topics(); }
+  TopicTable& topics() { return running().engine.part<Storage>().topics(); }
 
   void restart_after_kill() {
     node().restart();

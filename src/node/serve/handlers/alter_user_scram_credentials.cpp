@@ -19,6 +19,8 @@ using Request = wire::AlterUserScramCredentialsRequest;
 using Response = wire::AlterUserScramCredentialsResponse;
 using AlterUserScramCredentialsResult = Response::AlterUserScramCredentialsResult;
 
+using Needed = Parts<Dispatcher, Users>;
+
 /// Why a change is refused; none if it is not. The words are those of Apache Kafka where it refuses
 /// the same.
 struct Refusal {
@@ -123,9 +125,9 @@ Response all_refused(const Names& names, const Refusal& refusal) {
 /// the connection meanwhile, so that its requests take effect in their order.
 class Altering : public std::enable_shared_from_this<Altering> {
  public:
-  Altering(Call& call, Request request, Names names)
-      : dispatcher_(call.node.dispatcher),
-        users_(call.node.users),
+  Altering(const Needed& node, Call& call, Request request, Names names)
+      : dispatcher_(node.get<Dispatcher>()),
+        users_(node.get<Users>()),
         responder_(call.responder),
         request_(std::move(request)),
         names_(std::move(names)) {
@@ -208,8 +210,9 @@ void handle(Call& call, Request request) {
                                                    std::to_string(limits::max_users_per_request) +
                                                    " are allowed (max_users_per_request)"}));
   }
-  serve_in_slices(call.node.dispatcher, call.responder,
-                  std::make_shared<Altering>(call, std::move(request), std::move(names)));
+  const Needed node = call.node;
+  serve_in_slices(node.get<Dispatcher>(), call.responder,
+                  std::make_shared<Altering>(node, call, std::move(request), std::move(names)));
 }
 
 }  // namespace dohle::node

@@ -32,7 +32,8 @@ bool is_software_name(std::string_view name) {
 }
 
 void note_software(Call& call, const wire::ApiVersionsRequest& request) {
-  Session* from = call.node.sessions.find(call.responder.session());
+  const Parts<Sessions> node = call.node;
+  Session* from = node.get<Sessions>().find(call.responder.session());
   if (from == nullptr || request.client_software_name.empty()) return;
   constexpr std::size_t max_name_bytes = 100;
   from->set_software(request.client_software_name.substr(0, max_name_bytes) + " " +

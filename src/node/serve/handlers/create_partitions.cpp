@@ -39,8 +39,8 @@ Result<void> check_assignment(const CreatePartitionsTopic& wanted,
 class Growing final : public TopicChanges<Growing, &wire::CreatePartitionsRequest::topics,
                                           &wire::CreatePartitionsResponse::results> {
  public:
-  Growing(Call& call, wire::CreatePartitionsRequest request)
-      : TopicChanges(call, std::move(request)) {}
+  Growing(const ChangingParts& node, Call& call, wire::CreatePartitionsRequest request)
+      : TopicChanges(node, call, std::move(request)) {}
 
   Result<void> begin(const CreatePartitionsTopic& wanted, CreatePartitionsTopicResult& into) {
     const FoundTopic topic = access().topic(wanted.name, Operation::alter);

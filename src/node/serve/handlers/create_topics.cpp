@@ -73,8 +73,8 @@ Result<TopicConfig> config_of(const CreatableTopic& wanted) {
 class Creating final : public TopicChanges<Creating, &wire::CreateTopicsRequest::topics,
                                            &wire::CreateTopicsResponse::topics> {
  public:
-  Creating(Call& call, wire::CreateTopicsRequest request)
-      : TopicChanges(call, std::move(request)) {}
+  Creating(const ChangingParts& node, Call& call, wire::CreateTopicsRequest request)
+      : TopicChanges(node, call, std::move(request)) {}
 
   Result<void> begin(const CreatableTopic& wanted, CreatableTopicResult& into) {
     into.error_message.reset();

@@ -11,13 +11,15 @@ namespace dohle::node {
 
 namespace {
 
+using Needed = Parts<Dispatcher, GroupService, Storage>;
+
 /// One request until it is answered. Each slice deletes one group.
 class Deleting : public std::enable_shared_from_this<Deleting> {
  public:
-  Deleting(const Call& call, std::vector<std::string> groups)
-      : dispatcher_(call.node.dispatcher),
-        storage_(call.node.storage),
-        groups_(call.node.groups),
+  Deleting(const Needed& node, const Call& call, std::vector<std::string> groups)
+      : dispatcher_(node.get<Dispatcher>()),
+        storage_(node.get<Storage>()),
+        groups_(node.get<GroupService>()),
         responder_(call.responder),
         named_(std::move(groups)) {}
 
@@ -64,8 +66,9 @@ class Deleting : public std::enable_shared_from_this<Deleting> {
 }  // namespace
 
 void handle(Call& call, wire::DeleteGroupsRequest request) {
-  serve_in_slices(call.node.dispatcher, call.responder,
-                  std::make_shared<Deleting>(call, std::move(request.groups_names)));
+  const Needed node = call.node;
+  serve_in_slices(node.get<Dispatcher>(), call.responder,
+                  std::make_shared<Deleting>(node, call, std::move(request.groups_names)));
 }
 
 }  // namespace dohle::node

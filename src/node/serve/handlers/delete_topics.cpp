@@ -14,8 +14,8 @@ using DeletableTopicResult = wire::DeleteTopicsResponse::DeletableTopicResult;
 class Deleting final : public TopicChanges<Deleting, &wire::DeleteTopicsRequest::topics,
                                            &wire::DeleteTopicsResponse::responses> {
  public:
-  Deleting(Call& call, wire::DeleteTopicsRequest request)
-      : TopicChanges(call, std::move(request)) {}
+  Deleting(const ChangingParts& node, Call& call, wire::DeleteTopicsRequest request)
+      : TopicChanges(node, call, std::move(request)) {}
 
   Result<void> begin(const DeleteTopicState& wanted, DeletableTopicResult& deleted) {
     deleted.name = wanted.name;

@@ -19,7 +19,8 @@ void handle(Call& call, wire::DescribeClusterRequest request) {
     response.error_message = "this is a broker's endpoint; there is no controller of its own";
     return call.responder.answer(response);
   }
-  response.cluster_id = call.node.storage.topics().cluster_id();
+  const Parts<Storage> node = call.node;
+  response.cluster_id = node.get<Storage>().topics().cluster_id();
   response.controller_id = node_id;
   auto& broker = response.brokers.emplace_back();
   broker.broker_id = node_id;

@@ -16,6 +16,8 @@ using DescribeConfigsResourceResult = wire::DescribeConfigsResponse::DescribeCon
 
 constexpr std::int8_t topic_resource = 2, broker_resource = 4, group_resource = 32;
 
+using Needed = Parts<NodeSettings, Storage>;
+
 bool is_wanted(const DescribeConfigsResource& wanted, std::string_view name) {
   return !wanted.configuration_keys || wanted.configuration_keys->empty() ||
          std::ranges::find(*wanted.configuration_keys, name) != wanted.configuration_keys->end();
@@ -23,8 +25,11 @@ bool is_wanted(const DescribeConfigsResource& wanted, std::string_view name) {
 
 class Describing {
  public:
-  Describing(Call& call, const wire::DescribeConfigsRequest& request)
-      : call_(call), request_(request) {}
+  Describing(const Needed& node, const Call& call, const wire::DescribeConfigsRequest& request)
+      : settings_(node.get<NodeSettings>()),
+        storage_(node.get<Storage>()),
+        call_(call),
+        request_(request) {}
 
   DescribeConfigsResult describe(const DescribeConfigsResource& wanted) {
     DescribeConfigsResult described;
@@ -62,7 +67,7 @@ class Describing {
       return;
     }
     for (const TopicSetting& from :
-         describe_topic_config(topic->config, call_.node.storage.topics().log_defaults())) {
+         describe_topic_config(topic->config, storage_.topics().log_defaults())) {
       if (!is_wanted(wanted, from.name)) continue;
       DescribeConfigsResourceResult setting =
           setting_of(from.name, from.value, from.type, from.documentation);
@@ -80,7 +85,6 @@ class Describing {
                            " or empty string, but received " + shortened(wanted.resource_name);
       return;
     }
-    const NodeSettings& settings = call_.node.settings;
     const auto add = [&](std::string_view name, std::string value, SettingType type,
                          std::string_view documentation) {
       if (!is_wanted(wanted, name)) return;
@@ -89,16 +93,16 @@ class Describing {
       add_source(setting, config_source::broker_file, value);
       into.configs.push_back(std::move(setting));
     };
-    add("auto.create.topics.enable", settings.auto_create_topics ? "true" : "false",
+    add("auto.create.topics.enable", settings_.auto_create_topics ? "true" : "false",
         SettingType::boolean, "Topics are created on first use, with one partition");
     add("default.replication.factor", "1", SettingType::number32, "There is one node");
-    add("log.dirs", settings.data_directory, SettingType::string, "Directory of the data");
-    add("log.message.timestamp.after.max.ms", std::to_string(settings.max_timestamp_after.count()),
+    add("log.dirs", settings_.data_directory, SettingType::string, "Directory of the data");
+    add("log.message.timestamp.after.max.ms", std::to_string(settings_.max_timestamp_after.count()),
         SettingType::number64, "How far a record's time may lie after the node's");
     add("log.message.timestamp.before.max.ms",
-        std::to_string(settings.max_timestamp_before.count()), SettingType::number64,
+        std::to_string(settings_.max_timestamp_before.count()), SettingType::number64,
         "How far a record's time may lie before the node's");
-    add("max.connections", std::to_string(settings.max_connections), SettingType::number32,
+    add("max.connections", std::to_string(settings_.max_connections), SettingType::number32,
         "Connections above it are closed at once");
     add("node.id", std::to_string(node_id.value), SettingType::number32, "The node's id");
     add("num.partitions", "1", SettingType::number32, "Partitions of a topic by default");
@@ -106,7 +110,7 @@ class Describing {
         std::to_string(
             std::chrono::duration_cast<std::chrono::minutes>(limits::offsets_retention).count()),
         SettingType::number32, "How long the offsets of a group without members are kept");
-    add("socket.request.max.bytes", std::to_string(settings.max_request_bytes),
+    add("socket.request.max.bytes", std::to_string(settings_.max_request_bytes),
         SettingType::number32, "The largest request");
   }
 
@@ -131,7 +135,9 @@ class Describing {
     }
   }
 
-  Call& call_;
+  const NodeSettings& settings_;
+  Storage& storage_;
+  const Call& call_;
   const wire::DescribeConfigsRequest& request_;
 };
 
@@ -139,7 +145,7 @@ class Describing {
 
 void handle(Call& call, wire::DescribeConfigsRequest request) {
   wire::DescribeConfigsResponse response;
-  Describing describing(call, request);
+  Describing describing(call.node, call, request);
   for (const DescribeConfigsResource& wanted : request.resources) {
     response.results.push_back(describing.describe(wanted));
   }

@@ -47,12 +47,14 @@ Described describe(const ClassicGroup& group) {
 }  // namespace
 
 void handle(Call& call, wire::DescribeGroupsRequest request) {
+  const Parts<Dispatcher, GroupService> node = call.node;
   // Answers each group once: an answer may be large, but a repeated name takes few bytes.
-  call.node.dispatcher.go_on(
+  node.get<Dispatcher>().go_on(
       call.responder.session(),
-      [&groups = call.node.groups, &dispatcher = call.node.dispatcher, responder = call.responder,
-       request = std::move(request), response = wire::DescribeGroupsResponse(),
-       answered = std::set<std::string>(), next = std::size_t{0}]() mutable {
+      [&groups = node.get<GroupService>(), &dispatcher = node.get<Dispatcher>(),
+       responder = call.responder, request = std::move(request),
+       response = wire::DescribeGroupsResponse(), answered = std::set<std::string>(),
+       next = std::size_t{0}]() mutable {
         if (next == request.groups.size()) {
           const std::size_t count = response.groups.size();
           answer_beside(dispatcher, responder, std::move(response), count);

@@ -59,7 +59,8 @@ void handle(Call& call, wire::DescribeUserScramCredentialsRequest request) {
     return call.responder.answer(
         refused(broker_error::cluster_authorization_failed, users_need_login));
   }
-  const Users::ScramUsers& users = call.node.users.scram();
+  const Parts<Users> node = call.node;
+  const Users::ScramUsers& users = node.get<Users>().scram();
   std::map<std::string, std::size_t> wanted;
   if (!request.users || request.users->empty()) {
     for (const auto& [key, verifier] : users) wanted[key.name] = 1;

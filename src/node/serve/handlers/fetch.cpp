@@ -263,19 +263,21 @@ class Fetching final : public WaitingFetch {
   bool is_looking_ = false;
 };
 
+using Needed = Parts<Dispatcher, Executor, FetchSessions, FetchWaits>;
+
 /// One request until it is answered or waits.
 class Beginning {
  public:
-  Beginning(const Call& call, wire::FetchRequest request)
-      : loop_(call.node.loop),
-        dispatcher_(call.node.dispatcher),
-        fetch_waits_(call.node.fetch_waits),
-        fetch_sessions_(call.node.fetch_sessions),
+  Beginning(const Needed& node, const Call& call, wire::FetchRequest request)
+      : loop_(node.get<Executor>()),
+        dispatcher_(node.get<Dispatcher>()),
+        fetch_waits_(node.get<FetchWaits>()),
+        fetch_sessions_(node.get<FetchSessions>()),
         access_(call.access),
         responder_(call.responder),
         now_(call.now.mono),
         request_(std::move(request)),
-        begun_(call.node.fetch_sessions.open(request_, call.version >= first_version_with_ids)) {}
+        begun_(node.get<FetchSessions>().open(request_, call.version >= first_version_with_ids)) {}
 
   Progress go_on() {
     if (fetching_ == nullptr && !enter_some()) return Progress::more;
@@ -332,8 +334,9 @@ class Beginning {
 }  // namespace
 
 void handle(Call& call, wire::FetchRequest request) {
-  serve_in_slices(call.node.dispatcher, call.responder,
-                  std::make_unique<Beginning>(call, std::move(request)));
+  const Needed node = call.node;
+  serve_in_slices(node.get<Dispatcher>(), call.responder,
+                  std::make_unique<Beginning>(node, call, std::move(request)));
 }
 
 }  // namespace dohle::node

@@ -18,7 +18,8 @@ struct Refusal {
 
 Refusal refusal_of(const Call& call, std::int8_t key_type) {
   if (key_type == for_group) {
-    auto why = call.node.groups.why_unavailable();
+    const Parts<GroupService> node = call.node;
+    auto why = node.get<GroupService>().why_unavailable();
     if (!why) return {};
     return {broker_error::coordinator_not_available, std::move(why)};
   }

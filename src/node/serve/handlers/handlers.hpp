@@ -64,7 +64,10 @@ void refuse_size(Call& call, const wire::Api& api, std::size_t bytes);
 template <class Request>
 void handle_decoded(Call& call, Result<wire::FrameBody<Request>> request) {
   if (!request) return call.responder.close(request.error());
-  if (request->has_more) call.node.dispatcher.note_trailing_bytes(call, Request::api);
+  if (request->has_more) {
+    const Parts<Dispatcher> node = call.node;
+    node.get<Dispatcher>().note_trailing_bytes(call, Request::api);
+  }
   handle(call, std::move(request->message));
 }
 
@@ -77,14 +80,15 @@ void decode_beside(Call& call, const Slice& body) {
     std::optional<Result<wire::FrameBody<Request>>> request;
   };
   auto decoding = std::make_shared<Decoding>(Decoding{body, call.version, {}});
-  call.node.dispatcher.go_on_after(
+  const Parts<Dispatcher, Executor> node = call.node;
+  node.get<Dispatcher>().go_on_after(
       call.responder.session(),
       [decoding] {
         decoding->request = wire::decode_bounded<Request>(decoding->body, decoding->version,
                                                           limits::max_request_elements);
       },
-      [call, decoding]() mutable {
-        call.now = call.node.loop.tick();
+      [call, node, decoding]() mutable {
+        call.now = node.get<Executor>().tick();
         handle_decoded<Request>(call, *std::move(decoding->request));
         return Progress::answered;
       });

@@ -13,16 +13,18 @@ void handle(Call& call, wire::InitProducerIdRequest request) {
     complain_of_transactions(call);
     return call.responder.answer(response);
   }
-  call.node.storage.topics().next_producer_id([responder = call.responder](Result<ProducerId> id) {
-    wire::InitProducerIdResponse answer;
-    if (id) {
-      answer.producer_id = *id;
-      answer.producer_epoch = ProducerEpoch{0};
-    } else {
-      answer.error_code = broker_error::coordinator_load_in_progress;  // the client may retry
-    }
-    responder.answer(answer);
-  });
+  const Parts<Storage> node = call.node;
+  node.get<Storage>().topics().next_producer_id(
+      [responder = call.responder](Result<ProducerId> id) {
+        wire::InitProducerIdResponse answer;
+        if (id) {
+          answer.producer_id = *id;
+          answer.producer_epoch = ProducerEpoch{0};
+        } else {
+          answer.error_code = broker_error::coordinator_load_in_progress;  // the client may retry
+        }
+        responder.answer(answer);
+      });
 }
 
 }  // namespace dohle::node

@@ -58,16 +58,17 @@ wire::JoinGroupResponse response_of(AnswerJoin answer, std::int16_t version) {
 }  // namespace
 
 void handle(Call& call, wire::JoinGroupRequest request) {
+  const Parts<Dispatcher, GroupService> node = call.node;
   // One protocol above the limit is enough for the refusal.
   if (request.protocols.size() > limits::max_member_protocols) {
     auto all = std::exchange(request.protocols, {});
     request.protocols.assign(all.begin(), all.begin() + limits::max_member_protocols + 1);
-    drop_beside(call.node.dispatcher, std::move(all));
+    drop_beside(node.get<Dispatcher>(), std::move(all));
   }
-  call.node.groups.join(request_of(call, std::move(request)),
-                        [responder = call.responder](AnswerJoin answer) {
-                          responder.answer(response_of(std::move(answer), responder.version()));
-                        });
+  node.get<GroupService>().join(
+      request_of(call, std::move(request)), [responder = call.responder](AnswerJoin answer) {
+        responder.answer(response_of(std::move(answer), responder.version()));
+      });
 }
 
 }  // namespace dohle::node

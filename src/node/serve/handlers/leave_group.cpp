@@ -19,7 +19,8 @@ void handle(Call& call, wire::LeaveGroupRequest request) {
     leavers.push_back({std::move(member.member_id), std::move(member.group_instance_id)});
   }
   auto asked = leavers;
-  call.node.groups.leave(
+  const Parts<GroupService> node = call.node;
+  node.get<GroupService>().leave(
       request.group_id, std::move(asked),
       [responder = call.responder, leavers = std::move(leavers)](
           const std::vector<std::int16_t>& errors, std::int16_t error) {

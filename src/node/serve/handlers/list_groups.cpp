@@ -30,8 +30,9 @@ bool passes(const std::vector<std::string>& filter, std::string_view word) {
 }  // namespace
 
 void handle(Call& call, wire::ListGroupsRequest request) {
+  const Parts<Dispatcher, GroupService> node = call.node;
   wire::ListGroupsResponse refused;
-  refused.error_code = call.node.groups.refusal();
+  refused.error_code = node.get<GroupService>().refusal();
   if (refused.error_code != broker_error::none) {
     return call.responder.answer(refused);
   }
@@ -40,11 +41,11 @@ void handle(Call& call, wire::ListGroupsRequest request) {
     return call.responder.answer(refused);
   }
   // Groups may be created and deleted between two slices, so the next one is found by name.
-  call.node.dispatcher.go_on(
+  node.get<Dispatcher>().go_on(
       call.responder.session(),
-      [&groups = call.node.groups, &dispatcher = call.node.dispatcher, responder = call.responder,
-       request = std::move(request), response = wire::ListGroupsResponse(),
-       last = std::string()]() mutable {
+      [&groups = node.get<GroupService>(), &dispatcher = node.get<Dispatcher>(),
+       responder = call.responder, request = std::move(request),
+       response = wire::ListGroupsResponse(), last = std::string()]() mutable {
         const bool has_more =
             groups.coordinator().visit_after(last, groups_at_once, [&](const ClassicGroup& group) {
               const std::string_view state = to_string(group.state());

@@ -30,13 +30,15 @@ bool is_known(Timestamp at, std::int16_t version) {
          version >= since_version[static_cast<std::size_t>(-at.value)];
 }
 
+using Needed = Parts<Dispatcher, TimeSearches>;
+
 /// One request until it is answered: one partition in each slice. A search by time runs on a disk
 /// thread, and the request waits for it.
 class Listing : public std::enable_shared_from_this<Listing> {
  public:
-  Listing(const Call& call, wire::ListOffsetsRequest request)
-      : dispatcher_(call.node.dispatcher),
-        time_searches_(call.node.time_searches),
+  Listing(const Needed& node, const Call& call, wire::ListOffsetsRequest request)
+      : dispatcher_(node.get<Dispatcher>()),
+        time_searches_(node.get<TimeSearches>()),
         access_(call.access),
         responder_(call.responder),
         request_(std::move(request)) {}
@@ -181,8 +183,9 @@ class Listing : public std::enable_shared_from_this<Listing> {
 }  // namespace
 
 void handle(Call& call, wire::ListOffsetsRequest request) {
-  serve_in_slices(call.node.dispatcher, call.responder,
-                  std::make_shared<Listing>(call, std::move(request)));
+  const Needed node = call.node;
+  serve_in_slices(node.get<Dispatcher>(), call.responder,
+                  std::make_shared<Listing>(node, call, std::move(request)));
 }
 
 }  // namespace dohle::node

@@ -16,6 +16,8 @@ namespace {
 
 using MetadataResponseTopic = wire::MetadataResponse::MetadataResponseTopic;
 
+using Needed = Parts<Dispatcher, NodeSettings, RequestFaults, Storage>;
+
 MetadataResponseTopic describe(const Topic& topic, bool with_operations) {
   MetadataResponseTopic entry;
   entry.name = topic.name;
@@ -46,16 +48,17 @@ MetadataResponseTopic missing(std::optional<std::string> name, const TopicId& id
 /// One request until it is answered. Each slice adds one topic; several topics may be in creation.
 class Describing : public std::enable_shared_from_this<Describing> {
  public:
-  Describing(Call& call, wire::MetadataRequest request)
-      : dispatcher_(call.node.dispatcher),
-        storage_(call.node.storage),
+  Describing(const Needed& node, Call& call, wire::MetadataRequest request)
+      : dispatcher_(node.get<Dispatcher>()),
+        storage_(node.get<Storage>()),
         access_(call.access),
         responder_(call.responder),
         request_(std::move(request)),
         // Version 0 has no null: there an empty list asks for all topics.
         wants_all_(!request_.topics || (call.version == 0 && request_.topics->empty())),
-        may_create_(request_.allow_auto_topic_creation && call.node.settings.auto_create_topics),
-        faults_(call.node.faults) {
+        may_create_(request_.allow_auto_topic_creation &&
+                    node.get<NodeSettings>().auto_create_topics),
+        faults_(node.get<RequestFaults>()) {
     auto& broker = response_.brokers.emplace_back();
     broker.node_id = node_id;
     broker.host = call.way.advertised.host;
@@ -178,8 +181,9 @@ class Describing : public std::enable_shared_from_this<Describing> {
 }  // namespace
 
 void handle(Call& call, wire::MetadataRequest request) {
-  serve_in_slices(call.node.dispatcher, call.responder,
-                  std::make_shared<Describing>(call, std::move(request)));
+  const Needed node = call.node;
+  serve_in_slices(node.get<Dispatcher>(), call.responder,
+                  std::make_shared<Describing>(node, call, std::move(request)));
 }
 
 }  // namespace dohle::node

@@ -19,8 +19,9 @@ inline constexpr std::string_view this_node_has_no_transactions =
 
 /// Logs the refusal. For answers without a field for the message.
 inline void complain_of_transactions(Call& call) {
-  call.node.lines.complain("a transactional producer at " + call.peer +
-                           " is refused (53): " + std::string(this_node_has_no_transactions));
+  const Parts<Lines> node = call.node;
+  node.get<Lines>().complain("a transactional producer at " + call.peer +
+                             " is refused (53): " + std::string(this_node_has_no_transactions));
 }
 
 }  // namespace dohle::node

@@ -30,16 +30,18 @@ std::int16_t fault_of(const FoundTopic& topic, const OffsetCommitRequestPartitio
                                                       : broker_error::none;
 }
 
+using Needed = Parts<Dispatcher, Executor, GroupService, RequestFaults>;
+
 /// One request until it is answered. If it has more than `max_offsets_at_once` offsets, each slice
 /// is committed when the previous one is durable. The group may refuse the later slices if its
 /// members change meanwhile.
 class Committing : public std::enable_shared_from_this<Committing> {
  public:
-  Committing(const Call& call, wire::OffsetCommitRequest request)
-      : loop_(call.node.loop),
-        dispatcher_(call.node.dispatcher),
-        groups_(call.node.groups),
-        faults_(call.node.faults),
+  Committing(const Needed& node, const Call& call, wire::OffsetCommitRequest request)
+      : loop_(node.get<Executor>()),
+        dispatcher_(node.get<Dispatcher>()),
+        groups_(node.get<GroupService>()),
+        faults_(node.get<RequestFaults>()),
         access_(call.access),
         responder_(call.responder),
         request_(std::move(request)) {
@@ -158,9 +160,10 @@ class Committing : public std::enable_shared_from_this<Committing> {
 }  // namespace
 
 void handle(Call& call, wire::OffsetCommitRequest request) {
-  auto committing = std::make_shared<Committing>(call, std::move(request));
+  const Needed node = call.node;
+  auto committing = std::make_shared<Committing>(node, call, std::move(request));
   if (committing->is_small()) return committing->commit_at_once();
-  serve_in_slices(call.node.dispatcher, call.responder, std::move(committing));
+  serve_in_slices(node.get<Dispatcher>(), call.responder, std::move(committing));
 }
 
 }  // namespace dohle::node

@@ -155,12 +155,14 @@ std::size_t count_of(const Topics& topics) {
   return count;
 }
 
+using Needed = Parts<Dispatcher, GroupService>;
+
 /// A request of a version for one group.
 class FetchingOne {
  public:
-  FetchingOne(const Call& call, Request request)
-      : dispatcher_(call.node.dispatcher),
-        groups_(call.node.groups),
+  FetchingOne(const Needed& node, const Call& call, Request request)
+      : dispatcher_(node.get<Dispatcher>()),
+        groups_(node.get<GroupService>()),
         responder_(call.responder),
         request_(std::move(request)),
         lookup_(groups_, call.access, request_.group_id, false) {}
@@ -194,9 +196,9 @@ class FetchingOne {
 
 class FetchingSeveral {
  public:
-  FetchingSeveral(const Call& call, Request request)
-      : dispatcher_(call.node.dispatcher),
-        groups_(call.node.groups),
+  FetchingSeveral(const Needed& node, const Call& call, Request request)
+      : dispatcher_(node.get<Dispatcher>()),
+        groups_(node.get<GroupService>()),
         access_(call.access),
         responder_(call.responder),
         request_(std::move(request)) {
@@ -257,8 +259,9 @@ class FetchingSeveral {
 
 template <class Fetching>
 void begin(Call& call, Request request) {
-  serve_in_slices(call.node.dispatcher, call.responder,
-                  std::make_shared<Fetching>(call, std::move(request)));
+  const Needed node = call.node;
+  serve_in_slices(node.get<Dispatcher>(), call.responder,
+                  std::make_shared<Fetching>(node, call, std::move(request)));
 }
 
 }  // namespace

@@ -15,12 +15,14 @@ namespace {
 using OffsetForLeaderPartition = wire::OffsetForLeaderEpochRequest::OffsetForLeaderPartition;
 using EpochEndOffset = wire::OffsetForLeaderEpochResponse::EpochEndOffset;
 
+using Needed = Parts<Dispatcher>;
+
 /// One request until it is answered: one partition in each slice. A log whose epochs have to be
 /// read from its batches is prepared first.
 class Finding : public std::enable_shared_from_this<Finding> {
  public:
-  Finding(const Call& call, wire::OffsetForLeaderEpochRequest request)
-      : dispatcher_(call.node.dispatcher),
+  Finding(const Needed& node, const Call& call, wire::OffsetForLeaderEpochRequest request)
+      : dispatcher_(node.get<Dispatcher>()),
         access_(call.access),
         responder_(call.responder),
         request_(std::move(request)) {}
@@ -101,8 +103,9 @@ class Finding : public std::enable_shared_from_this<Finding> {
 }  // namespace
 
 void handle(Call& call, wire::OffsetForLeaderEpochRequest request) {
-  serve_in_slices(call.node.dispatcher, call.responder,
-                  std::make_shared<Finding>(call, std::move(request)));
+  const Needed node = call.node;
+  serve_in_slices(node.get<Dispatcher>(), call.responder,
+                  std::make_shared<Finding>(node, call, std::move(request)));
 }
 
 }  // namespace dohle::node

@@ -95,18 +95,21 @@ Result<Slice> batch_of(const std::optional<Chain>& records, const log::LogConfig
   return records->flatten();
 }
 
+using Needed =
+    Parts<BatchChecks, Dispatcher, Executor, FetchWaits, Lines, RequestFaults, Sessions, Storage>;
+
 /// One request until it is answered: some partitions in each slice.
 class Producing : public std::enable_shared_from_this<Producing> {
  public:
-  Producing(const Call& call, wire::ProduceRequest request)
-      : loop_(call.node.loop),
-        lines_(call.node.lines),
-        sessions_(call.node.sessions),
-        dispatcher_(call.node.dispatcher),
-        storage_(call.node.storage),
-        batch_checks_(call.node.batch_checks),
-        fetch_waits_(call.node.fetch_waits),
-        faults_(call.node.faults),
+  Producing(const Needed& node, const Call& call, wire::ProduceRequest request)
+      : loop_(node.get<Executor>()),
+        lines_(node.get<Lines>()),
+        sessions_(node.get<Sessions>()),
+        dispatcher_(node.get<Dispatcher>()),
+        storage_(node.get<Storage>()),
+        batch_checks_(node.get<BatchChecks>()),
+        fetch_waits_(node.get<FetchWaits>()),
+        faults_(node.get<RequestFaults>()),
         access_(call.access),
         responder_(call.responder),
         version_(call.version),
@@ -358,8 +361,9 @@ class Producing : public std::enable_shared_from_this<Producing> {
 }  // namespace
 
 void handle(Call& call, wire::ProduceRequest request) {
-  serve_in_slices(call.node.dispatcher, call.responder,
-                  std::make_shared<Producing>(call, std::move(request)));
+  const Needed node = call.node;
+  serve_in_slices(node.get<Dispatcher>(), call.responder,
+                  std::make_shared<Producing>(node, call, std::move(request)));
 }
 
 }  // namespace dohle::node

@@ -23,7 +23,8 @@ namespace dohle::node {
 /// Where clients have names on some listener, the others may neither see nor change users, nor see
 /// quotas.
 [[nodiscard]] inline bool may_manage_users(const Call& call) {
-  return !call.node.settings.security.knows_clients() ||
+  const Parts<NodeSettings> node = call.node;
+  return !node.get<NodeSettings>().security.knows_clients() ||
          call.access.who() != Principal::anonymous();
 }
 inline constexpr std::string_view users_need_login =

@@ -11,6 +11,8 @@ namespace dohle::node {
 
 namespace {
 
+using Needed = Parts<Dispatcher, GroupService, Lines>;
+
 constexpr std::size_t assignments_of_slice = 500;
 
 std::size_t assigned_bytes(const wire::SyncGroupRequest& request) {
@@ -22,11 +24,12 @@ std::size_t assigned_bytes(const wire::SyncGroupRequest& request) {
 }
 
 // The answer has no field for a message. The group is unchanged, so its leader may send less.
-void refuse(Call& call, const wire::SyncGroupRequest& request, std::size_t bytes) {
-  call.node.lines.complain("the assignments of group " + shortened(request.group_id) +
-                           " are refused: " + std::to_string(bytes) + " bytes, and at most " +
-                           std::to_string(limits::max_group_assignment_bytes) +
-                           " are allowed (max_group_assignment_bytes)");
+void refuse(const Needed& node, const Call& call, const wire::SyncGroupRequest& request,
+            std::size_t bytes) {
+  node.get<Lines>().complain("the assignments of group " + shortened(request.group_id) +
+                             " are refused: " + std::to_string(bytes) + " bytes, and at most " +
+                             std::to_string(limits::max_group_assignment_bytes) +
+                             " are allowed (max_group_assignment_bytes)");
   wire::SyncGroupResponse response;
   response.error_code = broker_error::invalid_request;
   call.responder.answer(response);
@@ -35,8 +38,8 @@ void refuse(Call& call, const wire::SyncGroupRequest& request, std::size_t bytes
 // Takes over the assignments in pieces. The group's own part is in a turn of its own then.
 class Assigning {
  public:
-  Assigning(const Call& call, wire::SyncGroupRequest from)
-      : groups_(call.node.groups), responder_(call.responder), from_(std::move(from)) {
+  Assigning(const Needed& node, const Call& call, wire::SyncGroupRequest from)
+      : groups_(node.get<GroupService>()), responder_(call.responder), from_(std::move(from)) {
     request_.group_id = std::move(from_.group_id);
     request_.generation = from_.generation_id;
     request_.member_id = std::move(from_.member_id);
@@ -84,17 +87,18 @@ class Assigning {
 }  // namespace
 
 void handle(Call& call, wire::SyncGroupRequest from) {
+  const Needed node = call.node;
   if (from.assignments.size() > limits::max_group_members) {
     wire::SyncGroupResponse response;
     response.error_code = broker_error::invalid_request;
     call.responder.answer(response);
-    return drop_beside(call.node.dispatcher, std::move(from));
+    return drop_beside(node.get<Dispatcher>(), std::move(from));
   }
   if (const std::size_t bytes = assigned_bytes(from); bytes > limits::max_group_assignment_bytes) {
-    return refuse(call, from, bytes);
+    return refuse(node, call, from, bytes);
   }
-  serve_in_slices(call.node.dispatcher, call.responder,
-                  std::make_shared<Assigning>(call, std::move(from)));
+  serve_in_slices(node.get<Dispatcher>(), call.responder,
+                  std::make_shared<Assigning>(node, call, std::move(from)));
 }
 
 }  // namespace dohle::node

@@ -11,6 +11,9 @@
 
 namespace dohle::node {
 
+/// The parts of the node by which topics change.
+using ChangingParts = Parts<Dispatcher, Storage>;
+
 /// A request that creates, deletes or enlarges topics, until it is answered. Each slice begins one
 /// topic, and several may be in progress. Of topics that are given by name alone, names that repeat
 /// are refused.
@@ -30,9 +33,9 @@ class TopicChanges : public std::enable_shared_from_this<Derived> {
   using Topic = decltype(element_of(topics));
   using TopicResult = decltype(element_of(results));
 
-  TopicChanges(Call& call, Request request)
-      : dispatcher_(call.node.dispatcher),
-        storage_(call.node.storage),
+  TopicChanges(const ChangingParts& node, Call& call, Request request)
+      : dispatcher_(node.get<Dispatcher>()),
+        storage_(node.get<Storage>()),
         access_(call.access),
         responder_(call.responder),
         request_(std::move(request)) {
@@ -120,8 +123,9 @@ class TopicChanges : public std::enable_shared_from_this<Derived> {
 /// Serves a request by a TopicChanges.
 template <class Changes, class Request>
 void change_topics(Call& call, Request request) {
-  serve_in_slices(call.node.dispatcher, call.responder,
-                  std::make_shared<Changes>(call, std::move(request)));
+  const ChangingParts node = call.node;
+  serve_in_slices(node.get<Dispatcher>(), call.responder,
+                  std::make_shared<Changes>(node, call, std::move(request)));
 }
 
 }  // namespace dohle::node

@@ -293,7 +293,7 @@ TEST_F(Logins, ThatAreUnfinishedHoldABoundedNumberOfBytes) {
   }
   world.run_for(1s);
   std::size_t held = 0;
-  for (const auto& [id, session] : running().engine.parts().sessions.all()) {
+  for (const auto& [id, session] : running().engine.part<Sessions>().all()) {
     held += session->reserved_bytes();
   }
   EXPECT_GT(held, limits::max_unauthenticated_bytes / 2);

@@ -138,7 +138,7 @@ TEST_F(FetchTest, AboveTheBoundOnPairsIsCheckedPeriodically) {
   const auto polled = send(request, 12, "wide");
   const auto pointed_at = start_fetch({.max_wait_ms = 10'000});
   world.run_for(500ms);
-  const FetchWaits& waits = running().engine.parts().fetch_waits;
+  const FetchWaits& waits = running().engine.part<FetchWaits>();
   EXPECT_EQ(waits.size(), 2u);
   EXPECT_EQ(waits.pairs(), 1u);
   const TimePoint before = world.now();
@@ -213,16 +213,16 @@ TEST_F(FetchTest, OfAClosedConnectionIsForgotten) {
   create("t");
   (void)start_fetch({.max_wait_ms = 60'000});
   world.run_for(10ms);
-  EXPECT_EQ(running().engine.parts().fetch_waits.size(), 1u);
+  EXPECT_EQ(running().engine.part<FetchWaits>().size(), 1u);
   client("reader").close();
   world.run_for(100ms);
-  EXPECT_EQ(running().engine.parts().fetch_waits.size(), 0u);
+  EXPECT_EQ(running().engine.part<FetchWaits>().size(), 0u);
 }
 
 TEST_F(FetchTest, IsAnsweredBeforeTheAcknowledgementOfItsRecords) {
   create("t");
   const PartitionRef partition = *topics().find("t")->partition(PartitionId{0});
-  FetchWaits& waits = running().engine.parts().fetch_waits;
+  FetchWaits& waits = running().engine.part<FetchWaits>();
   std::vector<std::string> order;
   waits.after_ready([&] { order.emplace_back("nobody waits"); });
   waits.add(99, {partition}, 1, world.now() + 10s,

@@ -75,7 +75,7 @@ class GroupLoadingTest : public NodeWorld {
     ASSERT_TRUE(world.run_until([&] { return !groups().is_loading(); }, 10s));
   }
   log::PartitionLog& offsets_log() { return *topics().find(offsets_topic)->partitions[0]->log(); }
-  GroupService& groups() { return running().engine.parts().groups; }
+  GroupService& groups() { return running().engine.part<GroupService>(); }
   /// Appends a record to __consumer_offsets as it is.
   void append_record(const GroupRecord& record) {
     Budget budget{1_MiB};
@@ -86,7 +86,7 @@ class GroupLoadingTest : public NodeWorld {
     ASSERT_EQ(builder.append(from, Timestamp{wall_start_ms}), wire::BatchBuilder::Appended::ok);
     const Slice batch = *builder.seal({}).flatten();
     const PartitionRef partition = topics().find(offsets_topic)->partitions[0];
-    ASSERT_TRUE(running().engine.parts().storage.append(partition, batch,
+    ASSERT_TRUE(running().engine.part<Storage>().append(partition, batch,
                                                         *wire::read_batch_header(batch.bytes())));
     world.run_for(100ms);
   }

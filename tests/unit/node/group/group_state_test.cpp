@@ -81,7 +81,7 @@ class GroupStateTest : public NodeWorld {
         found != groups().offsets(group)->end() && !groups().is_forgotten("t", found->second);
     return is_there ? found->second.offset.value : -1;
   }
-  const GroupCoordinator& groups() { return running().engine.parts().groups.coordinator(); }
+  const GroupCoordinator& groups() { return running().engine.part<GroupService>().coordinator(); }
 };
 
 TEST_F(GroupStateTest, SubscriptionsOfAllGroupsTogetherAreBounded) {
@@ -309,7 +309,7 @@ TEST_F(GroupStateTest, AMemberWithAHalfOpenConnectionInJoinGroupDelaysOthersOnly
   EXPECT_LT(groups().state_bytes(), 100'000u);
   EXPECT_FALSE(lost->has_value());
   world.run_for(limits::connection_idle_timeout + 60s);
-  EXPECT_EQ(running().engine.parts().dispatcher.unread_bytes(), 0u);
+  EXPECT_EQ(running().engine.part<Dispatcher>().unread_bytes(), 0u);
 }
 
 TEST_F(GroupStateTest, ALargeRequestThatIsNoProduceIsClosedWithALineBeforeItIsDecoded) {

@@ -162,7 +162,7 @@ class Decoys : public LoginWorld {
     std::vector<auth::VerifierForm> all;
     for (int i = 0; i < names; ++i) {
       const auto [digest, verifier] =
-          running().engine.parts().users.find(mechanism, "nobody" + std::to_string(i));
+          running().engine.part<Users>().find(mechanism, "nobody" + std::to_string(i));
       all.push_back({digest, verifier.iterations, auth::form_of_salt(verifier.salt)});
     }
     return all;
@@ -200,7 +200,7 @@ TEST_F(Decoys, StayTheSameAfterARestartAndMostlyWithAnotherUser) {
   const auto before = forms(SaslMechanism::scram_sha_512);
   restart_after_kill();
   EXPECT_EQ(forms(SaslMechanism::scram_sha_512), before);
-  running().engine.parts().users.set(user_with("another", ours), [](Result<void>) {});
+  running().engine.part<Users>().set(user_with("another", ours), [](Result<void>) {});
   world.run_for(100ms);
   const auto after = forms(SaslMechanism::scram_sha_512);
   int changed = 0;
@@ -602,7 +602,7 @@ class ChangedUsers : public ScramUsers {
     const auto wanted =
         auth::make_verifier(sha256, auth::keys_of_salted(sha256, salted_with(iterations)),
                             salt_with(iterations), rounds);
-    const auto stored = running().engine.parts().users.find(SaslMechanism::scram_sha_256, name);
+    const auto stored = running().engine.part<Users>().find(SaslMechanism::scram_sha_256, name);
     EXPECT_EQ(stored.verifier, wanted) << name << " is a mixture";
   }
   void check() {

@@ -191,13 +191,13 @@ TEST_F(DispatcherTest, KeepsUnreadAnswersOfAllConnectionsWithinTheBudget) {
   }
   world.run_for(2s);
   // The answers have 78 MB; beyond the budget each connection gets one answer of 260 KB.
-  EXPECT_LT(running().engine.parts().dispatcher.unread_bytes(), 4_MiB + 11 * 262'000);
+  EXPECT_LT(running().engine.part<Dispatcher>().unread_bytes(), 4_MiB + 11 * 262'000);
   EXPECT_EQ(produce("topic-1", batch_of({"a"})).error_code, 0) << "others go one at a time";
   for (const std::string& name : names) client(name).go_on_reading();
   for (std::size_t i = 0; i < answers.size(); ++i) {
     ASSERT_EQ(wait<wire::MetadataRequest>(answers[i]).topics.size(), 100u)
         << i << " of " << testing::PrintToString(logger.lines)
-        << running().engine.parts().dispatcher.unread_bytes();
+        << running().engine.part<Dispatcher>().unread_bytes();
   }
   EXPECT_EQ(logger.count("closing"), 0u);
   EXPECT_EQ(ask(all_topics, 9).topics.size(), 100u);

@@ -165,7 +165,7 @@ TEST_F(ProduceTest, TheSizeIsCheckedBeforeAnythingIsDecompressed) {
   create("t", 1, {{"max.message.bytes", "1000"}});
   const auto refused = produce("t", compressed_batch(wire::Compression::gzip, 10_MiB));
   EXPECT_EQ(refused.error_code, broker_error::message_too_large);
-  EXPECT_EQ(running().engine.parts().batch_checks.size(), 0u);
+  EXPECT_EQ(running().engine.part<BatchChecks>().size(), 0u);
 }
 
 TEST_F(ProduceTest, BatchesOfOnePartitionKeepTheirOrderForAnyTimesOfValidation) {
@@ -176,8 +176,7 @@ TEST_F(ProduceTest, BatchesOfOnePartitionKeepTheirOrderForAnyTimesOfValidation) 
                                                                std::string(1_MiB, 'a'))),
                          12, "one"));
   answers.push_back(send(produce_request("t", batch_of({"b"})), 12, "one"));
-  ASSERT_TRUE(
-      world.run_until([&] { return running().engine.parts().batch_checks.size() > 0; }, 1s));
+  ASSERT_TRUE(world.run_until([&] { return running().engine.part<BatchChecks>().size() > 0; }, 1s));
   answers.push_back(send(produce_request("t", batch_of({"c"})), 12, "two"));
   answers.push_back(send(produce_request("t", batch_of({"d"}), -1, 1), 12, "three"));
   EXPECT_EQ(wait<wire::ProduceRequest>(answers[3]).responses[0].partition_responses[0].base_offset,
@@ -191,7 +190,7 @@ TEST_F(ProduceTest, BatchesOfOnePartitionKeepTheirOrderForAnyTimesOfValidation) 
   }
   EXPECT_EQ(offsets[0], 0);
   EXPECT_EQ(values("t", {.offset = 3, .max_bytes = 16 << 20}).size(), 2u);
-  EXPECT_EQ(running().engine.parts().batch_checks.size(), 0u);
+  EXPECT_EQ(running().engine.part<BatchChecks>().size(), 0u);
 }
 
 TEST_F(ProduceTest, ConnectionsTakeTurnsWhileBatchesAreValidated) {
@@ -206,8 +205,7 @@ TEST_F(ProduceTest, ConnectionsTakeTurnsWhileBatchesAreValidated) {
         {PartitionId{i}, compressed_batch(wire::Compression::gzip, 1_MiB)});
   }
   const auto slow = send(many, 12, "attacker");
-  ASSERT_TRUE(
-      world.run_until([&] { return running().engine.parts().batch_checks.size() > 5; }, 1s));
+  ASSERT_TRUE(world.run_until([&] { return running().engine.part<BatchChecks>().size() > 5; }, 1s));
   const auto probe = send(
       produce_request("t", compressed_batch(wire::Compression::lz4, 200'000), -1, 35), 12, "probe");
   EXPECT_EQ(wait<wire::ProduceRequest>(probe).responses[0].partition_responses[0].error_code, 0);
@@ -224,8 +222,7 @@ TEST_F(ProduceTest, BatchesThatWaitForAnotherAreAppendedInTheirOrderInShortTurns
   std::vector<Awaited<wire::ProduceRequest>> answers;
   answers.push_back(
       send(produce_request("t", compressed_batch(wire::Compression::gzip, 1_MiB)), 12, "first"));
-  ASSERT_TRUE(
-      world.run_until([&] { return running().engine.parts().batch_checks.size() > 0; }, 1s));
+  ASSERT_TRUE(world.run_until([&] { return running().engine.part<BatchChecks>().size() > 0; }, 1s));
   for (int i = 1; i < 20; ++i) {
     const std::string name = std::to_string(i);
     (void)client(name);
