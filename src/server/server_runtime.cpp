@@ -398,7 +398,7 @@ Result<void> ServerRuntime::run(const std::stop_token& by) {
     const std::lock_guard lock(mutex_);
     tell_run_ = [&loop] { loop.tell(); };
   }
-  const auto ended = loop.wait();
+  auto ended = loop.wait();
   const std::lock_guard lock(mutex_);
   tell_run_ = nullptr;
   if (failed) return fail(*std::move(failed));

@@ -22,7 +22,7 @@ class ServerRuntime {
 
   [[nodiscard]] const ServerOptions& options() const { return options_; }
 
-  Result<void> add(std::string topic, messaging::Subscribing subscribe);
+  Result<void> add(std::string topic, messaging::Subscribing subscribing);
   Result<void> start();
   Result<void> stop(std::chrono::milliseconds timeout);
   Result<void> run(const std::stop_token& by);

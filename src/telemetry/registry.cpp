@@ -13,11 +13,12 @@ bool is_letter(char c) {
 }
 
 bool is_name(std::string_view name, bool may_have_colons) {
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
   const auto is_allowed = [&](char c) {
-    return is_letter(c) || (c >= '0' && c <= '9') || (may_have_colons && c == ':');
+    return is_letter(c) || is_digit(c) || (may_have_colons && c == ':');
   };
   return !name.empty() && name.size() <= Registry::max_name_bytes && is_allowed(name.front()) &&
-         !(name.front() >= '0' && name.front() <= '9') && std::ranges::all_of(name, is_allowed);
+         !is_digit(name.front()) && std::ranges::all_of(name, is_allowed);
 }
 
 Error refused(std::string_view what, std::string_view name, std::string_view allowed) {

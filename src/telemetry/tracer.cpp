@@ -161,7 +161,9 @@ Result<std::shared_ptr<Tracer>> make_tracer(TracerOptions options) {
     return fail(Error::configuration("exporter is null; allowed is a SpanExporter"));
   }
   const double share = options.sampler.share();
-  if (!(share >= 0 && share <= 1)) {
+  // NaN is outside, too.
+  const bool is_in_range = share >= 0 && share <= 1;
+  if (!is_in_range) {
     return fail(Error::configuration("sampler has the ratio " + std::to_string(share) +
                                      "; allowed are 0 to 1"));
   }

@@ -86,8 +86,8 @@ std::string state_text() {
 }  // namespace
 
 struct Environment::Parts {
-  explicit Parts(const EnvironmentOptions& options_)
-      : options(options_),
+  explicit Parts(EnvironmentOptions options_)
+      : options(std::move(options_)),
         faults(std::make_shared<Faults>(options.create_topics ? options.partitions : 0)) {}
 
   Result<void> start() {

@@ -79,7 +79,9 @@ std::int16_t Faults::take(std::vector<Refusals>& all, std::string_view topic) {
       all, [topic](const Refusals& each) { return each.topic.empty() || each.topic == topic; });
   if (found == all.end()) return broker_error::none;
   const std::int16_t code = found->code;
-  if (found->left != SIZE_MAX && --found->left == 0) all.erase(found);
+  if (found->left == SIZE_MAX) return code;
+  --found->left;
+  if (found->left == 0) all.erase(found);
   return code;
 }
 

@@ -75,7 +75,10 @@ std::vector<std::string> compacted(const std::vector<JournalLine>& lines) {
   for (const JournalLine& line : lines) {
     std::string body(line.kind);
     for (const std::string_view word : line.words) body.append(" ").append(word);
-    if (line.kind == key_kind) decoy_key = std::move(body);
+    if (line.kind == key_kind) {
+      decoy_key = std::move(body);
+      continue;
+    }
     if (line.kind != user_kind && line.kind != deleted_kind) continue;
     const auto key = key_of(line.words.at(0), line.words.at(1));
     if (!key) continue;

@@ -54,6 +54,20 @@ std::string CleanStop::text() const {
   return text + "end " + hexadecimal(wire::crc32c(0, as_bytes(text))) + "\n";
 }
 
+namespace {
+
+/// The text of a mark before its last line. None if the checksum in that line differs.
+std::optional<std::string_view> covered_by_checksum(std::string_view text) {
+  const auto last = text.rfind("\nend ");
+  if (last == text.npos || !text.ends_with('\n')) return std::nullopt;
+  const std::string_view covered = text.substr(0, last + 1);
+  const auto crc = parse_hexadecimal(text.substr(last + 5, text.size() - last - 6));
+  if (!crc || *crc != wire::crc32c(0, as_bytes(covered))) return std::nullopt;
+  return covered;
+}
+
+}  // namespace
+
 std::optional<CleanStop> CleanStop::parse(std::string_view text) {
   CleanStop mark;
   mark.is_clean = true;
@@ -61,12 +75,9 @@ std::optional<CleanStop> CleanStop::parse(std::string_view text) {
     mark.is_bare = true;
     return mark;
   }
-  const auto last = text.rfind("\nend ");
-  if (last == text.npos || !text.ends_with('\n')) return std::nullopt;
-  const std::string_view covered = text.substr(0, last + 1);
-  const auto crc = parse_hexadecimal(text.substr(last + 5, text.size() - last - 6));
-  if (!crc || *crc != wire::crc32c(0, as_bytes(covered))) return std::nullopt;
-  std::istringstream lines{std::string(covered)};
+  const auto covered = covered_by_checksum(text);
+  if (!covered) return std::nullopt;
+  std::istringstream lines{std::string(*covered)};
   std::string line;
   if (!std::getline(lines, line) || line != first_line) return std::nullopt;
   log::MarkedLog* log = nullptr;

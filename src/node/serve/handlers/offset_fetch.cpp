@@ -29,8 +29,8 @@ class Lookup {
   using Partitions = decltype(TopicAnswer::partitions);
   using Partition = typename Partitions::value_type;
 
-  Lookup(GroupService& groups, Access access, const std::string& group, bool by_id)
-      : groups_(groups), access_(std::move(access)), group_(group), by_id_(by_id) {}
+  Lookup(GroupService& groups, Access access, std::string group, bool by_id)
+      : groups_(groups), access_(std::move(access)), group_(std::move(group)), by_id_(by_id) {}
 
   /// Adds the next offsets: those of the wanted topics and partitions, or all offsets of the group
   /// if `wanted` is absent. False if those were the last ones.

@@ -56,7 +56,7 @@ class Finding : public std::enable_shared_from_this<Finding> {
   }
 
   void add(EpochEndOffset found) {
-    response_.topics.back().partitions.push_back(std::move(found));
+    response_.topics.back().partitions.push_back(found);
     ++items_;
     was_prepared_ = false;
   }

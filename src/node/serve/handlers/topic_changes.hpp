@@ -27,7 +27,8 @@ class TopicChanges : public std::enable_shared_from_this<Derived> {
   template <class Owner, class List>
   static typename List::value_type element_of(List Owner::*);
 
- protected:
+ private:
+  friend Derived;
   using Request = decltype(owner_of(topics));
   using Response = decltype(owner_of(results));
   using Topic = decltype(element_of(topics));
