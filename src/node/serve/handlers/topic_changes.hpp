@@ -27,7 +27,6 @@ class TopicChanges : public std::enable_shared_from_this<Derived> {
   template <class Owner, class List>
   static typename List::value_type element_of(List Owner::*);
 
- private:
   friend Derived;
   using Request = decltype(owner_of(topics));
   using Response = decltype(owner_of(results));
