@@ -57,8 +57,8 @@ void Syncing::check_invariants() const {
   for (const PartitionRef& partition : unnoted_) {
     DOHLE_ASSERT(partition->is_unnoted, "a partition is to be noted that is");
   }
-  DOHLE_ASSERT((unnoted_.empty() && until_noted_.empty()) || is_telling_posted_,
-               "written partitions wait for the run's note and no task is posted");
+  DOHLE_ASSERT((unnoted_.empty() && until_noted_.empty()) || is_telling_due_,
+               "written partitions wait for the run's note and no task is due");
   DOHLE_ASSERT((group_.empty() && to_collect_.empty()) || is_running_,
                "a group waits for a sync that does not run");
   for (const PartitionRef& partition : to_collect_) {
@@ -94,17 +94,28 @@ void Syncing::when_durable(Task done) {
   until_noted_.push_back({noted_ + unnoted_.size(), std::move(done)});
 }
 
-// A posted task runs after all requests of this turn, so that they share one note of each
-// partition.
+// After all requests of this turn, so that they share one note of each partition, and after the
+// answers to their waiting fetches are sent, so that consumers do not wait for it. Those answers
+// are sent by tasks for the end of the turn, which are added by the time that the first one runs.
 void Syncing::tell_at_turn_end() {
-  if (std::exchange(is_telling_posted_, true)) return;
+  if (std::exchange(is_telling_due_, true)) return;
+  loop_.at_turn_end([this, alive = is_alive_] {
+    if (!*alive) return;
+    loop_.at_turn_end([this, alive] {
+      if (*alive) tell();
+    });
+  });
+}
+
+void Syncing::tell_later() {
+  if (std::exchange(is_telling_due_, true)) return;
   loop_.post([this, alive = is_alive_] {
     if (*alive) tell();
   });
 }
 
 void Syncing::tell() {
-  is_telling_posted_ = false;
+  is_telling_due_ = false;
   do {
     if (!until_noted_.empty() && until_noted_.front().noted <= noted_) {
       Task done = std::move(until_noted_.front().done);
@@ -120,7 +131,7 @@ void Syncing::tell() {
       return;
     }
   } while (!is_turn_over(loop_));
-  if (!unnoted_.empty() || !until_noted_.empty()) tell_at_turn_end();
+  if (!unnoted_.empty() || !until_noted_.empty()) tell_later();
 }
 
 void Syncing::when_synced(Task done) {

@@ -64,6 +64,7 @@ class Syncing {
   };
 
   void tell_at_turn_end();
+  void tell_later();
   void tell();
   void start_at_turn_end();
   void start_within_delay();
@@ -90,7 +91,7 @@ class Syncing {
   std::deque<PartitionRef> unnoted_;  // appended to since their last note
   std::deque<NoteWait> until_noted_;
   std::uint64_t noted_ = 0;  // number of notes so far
-  bool is_telling_posted_ = false;
+  bool is_telling_due_ = false;
   /// Partitions of the group that starts, whose files are still to be collected; a stack.
   std::vector<PartitionRef> to_collect_;
   std::vector<std::shared_ptr<File>> files_;
