@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <memory>
 #include <utility>
 
@@ -45,6 +46,15 @@ struct PartitionLog::Appending {
                               pieces().back());
     wire::store_big_endian(head.data() + wire::batch_at::crc, header.crc);
   }
+  /// A copy of the bytes that were written.
+  [[nodiscard]] StoredBatch stored() const {
+    return {header.base_offset, header.next_offset(),
+            Slice::made(batch.size(), [this](std::span<std::byte> bytes) {
+              const auto [first, rest] = pieces();
+              std::memcpy(bytes.data(), first.data(), first.size());
+              std::memcpy(bytes.data() + first.size(), rest.data(), rest.size());
+            })};
+  }
   void write_to(File& file, std::uint64_t position) { outcome = file.write(position, pieces()); }
 };
 
@@ -53,7 +63,7 @@ Error PartitionLog::refused(std::int16_t code, std::string_view why) const {
 }
 
 Result<Appended> PartitionLog::append(const Slice& batch, const wire::BatchHeader& header,
-                                      LeaderEpoch leader_epoch, Now now) {
+                                      LeaderEpoch leader_epoch, Now now, StoredBatch* stored) {
   DOHLE_ASSERT(!is_appending(), "two batches are appended at a time");
   Appending appending{batch, header, {}, now.wall};
   auto known = begin_append(appending, leader_epoch, now);
@@ -61,7 +71,9 @@ Result<Appended> PartitionLog::append(const Slice& batch, const wire::BatchHeade
   if (*known) return **known;
   appending.stamp();
   appending.outcome = active().append(appending.pieces(), appending.header);
-  return end_append(appending);
+  auto appended = end_append(appending);
+  if (appended && stored != nullptr) *stored = appending.stored();
+  return appended;
 }
 
 void PartitionLog::append_beside(Slice batch, const wire::BatchHeader& header,

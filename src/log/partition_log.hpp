@@ -86,9 +86,17 @@ struct Appended {
   Offset log_start = {};
 };
 
+/// A batch of the log, in memory.
+struct StoredBatch {
+  Offset from;
+  /// The offset after its last record.
+  Offset to;
+  Slice bytes;
+};
+
 /// The result of a fetch.
 struct FetchedBatches {
-  /// Whole batches, as file ranges.
+  /// Whole batches, as file ranges or bytes.
   Chain bytes;
   /// The offset after the last batch; the offset of the fetch if there are no batches.
   Offset next;
@@ -221,9 +229,10 @@ class PartitionLog {
   /// sequence, stamps offset, leader epoch and append time into a copy of its header (also the max
   /// timestamp of `header` if the bytes have another one), and writes it. Errors: broker errors for
   /// the client (10, 18, 45, 47), storage errors (disk_full: no bytes were written, the log can
-  /// still be read, and a recovery that is not finished continues).
+  /// still be read, and a recovery that is not finished continues). `stored`, if not null, receives
+  /// a copy of the batch as it was written.
   Result<Appended> append(const Slice& batch, const wire::BatchHeader& header,
-                          LeaderEpoch leader_epoch, Now now);
+                          LeaderEpoch leader_epoch, Now now, StoredBatch* stored = nullptr);
   using AppendedBeside = std::move_only_function<void(Result<Appended>)>;
   /// The same for a batch that takes long to write: a disk thread writes it. Calls `done`, within
   /// the call or later, even if the log is destroyed by then (Errc::closed). Until then no other
@@ -234,10 +243,12 @@ class PartitionLog {
   /// Whole batches from the one that holds `offset` on, below `limit` (the end of a batch), at most
   /// `max_bytes`. With `at_least_one` the first batch may be larger. Returns file ranges and reads
   /// only headers; reads no bytes if the fetch continues an earlier one and reaches the end of the
-  /// log. May stop at the end of a segment. Errors: broker error 1 if `offset` lies outside of
-  /// [log_start, end].
+  /// log. May stop at the end of a segment. `newest`, if not null, is a batch that `append` has
+  /// stored; its bytes are returned if it is all that is wanted. Errors: broker error 1 if `offset`
+  /// lies outside of [log_start, end].
   [[nodiscard]] Result<FetchedBatches> fetch(Offset offset, Offset limit, std::size_t max_bytes,
-                                             bool at_least_one) const;
+                                             bool at_least_one,
+                                             const StoredBatch* newest = nullptr) const;
   /// The same over several segments; checks unchecked bytes itself. Blocks.
   [[nodiscard]] Result<Chain> read(Offset offset, Offset limit, std::size_t max_bytes,
                                    bool at_least_one) const;

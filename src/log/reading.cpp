@@ -144,7 +144,7 @@ Result<PartitionLog::Range> PartitionLog::range_from(Offset offset, Offset limit
 }
 
 Result<FetchedBatches> PartitionLog::fetch(Offset offset, Offset limit, std::size_t max_bytes,
-                                           bool at_least_one) const {
+                                           bool at_least_one, const StoredBatch* newest) const {
   if (offline_) return fail(*offline_);
   if (offset < log_start_ || offset > end_) {
     return fail(Error::broker(broker_error::offset_out_of_range, directory_,
@@ -155,6 +155,14 @@ Result<FetchedBatches> PartitionLog::fetch(Offset offset, Offset limit, std::siz
   FetchedBatches fetched{{}, offset, false};
   limit = std::min(limit, end_);
   if (offset >= limit) return fetched;
+  const bool is_newest = newest != nullptr && newest->from == offset && newest->to == end_ &&
+                         limit == end_ && (at_least_one || newest->bytes.size() <= max_bytes);
+  if (is_newest) {
+    remember({end_, active().base_offset(), active().size()});
+    fetched.bytes.append(newest->bytes);
+    fetched.next = end_;
+    return fetched;
+  }
   auto range = range_from(offset, limit, max_bytes, at_least_one);
   if (!range) return fetch_failed(offset, range.error());
   Segment& segment = *segments_[range->index];

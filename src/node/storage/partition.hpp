@@ -71,6 +71,8 @@ class Partition {
   /// PlaceWatch has its file on the list of this second.
   bool is_watched = false;
   std::vector<PartitionWait> waits;
+  /// Its batch in NewestBatches. 0: none.
+  std::uint64_t newest_batch = 0;
   /// Calls of FetchWaits::changed.
   std::uint64_t changes = 0;
   /// The logged reason why it keeps old records. Empty if there is none or it was not logged.

@@ -97,8 +97,12 @@ Result<log::Appended> Storage::append(const PartitionRef& partition, const Slice
                                       const wire::BatchHeader& header) {
   if (const Error* fault = partition->fault()) return fail(*fault);
   const std::size_t segments = partition->log()->segment_count();
-  auto appended = partition->log()->append(batch, header, leader_epoch, loop_.tick());
+  log::StoredBatch stored;
+  const bool is_kept = NewestBatches::is_wanted(*partition, batch.size());
+  auto appended = partition->log()->append(batch, header, leader_epoch, loop_.tick(),
+                                           is_kept ? &stored : nullptr);
   if (!appended || appended->is_duplicate) return appended;
+  if (is_kept) newest_.keep(*partition, std::move(stored));
   took(partition, batch.size(), partition->log()->segment_count() > segments);
   return appended;
 }

@@ -12,6 +12,7 @@
 #include "dohle/node.hpp"
 #include "node/lines.hpp"
 #include "node/storage/clock_watch.hpp"
+#include "node/storage/newest_batches.hpp"
 #include "node/storage/partition_walk.hpp"
 #include "node/storage/place_watch.hpp"
 #include "node/storage/syncing.hpp"
@@ -81,6 +82,13 @@ class Storage final : private log::LogEvents {
   /// within the call or later, unless the storage is destroyed before.
   void append_beside(const PartitionRef& partition, const Slice& batch,
                      const wire::BatchHeader& header, log::PartitionLog::AppendedBeside done);
+  /// As PartitionLog::fetch of a partition without a fault. Records that were just appended for it
+  /// come from memory.
+  [[nodiscard]] Result<log::FetchedBatches> fetch(const Partition& partition, Offset offset,
+                                                  Offset limit, std::size_t max_bytes,
+                                                  bool at_least_one) const {
+    return partition.log()->fetch(offset, limit, max_bytes, at_least_one, newest_.find(partition));
+  }
   /// As Syncing::when_durable.
   void when_durable(Task done) { syncing_.when_durable(std::move(done)); }
   /// As Syncing::when_synced.
@@ -118,6 +126,7 @@ class Storage final : private log::LogEvents {
   Disk::DirectoryLock lock_;
   TopicTable topics_;
   Syncing syncing_;
+  NewestBatches newest_;
   PlaceWatch places_;
   ClockWatch clock_watch_;
   TimerId maintenance_ = 0;

@@ -293,6 +293,36 @@ TEST_F(PartitionLogTest, successive_fetches_lose_and_repeat_no_record) {
   }
 }
 
+TEST_F(PartitionLogTest, a_fetch_of_the_newest_batch_alone_returns_the_kept_bytes) {
+  open();
+  ASSERT_TRUE(append(make_batch(2)).has_value());
+  const Slice batch = make_batch(3);
+  StoredBatch newest;
+  ASSERT_TRUE(log_->append(batch, *wire::validate_produced_batch(batch), LeaderEpoch{7},
+                           {TimePoint{}, Timestamp{1000}}, &newest));
+  EXPECT_EQ(newest.from, Offset{2});
+  EXPECT_EQ(newest.to, Offset{5});
+  const auto is_kept = [&](std::int64_t from, std::int64_t limit, std::size_t max_bytes,
+                           bool at_least_one) {
+    const auto fetched = log_->fetch(Offset{from}, Offset{limit}, max_bytes, at_least_one, &newest);
+    const auto as_stored = log_->fetch(Offset{from}, Offset{limit}, max_bytes, at_least_one);
+    EXPECT_EQ(fetched->next, as_stored->next);
+    EXPECT_EQ(fetched->bytes.flatten()->text(), as_stored->bytes.flatten()->text());
+    return !fetched->bytes.empty() &&
+           std::holds_alternative<Slice>(fetched->bytes.pieces().front());
+  };
+  EXPECT_TRUE(is_kept(2, 5, 1_MiB, false));
+  EXPECT_TRUE(is_kept(2, 9, newest.bytes.size(), false));
+  EXPECT_TRUE(is_kept(2, 5, 1, true));
+  EXPECT_FALSE(is_kept(2, 5, 1, false)) << "it is larger than what is wanted";
+  EXPECT_FALSE(is_kept(0, 5, 1_MiB, true)) << "the batch before it is wanted, too";
+  EXPECT_FALSE(is_kept(3, 5, 1_MiB, true));
+  EXPECT_FALSE(is_kept(2, 2, 1_MiB, true)) << "it is not visible";
+  ASSERT_TRUE(append(make_batch(1)).has_value());
+  EXPECT_FALSE(is_kept(2, 6, 1_MiB, true)) << "it is no longer the newest";
+  EXPECT_FALSE(is_kept(2, 5, 1_MiB, true));
+}
+
 TEST_F(PartitionLogTest, a_full_disk_refuses_appends_serves_reads_and_recovers) {
   disk::MemoryDisk small(loop_, {.max_bytes = 160_KiB});
   config_.segment_bytes = 10'000;

@@ -31,10 +31,12 @@ constexpr std::size_t grown_partitions = 4'096;
 /// One fetch request until it is answered. It may look at its partitions several times.
 class Fetching final : public WaitingFetch {
  public:
-  Fetching(const Executor& loop, Dispatcher& dispatcher, Access access, const Responder& responder,
-           FetchSessions::Begun begun, const wire::FetchRequest& request)
+  Fetching(const Executor& loop, Dispatcher& dispatcher, const Storage& storage, Access access,
+           const Responder& responder, FetchSessions::Begun begun,
+           const wire::FetchRequest& request)
       : loop_(loop),
         dispatcher_(dispatcher),
+        storage_(storage),
         access_(std::move(access)),
         responder_(responder),
         begun_(std::move(begun)),
@@ -189,8 +191,8 @@ class Fetching final : public WaitingFetch {
       return data;
     }
     const Offset visible = is_committed_ ? data.last_stable_offset : data.high_watermark;
-    auto fetched = log.fetch(entry.fetch_offset, visible,
-                             std::min<std::size_t>(left, entry.max_bytes), bytes_ == 0);
+    auto fetched = storage_.fetch(*entry.found, entry.fetch_offset, visible,
+                                  std::min<std::size_t>(left, entry.max_bytes), bytes_ == 0);
     if (!fetched) return failed(std::move(data), wire_code(fetched.error()));
     bytes_ += fetched->bytes.size();
     // A range ends at the end of its segment: then more data exists already, and the fetch does not
@@ -245,6 +247,7 @@ class Fetching final : public WaitingFetch {
 
   const Executor& loop_;
   Dispatcher& dispatcher_;
+  const Storage& storage_;
   const Access access_;
   const Responder responder_;
   FetchSessions::Begun begun_;
@@ -263,7 +266,7 @@ class Fetching final : public WaitingFetch {
   bool is_looking_ = false;
 };
 
-using Needed = Parts<Dispatcher, Executor, FetchSessions, FetchWaits>;
+using Needed = Parts<Dispatcher, Executor, FetchSessions, FetchWaits, Storage>;
 
 /// One request until it is answered or waits.
 class Beginning {
@@ -273,6 +276,7 @@ class Beginning {
         dispatcher_(node.get<Dispatcher>()),
         fetch_waits_(node.get<FetchWaits>()),
         fetch_sessions_(node.get<FetchSessions>()),
+        storage_(node.get<Storage>()),
         access_(call.access),
         responder_(call.responder),
         now_(call.now.mono),
@@ -307,7 +311,7 @@ class Beginning {
     FetchSessions& sessions = fetch_sessions_;
     if (sessions.enter_some(begun_, request_, names_of_slice, now_)) return false;
     if (begun_.begun.error != broker_error::none) return true;
-    fetching_ = std::make_unique<Fetching>(loop_, dispatcher_, access_, responder_,
+    fetching_ = std::make_unique<Fetching>(loop_, dispatcher_, storage_, access_, responder_,
                                            std::move(begun_.begun), request_);
     fetching_->begin_look();
     return true;
@@ -323,6 +327,7 @@ class Beginning {
   Dispatcher& dispatcher_;
   FetchWaits& fetch_waits_;
   FetchSessions& fetch_sessions_;
+  const Storage& storage_;
   const Access access_;
   const Responder responder_;
   const TimePoint now_;

@@ -44,6 +44,25 @@ TEST_F(FetchTest, WaitsForTheAppendThatSatisfiesIt) {
   EXPECT_LT(world.now() - before, 100ms);
 }
 
+TEST_F(FetchTest, TakesTheRecordsThatItWaitedForFromMemory) {
+  create("t");
+  const auto answer = start_fetch({.max_wait_ms = 20'000});
+  world.run_for(10ms);
+  ASSERT_EQ(produce("t", batch_of({"a"})).error_code, 0);
+  EXPECT_THAT(values_of(answer), ElementsAre("a"));
+  const PartitionRef partition = *topics().find("t")->partition(PartitionId{0});
+  const auto fetched =
+      running().engine.part<Storage>().fetch(*partition, Offset{0}, Offset{1}, 1'000'000, true);
+  ASSERT_TRUE(fetched);
+  EXPECT_TRUE(std::holds_alternative<Slice>(fetched->bytes.pieces().front()));
+  // Nobody waits for it.
+  ASSERT_EQ(produce("t", batch_of({"b"})).error_code, 0);
+  const auto later =
+      running().engine.part<Storage>().fetch(*partition, Offset{1}, Offset{2}, 1'000'000, true);
+  ASSERT_TRUE(later);
+  EXPECT_TRUE(std::holds_alternative<FileRange>(later->bytes.pieces().front()));
+}
+
 TEST_F(FetchTest, CountsBytesUpToItsMinimum) {
   create("t");
   const auto answer = start_fetch({.min_bytes = 300, .max_wait_ms = 20'000});
