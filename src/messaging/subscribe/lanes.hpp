@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <limits>
 #include <map>
-#include <optional>
 #include <utility>
 #include <vector>
 
@@ -79,8 +78,9 @@ class Lanes {
   /// True if `take` may return an item.
   [[nodiscard]] bool has_ready() const { return !ready_.empty(); }
 
-  /// The next item of a free lane. The lane is busy until `finish`.
-  std::optional<Item> take() {
+  /// Moves the next item of a free lane to `taken`. False if there is none. The lane is busy until
+  /// `finish`.
+  [[nodiscard]] bool take(Item& taken) {
     while (!ready_.empty()) {
       const std::size_t index = ready_.front();
       ready_.pop_front();
@@ -90,9 +90,10 @@ class Lanes {
       const Place place = lane.first;
       lane.first = nodes_[place].next;
       lane.is_busy = true;
-      return leave(place);
+      taken = leave(place);
+      return true;
     }
-    return std::nullopt;
+    return false;
   }
 
   void finish(std::size_t lane) {
@@ -155,12 +156,16 @@ class Lanes {
       return static_cast<Place>(nodes_.size() - 1);
     }
     const Place place = free_;
-    free_ = std::exchange(nodes_[place], {std::move(item)}).next;
+    Node& node = nodes_[place];
+    free_ = std::exchange(node.next, nowhere);
+    node.item = std::move(item);
     return place;
   }
   [[nodiscard]] Item leave(Place place) {
     --queued_;
-    return std::exchange(nodes_[place], {Item(), std::exchange(free_, place)}).item;
+    Node& node = nodes_[place];
+    node.next = std::exchange(free_, place);
+    return std::exchange(node.item, Item());
   }
   template <class Predicate>
   void remove_from(KeyLane& lane, Predicate predicate) {

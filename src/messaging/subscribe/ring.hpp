@@ -32,6 +32,14 @@ class Ring {
     first_ = place(1);
     --size_;
   }
+  /// The front, which leaves the queue.
+  [[nodiscard]] Item take_front() {
+    DOHLE_ASSERT_COSTLY(size_ > 0, "an item is taken from an empty queue");
+    Item item = std::exchange(items_[first_], Item());
+    first_ = place(1);
+    --size_;
+    return item;
+  }
   void clear() {
     while (!empty()) pop_front();
   }

@@ -33,7 +33,7 @@ thread_local const Subscription* polling_here = nullptr;
 
 constexpr std::chrono::seconds default_idle_after{1};
 /// Number of quick handlers between two looks at the clock.
-constexpr int handled_per_look = 8;
+constexpr int handled_per_look = 32;
 /// The longest time that the thread that reads may be inside handlers until another one reads.
 constexpr std::chrono::milliseconds longest_loan{2};
 
@@ -481,6 +481,7 @@ void Subscription::handle(Lock& lock, EventPointer event, HandlingTime& time) {
       result ? FailureAction::retry : decide(result.error(), EventPool::share(running));
   lock.lock();
   read_clock(time, result.has_value());
+  if (result && state_.on_succeeded(running)) return go_on(lock, time.now);
   const auto report = state_.on_handled(running, std::move(result), time.now, asked);
   go_on(lock, time.now);
   if (!report) return;

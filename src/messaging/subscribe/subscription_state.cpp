@@ -289,20 +289,20 @@ void SubscriptionState::on_records(std::span<const ConsumerRecord> records,
       buffer ? new FetchedBytes(std::move(buffer), records.size() + 1) : nullptr;
   std::size_t unused = 1;
   Partitions::value_type* found = nullptr;
+  const ConsumerRecord* last = nullptr;
   for (const ConsumerRecord& record : records) {
-    found = find(record, found);
+    // The records of a poll are in runs of one partition, whose names are the same bytes.
+    const bool is_same = last != nullptr && last->partition == record.partition &&
+                         last->topic.data() == record.topic.data() &&
+                         last->topic.size() == record.topic.size();
+    if (!is_same) found = find(record);
+    last = &record;
     if (!on_record(found, record, held, now)) ++unused;
   }
   if (held != nullptr) held->drop(unused);
 }
 
-SubscriptionState::Partitions::value_type* SubscriptionState::find(const ConsumerRecord& record,
-                                                                   Partitions::value_type* last) {
-  // The records of a poll are in runs of one partition.
-  if (last != nullptr && last->first.partition == record.partition &&
-      last->first.topic == record.topic) {
-    return last;
-  }
+SubscriptionState::Partitions::value_type* SubscriptionState::find(const ConsumerRecord& record) {
   const auto found = partitions_.find(Place{record.topic, record.partition});
   return found == partitions_.end() ? nullptr : &*found;
 }
@@ -335,8 +335,11 @@ bool SubscriptionState::on_record(Partitions::value_type* found, const ConsumerR
   event->started = now.mono;
   if (event->level > 0) event->earlier_attempts = attempts_of(record.headers);
   Partition& partition = found->second;
-  partition.beyond.push_back(std::move(event));
-  hand_out_beyond(partition);
+  if (partition.beyond.empty() && may_hand_out(partition)) {
+    hand_out(partition, std::move(event));
+  } else {
+    partition.beyond.push_back(std::move(event));
+  }
   return true;
 }
 
@@ -386,17 +389,18 @@ void SubscriptionState::hand_out(Partition& partition, EventPointer event) {
   count_due(partition);
   ++partition.queued;
   enqueue(std::move(event));
+  // No more events of this partition come that could fill the batch.
+  if (batcher_ && is_full(partition)) hurry_batches_of(partition);
+}
+
+bool SubscriptionState::may_hand_out(const Partition& partition) const {
+  // Only the whole batch shows how much room there is.
+  return !is_ending_batch_ && !is_full(partition) && partition.failing_redirects == 0;
 }
 
 void SubscriptionState::hand_out_beyond(Partition& partition) {
-  // Only the whole batch shows how much room there is.
-  if (is_ending_batch_) return;
-  while (!partition.beyond.empty() && !is_full(partition) && partition.failing_redirects == 0) {
-    EventPointer event = std::move(partition.beyond.front());
-    partition.beyond.pop_front();
-    hand_out(partition, std::move(event));
-    // No more events of this partition come that could fill the batch.
-    if (batcher_ && is_full(partition)) hurry_batches_of(partition);
+  while (!partition.beyond.empty() && may_hand_out(partition)) {
+    hand_out(partition, partition.beyond.take_front());
   }
 }
 
@@ -412,10 +416,9 @@ void SubscriptionState::on_position(const TopicPartition& partition, Offset posi
 EventPointer SubscriptionState::take_work(TimePoint now) {
   if (is_stopped_) return nullptr;
   lanes_.on_time(now);
-  auto taken = lanes_.take();
-  if (!taken) return nullptr;
-  start(*taken, now);
-  return *std::move(taken);
+  EventPointer taken;
+  if (lanes_.take(taken)) start(taken, now);
+  return taken;
 }
 
 void SubscriptionState::start(EventPointer event, TimePoint now) {
@@ -451,8 +454,10 @@ SubscriptionState::Ended SubscriptionState::end_running(EventState& event) {
   const std::size_t place = event.running_place;
   DOHLE_ASSERT_COSTLY(place < running_.size() && running_[place].get() == &event,
                       "a handler ended that did not run");
-  std::swap(running_[place], running_.back());
-  running_[place]->running_place = place;
+  if (place + 1 < running_.size()) {
+    std::swap(running_[place], running_.back());
+    running_[place]->running_place = place;
+  }
   Ended ended{std::move(running_.back()), owned(event)};
   running_.pop_back();
   event.is_running = false;
@@ -468,6 +473,15 @@ void SubscriptionState::on_released(const EventPointer& event) {
   DOHLE_ASSERT(!event->nacked_with, "a failed event is released in place of being retried");
   end_running(*event);
   finish_lane(event->lane);
+}
+
+bool SubscriptionState::on_succeeded(EventState& handled) {
+  if (handled.nacked_with || !settings_.auto_ack) return false;
+  auto [event, partition] = end_running(handled);
+  if (partition != nullptr) settle(*event, *partition);
+  finish_lane(event->lane);
+  pool_->put_back(std::move(event));
+  return true;
 }
 
 std::optional<Report> SubscriptionState::on_handled(EventState& handled, Result<void> result,

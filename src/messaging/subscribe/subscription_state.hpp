@@ -182,6 +182,9 @@ class SubscriptionState {
   [[nodiscard]] EventPointer take_work(TimePoint now);
   /// True if take_work may return an event now. Not with batches.
   [[nodiscard]] bool has_ready_work() const { return lanes_.has_ready(); }
+  /// As on_handled of a success, for the usual case alone: with auto_ack, and the handler has not
+  /// refused the event. Otherwise false, and on_handled decides.
+  [[nodiscard]] bool on_succeeded(EventState& handled);
   /// `result` is the handler's result; a decode failure has the code codec_failed. `asked` is the
   /// program's decision about a failed one.
   std::optional<Report> on_handled(EventState& handled, Result<void> result, TimePoint now,
@@ -306,10 +309,11 @@ class SubscriptionState {
     std::uint64_t assignment = 0;
     /// The hash of its name.
     std::size_t hash = 0;
+    /// Its events in lanes. Not beside `running`: the two would be changed as one, and a processor
+    /// waits before it loads as one what was just written as two.
+    std::size_t queued = 0;
     AckLedger ledger;
     std::size_t running = 0;
-    /// Its events in lanes.
-    std::size_t queued = 0;
     bool is_closing = false;
     bool is_paused = false;
     bool is_paused_by_program = false;
@@ -398,9 +402,8 @@ class SubscriptionState {
   [[nodiscard]] TimePoint next_refused() const;
   /// The number of the partition's assignment ends, and its member keeps it. Pauses stay.
   void begin_again(Partitions::value_type& entry);
-  /// Null if it is not assigned. `last` is the partition of the record before, or null.
-  [[nodiscard]] Partitions::value_type* find(const ConsumerRecord& record,
-                                             Partitions::value_type* last);
+  /// Null if it is not assigned.
+  [[nodiscard]] Partitions::value_type* find(const ConsumerRecord& record);
   [[nodiscard]] bool on_record(Partitions::value_type* found, const ConsumerRecord& record,
                                FetchedBytes* buffer, Now now);
   [[nodiscard]] bool waits_for_its_delay(Partition& partition, const ConsumerRecord& record,
@@ -457,6 +460,7 @@ class SubscriptionState {
   void for_each_queued(F f) const {
     batcher_ ? batcher_->for_each(f) : lanes_.for_each(f);
   }
+  [[nodiscard]] bool may_hand_out(const Partition& partition) const;
   void hand_out_beyond(Partition& partition);
   void await_ack(const EventPointer& event, TimePoint due);
   [[nodiscard]] bool is_awaited(const AwaitedAck& awaited) const;
