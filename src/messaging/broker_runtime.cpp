@@ -165,6 +165,7 @@ void BrokerRuntime::take_options(kafka::BrokerOptions options) {
   const bool is_raw = options_.codec.empty() || options_.codec == codec_names<std::string>[0].name;
   publishes_plainly_ =
       options_.async && is_raw && !options_.content_type && is_bare(PublishOptions());
+  plain_key_ = key_of(no_options());
 }
 
 BrokerRuntime::~BrokerRuntime() = default;
@@ -312,10 +313,10 @@ bool BrokerRuntime::is_async(const PublishOptions& options) const {
 }
 
 template <class Publish>
-Result<Delivery> BrokerRuntime::counted(Publish publish) {
+Result<Delivery> BrokerRuntime::counted(const Publish& publish) {
   // A middleware or a codec that publishes has nothing to do with the message under way.
   const PublishObserver::Hidden hidden;
-  return publish_counters_ ? publish_counters_->count(std::move(publish)) : publish();
+  return publish_counters_ ? publish_counters_->count(publish) : publish();
 }
 
 Result<Delivery> BrokerRuntime::publish(std::string_view topic, Message message,
@@ -329,8 +330,16 @@ Result<Delivery> BrokerRuntime::publish(std::string_view topic, std::string_view
 }
 
 Result<Delivery> BrokerRuntime::publish_plainly(std::string_view topic, std::string_view body) {
-  return counted(
-      [&] { return pass_on(topic, Record{.value = as_bytes(body)}, no_options(), nullptr); });
+  return counted([&]() -> Result<Delivery> {
+    const Record record{.value = as_bytes(body)};
+    const auto found = pipelines_.find(plain_key_, name_of_pipeline(topic));
+    if (found && found->topic.empty()) return client::send_with({}, found->producer, topic, record);
+    const ProducerTopic* const known = found ? found->known_topic() : nullptr;
+    if (known == nullptr) return pass_on(topic, record, no_options(), nullptr);
+    auto sent = client::send_with({}, found->producer, *known, record);
+    if (sent || !sent.error().is(Errc::closed)) return sent;
+    return pass_on(topic, record, no_options(), nullptr);
+  });
 }
 
 Result<Delivery> BrokerRuntime::publish_message(std::string_view topic, Message message,
@@ -464,11 +473,9 @@ std::vector<Result<Delivery>> BrokerRuntime::publish(std::string_view topic,
 Result<Delivery> BrokerRuntime::pass_on(std::string_view topic, const Record& record,
                                         const PublishOptions& options) {
   if (!PublishObserver::is_any()) return pass_on(topic, record, options, nullptr);
-  auto observers = PublishObserver::all();
-  if (!observers) return pass_on(topic, record, options, nullptr);
-  auto sent =
-      pass_on(topic, record, options, std::make_shared<DeliveryCallback>(std::move(observers)));
-  if (sent) PublishObserver::mark_taken();
+  const Observer observers = PublishObserver::all();
+  auto sent = pass_on(topic, record, options, observers);
+  if (sent && observers) PublishObserver::mark_taken();
   return sent;
 }
 
@@ -477,7 +484,7 @@ Result<Delivery> BrokerRuntime::pass_on(std::string_view topic, const Record& re
   const PipelineKey key = key_of(options);
   std::optional<CallDeadline> deadline;
   for (;;) {
-    auto found = pipeline(key, options_.enable_one_topic_one_writer ? topic : std::string_view());
+    auto found = pipeline(key, name_of_pipeline(topic));
     if (!found) return fail(found.error());
     Pipeline& to = **found;
     if (to.topic.empty()) {

@@ -101,6 +101,10 @@ class BrokerRuntime : public std::enable_shared_from_this<BrokerRuntime> {
   void on_clients_thread(const std::function<void()>& task);
   Result<Producer> make_producer(const PipelineKey& key);
   [[nodiscard]] PipelineKey key_of(const PublishOptions& options) const;
+  /// The topic whose pipeline a publish uses; empty for that of all topics.
+  [[nodiscard]] std::string_view name_of_pipeline(std::string_view topic) const {
+    return options_.enable_one_topic_one_writer ? topic : std::string_view();
+  }
   /// Hears of the outcome beside the caller, if the message is accepted. May be null.
   using Observer = std::shared_ptr<DeliveryCallback>;
   /// Gives the record to its pipeline.
@@ -112,7 +116,7 @@ class BrokerRuntime : public std::enable_shared_from_this<BrokerRuntime> {
   void take_options(kafka::BrokerOptions options);
   /// Calls `publish` and counts its result.
   template <class Publish>
-  Result<Delivery> counted(Publish publish);
+  Result<Delivery> counted(const Publish& publish);
   Result<Delivery> publish_message(std::string_view topic, Message message,
                                    const PublishOptions& options);
   Result<Delivery> publish_body(std::string_view topic, std::string_view body,
@@ -197,6 +201,8 @@ class BrokerRuntime : public std::enable_shared_from_this<BrokerRuntime> {
   std::shared_ptr<telemetry::Registry> metrics_;
   std::optional<PublishCounters> publish_counters_;
   bool publishes_plainly_ = false;
+  /// That of a publish without options of its own.
+  PipelineKey plain_key_;
   /// It makes the spans of publishes; without a tracer they have none.
   Tracing tracing_;
   std::shared_ptr<messaging::Reports> reports_;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -11,9 +12,12 @@ namespace dohle::telemetry {
 /// Appends two lower-case hexadecimal digits for each byte.
 inline void append_hex(std::string& to, std::span<const std::uint8_t> bytes) {
   constexpr std::string_view digits = "0123456789abcdef";
+  const std::size_t before = to.size();
+  to.resize(before + 2 * bytes.size());
+  char* at = to.data() + before;
   for (const std::uint8_t byte : bytes) {
-    to += digits[byte >> 4];
-    to += digits[byte & 15];
+    *at++ = digits[byte >> 4];
+    *at++ = digits[byte & 15];
   }
 }
 

@@ -40,7 +40,7 @@ struct Kept {
 
 class RecordedSpan final : public Span {
  public:
-  RecordedSpan(std::shared_ptr<const Kept> kept, SpanStart start, TraceContext context)
+  RecordedSpan(std::shared_ptr<const Kept> kept, SpanStart&& start, TraceContext context)
       : kept_(std::move(kept)), context_(std::move(context)) {
     span_.name = std::move(start.name);
     span_.kind = start.kind;

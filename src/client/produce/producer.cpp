@@ -99,7 +99,7 @@ class RecordIntake {
   enum class Waits : bool { no, yes };
   using Wish = PartitionQueue::Wish;
 
-  Result<PartitionQueue::Place> append(IntakeTopic& topic, const Record& record, Wish wish,
+  Result<PartitionQueue::Place> append(IntakeTopic& topic, const Record& record, Wish&& wish,
                                        Waits waits, const SendTerms& terms);
   /// Waits for metadata until `deadline`.
   Result<std::shared_ptr<IntakeTopic>> topic(std::string_view name, const CallDeadline& deadline);
@@ -183,7 +183,8 @@ PartitionQueue::Place RecordIntake::place(IntakeTopic& topic, PartitionId where,
 }
 
 Result<PartitionQueue::Place> RecordIntake::append(IntakeTopic& topic, const Record& record,
-                                                   Wish wish, Waits waits, const SendTerms& terms) {
+                                                   Wish&& wish, Waits waits,
+                                                   const SendTerms& terms) {
   if (made_in_.is_forked()) [[unlikely]]
     return fail(client::forked());
   // A partitioner is asked once per record, even if the record has to wait for room.

@@ -46,7 +46,7 @@ std::string PipelineKey::to_string() const {
 // Pipeline.
 
 Result<const ProducerTopic*> Pipeline::resolved(std::optional<CallDeadline>& deadline) {
-  if (const ProducerTopic* known = resolved_.load(std::memory_order_acquire)) return known;
+  if (const ProducerTopic* known = known_topic()) return known;
   if (!deadline) deadline = client::max_block_from_now(producer);
   auto found = client::topic_until(*deadline, producer, topic);
   if (!found) return fail(found.error());

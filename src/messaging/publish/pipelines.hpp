@@ -41,6 +41,10 @@ class Pipeline {
   const std::string topic;
   Producer producer;
 
+  /// Its topic, once `resolved` has found it. Null before.
+  [[nodiscard]] const ProducerTopic* known_topic() const {
+    return resolved_.load(std::memory_order_acquire);
+  }
   /// Its topic; the first call asks for it. `deadline` is the end of the publish's max_block; a
   /// call that has to wait sets it if it is absent. Errors: those of Producer::topic.
   Result<const ProducerTopic*> resolved(std::optional<CallDeadline>& deadline);

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <array>
 #include <chrono>
+#include <cstddef>
 #include <functional>
 #include <ranges>
 #include <span>
@@ -44,23 +46,30 @@ inline void merge(const PublishOptions& options, Message& message) {
   for (const Header& header : options.headers) message.with_header(header.name, header.value);
 }
 
-/// The client's view of headers, without a copy of their bytes.
+/// The client's view of headers, without a copy of their bytes. A few cost no allocation.
 class HeaderViews {
  public:
-  HeaderViews(std::span<const Header> first, std::span<const Header> second) {
-    if (first.empty() && second.empty()) return;
-    views_.reserve(first.size() + second.size());
+  HeaderViews(std::span<const Header> first, std::span<const Header> second)
+      : count_(first.size() + second.size()) {
+    if (count_ == 0) return;
+    if (count_ > few_.size()) many_.resize(count_);
+    HeaderView* at = count_ > few_.size() ? many_.data() : few_.data();
     for (const auto& headers : {first, second}) {
       for (const Header& header : headers) {
-        views_.push_back(
-            {header.name, header.value ? std::optional(as_bytes(*header.value)) : std::nullopt});
+        *at++ = {header.name, header.value ? std::optional(as_bytes(*header.value)) : std::nullopt};
       }
     }
   }
-  [[nodiscard]] std::span<const HeaderView> views() const { return views_; }
+  HeaderViews(const HeaderViews&) = delete;
+  HeaderViews& operator=(const HeaderViews&) = delete;
+  [[nodiscard]] std::span<const HeaderView> views() const {
+    return {count_ > few_.size() ? many_.data() : few_.data(), count_};
+  }
 
  private:
-  std::vector<HeaderView> views_;
+  std::size_t count_;
+  std::array<HeaderView, 2> few_ = {};
+  std::vector<HeaderView> many_;
 };
 
 /// A result for each of `count` messages: the error.

@@ -58,7 +58,8 @@ TraceContext extract(const RawEvent& event) {
 
 void inject(const TraceContext& context, Message& message) {
   std::vector<Header> headers;
-  headers.reserve(message.headers().size() + 3);
+  headers.reserve(message.headers().size() + 1 + (context.state.empty() ? 0 : 1) +
+                  (context.baggage.empty() ? 0 : 1));
   std::ranges::copy_if(message.headers(), std::back_inserter(headers), [](const Header& header) {
     return header.name != traceparent && header.name != tracestate && header.name != baggage;
   });

@@ -12,9 +12,11 @@ namespace dohle::messaging {
 /// synchronous publishes alone. It lives while the middleware calls `next`.
 class PublishObserver {
  public:
-  explicit PublishObserver(DeliveryCallback told)
-      : told_(std::make_shared<DeliveryCallback>(std::move(told))),
-        outer_(std::exchange(innermost_, this)) {}
+  /// Shared with the producer once it has the message.
+  using Told = std::shared_ptr<DeliveryCallback>;
+
+  explicit PublishObserver(Told told)
+      : told_(std::move(told)), outer_(std::exchange(innermost_, this)) {}
   ~PublishObserver() { innermost_ = outer_; }
   PublishObserver(const PublishObserver&) = delete;
   PublishObserver& operator=(const PublishObserver&) = delete;
@@ -25,17 +27,13 @@ class PublishObserver {
 
   /// Whether the publish under way has observers.
   [[nodiscard]] static bool is_any() { return innermost_ != nullptr; }
-  /// One function for all observers of the publish under way; empty if there is none, or if an
+  /// One function for all observers of the publish under way; null if there is none, or if an
   /// earlier message of it has them. Once the producer has it, call mark_taken; otherwise a
   /// middleware may publish the message again.
-  [[nodiscard]] static DeliveryCallback all() {
-    DeliveryCallback all;
+  [[nodiscard]] static Told all() {
+    Told all;
     for (const PublishObserver* each = innermost_; each != nullptr; each = each->outer_) {
-      if (each->was_taken_) continue;
-      DeliveryCallback told = [told = each->told_](Result<Receipt> outcome) {
-        (*told)(std::move(outcome));
-      };
-      all = all ? both(std::move(all), std::move(told)) : std::move(told);
+      if (!each->was_taken_) all = all ? both(std::move(all), each->told_) : each->told_;
     }
     return all;
   }
@@ -58,16 +56,17 @@ class PublishObserver {
   };
 
  private:
-  static DeliveryCallback both(DeliveryCallback one, DeliveryCallback other) {
-    return [one = std::move(one), other = std::move(other)](Result<Receipt> outcome) mutable {
-      one(outcome);
-      other(std::move(outcome));
-    };
+  static Told both(Told one, Told other) {
+    return std::make_shared<DeliveryCallback>(
+        [one = std::move(one), other = std::move(other)](Result<Receipt> outcome) {
+          (*one)(outcome);
+          (*other)(std::move(outcome));
+        });
   }
 
   static inline constinit thread_local PublishObserver* innermost_ = nullptr;
 
-  const std::shared_ptr<DeliveryCallback> told_;
+  const Told told_;
   PublishObserver* outer_;
   bool was_taken_ = false;
 };

@@ -31,7 +31,8 @@ void note_key(std::vector<SpanAttribute>& attributes, std::optional<std::string_
 /// one ends it.
 class SendSpan {
  public:
-  explicit SendSpan(std::unique_ptr<Span> span) : span_(std::move(span)) {}
+  explicit SendSpan(std::unique_ptr<Span> span)
+      : span_(std::move(span)), told_([this](const Result<Receipt>& outcome) { end(outcome); }) {}
   ~SendSpan() {
     end([](Span& span) {
       mark_failed(span, Error::client(Errc::cancelled, "the message has no outcome"));
@@ -41,6 +42,10 @@ class SendSpan {
   SendSpan& operator=(const SendSpan&) = delete;
 
   [[nodiscard]] const TraceContext& context() const { return span_->context(); }
+  /// Ends the span, which it keeps.
+  [[nodiscard]] static PublishObserver::Told told(const std::shared_ptr<SendSpan>& span) {
+    return {span, &span->told_};
+  }
   void end(const Result<Receipt>& outcome) {
     end([&](Span& span) {
       if (!outcome) return mark_failed(span, outcome.error());
@@ -65,6 +70,7 @@ class SendSpan {
   }
 
   const std::unique_ptr<Span> span_;
+  DeliveryCallback told_;
   std::atomic<bool> has_ended_{false};
 };
 
@@ -117,7 +123,7 @@ SpanStart begin_span(const Tracing& tracing, std::string_view name, std::string_
   start.name.reserve(name.size() + 1 + topic.size());
   start.name.append(name).append(" ").append(topic);
   start.kind = kind;
-  start.attributes.reserve(12);
+  start.attributes.reserve(8);
   start.attributes.push_back({names::system, std::string(names::kafka)});
   start.attributes.push_back({names::operation_name, std::string(name)});
   start.attributes.push_back({names::operation_type, std::string(type)});
@@ -140,7 +146,7 @@ Result<Delivery> trace_publish(const Tracing& tracing, bool injects, std::string
   const auto span =
       std::make_shared<SendSpan>(tracing.tracer->start(start_of_send(tracing, topic, message)));
   if (injects) inject(span->context(), message);
-  PublishObserver observer([span](Result<Receipt> outcome) { span->end(outcome); });
+  PublishObserver observer(SendSpan::told(span));
   auto sent = next(topic, message);
   if (!sent) {
     span->end(sent.error());

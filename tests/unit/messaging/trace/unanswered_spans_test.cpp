@@ -72,7 +72,7 @@ class UnansweredSpans : public testing::Test {
 };
 
 TEST_F(UnansweredSpans, of_a_publish_end_when_its_outcome_can_no_longer_come) {
-  DeliveryCallback told;
+  PublishObserver::Told told;
   Message message("text");
   const auto sent = trace_publish(tracing_, true, "t", message, [&](std::string_view, Message&) {
     told = PublishObserver::all();
