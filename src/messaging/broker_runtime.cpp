@@ -332,12 +332,14 @@ Result<Delivery> BrokerRuntime::publish(std::string_view topic, std::string_view
 Result<Delivery> BrokerRuntime::publish_plainly(std::string_view topic, std::string_view body) {
   return counted([&]() -> Result<Delivery> {
     const Record record{.value = as_bytes(body)};
-    const auto found = pipelines_.find(plain_key_, name_of_pipeline(topic));
-    if (found && found->topic.empty()) return client::send_with({}, found->producer, topic, record);
-    const ProducerTopic* const known = found ? found->known_topic() : nullptr;
-    if (known == nullptr) return pass_on(topic, record, no_options(), nullptr);
-    auto sent = client::send_with({}, found->producer, *known, record);
-    if (sent || !sent.error().is(Errc::closed)) return sent;
+    if (const auto found = pipelines_.find(plain_key_, name_of_pipeline(topic))) {
+      if (found->topic.empty()) return client::send_with({}, found->producer, topic, record);
+      if (const ProducerTopic* const known = found->known_topic()) {
+        auto sent = client::send_with({}, found->producer, *known, record);
+        if (sent || !sent.error().is(Errc::closed)) return sent;
+      }
+    }
+    // It has to be made, its topic is not known yet, or it was forgotten meanwhile.
     return pass_on(topic, record, no_options(), nullptr);
   });
 }

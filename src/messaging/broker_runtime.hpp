@@ -201,7 +201,7 @@ class BrokerRuntime : public std::enable_shared_from_this<BrokerRuntime> {
   std::shared_ptr<telemetry::Registry> metrics_;
   std::optional<PublishCounters> publish_counters_;
   bool publishes_plainly_ = false;
-  /// That of a publish without options of its own.
+  /// The pipeline key of a publish without options.
   PipelineKey plain_key_;
   /// It makes the spans of publishes; without a tracer they have none.
   Tracing tracing_;

@@ -201,10 +201,11 @@ TEST_F(PipelinesOnNode, EvictOneWithoutRecordsAtTheirBound) {
   Pipelines pipelines(2);
   const auto idle = take(pipelines, "a").value();
   const auto busy = take(pipelines, "b").value();
+  EXPECT_EQ(pipelines.find({}, "a"), idle) << "which this thread remembers";
   const Delivery waiting = put(*busy);
   const auto third = take(pipelines, "c");
   ASSERT_TRUE(third) << third.error().to_string();
-  EXPECT_EQ(pipelines.find({}, "a"), nullptr);
+  EXPECT_EQ(pipelines.find({}, "a"), nullptr) << "also while somebody holds it";
   EXPECT_EQ(pipelines.find({}, "b"), busy);
   EXPECT_TRUE(waiting.get()) << "it was not closed";
   EXPECT_TRUE(idle->was_refused_in_passing());

@@ -59,13 +59,13 @@ Result<const ProducerTopic*> Pipeline::resolved(std::optional<CallDeadline>& dea
 std::optional<FlushReport> Pipeline::close_if_idle() {
   const std::lock_guard lock(mutex_);
   auto report = client::close_if_idle(producer);
-  is_forgotten_ = is_forgotten_ || report.has_value();
+  if (report) is_forgotten_.store(true, std::memory_order_release);
   return report;
 }
 
 bool Pipeline::was_refused_in_passing() {
   const std::lock_guard lock(mutex_);
-  return is_forgotten_ || !client::sender_of(producer)->is_closed.load();
+  return is_forgotten() || !client::sender_of(producer)->is_closed.load();
 }
 
 // Pipelines.
@@ -87,7 +87,8 @@ Pipelines::Handle Pipelines::find(const PipelineKey& key, std::string_view topic
   thread_local std::array<Known, 16> known;
   Known& slot = known[name_slot(topic, known.size())];
   if (slot.serial == serial_ && slot.topic == topic && slot.key == key) {
-    if (auto found = slot.pipeline.lock()) return found;
+    // Others may still hold one that was forgotten.
+    if (auto found = slot.pipeline.lock(); found && !found->is_forgotten()) return found;
   }
   const std::lock_guard lock(mutex_);
   Handle found = look_up(key, topic);

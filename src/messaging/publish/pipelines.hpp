@@ -51,6 +51,8 @@ class Pipeline {
   /// Closes the producer if it holds no records, and returns the failures that it has not reported.
   /// Called on the client's thread.
   std::optional<FlushReport> close_if_idle();
+  /// Whether close_if_idle has closed it.
+  [[nodiscard]] bool is_forgotten() const { return is_forgotten_.load(std::memory_order_acquire); }
   /// Whether a record that the producer refused as closed may be published again: it was refused by
   /// close_if_idle alone.
   [[nodiscard]] bool was_refused_in_passing();
@@ -59,7 +61,8 @@ class Pipeline {
   std::mutex mutex_;
   std::optional<ProducerTopic> resolved_topic_;
   std::atomic<const ProducerTopic*> resolved_{nullptr};
-  bool is_forgotten_ = false;
+  /// Set under mutex_.
+  std::atomic<bool> is_forgotten_ = false;
 };
 
 /// The producers of a Broker: one for each combination that its publishes ask for, and if it is
