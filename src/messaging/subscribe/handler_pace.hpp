@@ -16,7 +16,7 @@ class HandlerPace {
   explicit HandlerPace(std::size_t concurrency)
       : quick_(concurrency == 1 ? quick_alone : quick_beside_others) {}
 
-  /// The handler took `took` for one message.
+  /// The handler took `took` for one message, or on average for a few.
   void on_handled(Duration took) {
     const Duration counted = std::clamp(took, Duration(0), longest_counted);
     mean_ += (counted - mean_) / weight;
@@ -25,9 +25,9 @@ class HandlerPace {
   [[nodiscard]] bool is_quick() const { return mean_ <= quick_; }
 
  private:
-  /// A weighted mean of the last messages: each counts an eighth, and less with each later one.
+  /// A weighted mean of the last times: each counts an eighth, and less with each later one.
   static constexpr int weight = 8;
-  /// One message of that time makes the handler slow for about 70 quick ones.
+  /// One such time makes the handler slow for about 70 quick ones.
   static constexpr Duration longest_counted = std::chrono::milliseconds(100);
   /// No other handler could run meanwhile.
   static constexpr Duration quick_alone = std::chrono::microseconds(20);

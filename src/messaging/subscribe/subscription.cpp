@@ -33,7 +33,7 @@ thread_local const Subscription* polling_here = nullptr;
 
 constexpr std::chrono::seconds default_idle_after{1};
 /// Number of quick handlers between two looks at the clock.
-constexpr int handled_per_look = 32;
+constexpr int handled_per_look = 8;
 /// The longest time that the thread that reads may be inside handlers until another one reads.
 constexpr std::chrono::milliseconds longest_loan{2};
 
@@ -372,6 +372,8 @@ Subscription::Reading Subscription::handle_read() {
   // Once it is a worker, it also has a worker's other duties.
   while (!is_stopping_ && is_on_loan(time) && handle_next(lock, time)) {
   }
+  // Else a slow handler of a few messages for each poll would count as quick.
+  if (time.handled > 0) look_at_clock(time);
   polling_here = this;
   const bool has_reading = take_reading();
   // The handlers may have left work for later: a retry, a redirection, an acknowledgement.
@@ -551,6 +553,10 @@ void Subscription::read_clock(HandlingTime& time, bool has_succeeded) {
   // A look at the clock costs as much as a quick handler. Once the handlers have taken long, the
   // loan has ended.
   if (has_succeeded && is_on_loan(time) && time.handled < handled_per_look) return;
+  look_at_clock(time);
+}
+
+void Subscription::look_at_clock(HandlingTime& time) {
   const TimePoint before = std::exchange(time.now, monotonic_now());
   pace_.on_handled((time.now - before) / std::exchange(time.handled, 0));
 }

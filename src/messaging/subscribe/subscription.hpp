@@ -284,6 +284,7 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   }
   /// Called after a handler.
   void read_clock(HandlingTime& time, bool has_succeeded);
+  void look_at_clock(HandlingTime& time);
   void handle(Lock& lock, messaging::EventPointer event, HandlingTime& time);
   /// Takes the next due event or batch and handles it. False if there is none. `time` becomes about
   /// that at which it ended.

@@ -1220,6 +1220,31 @@ TEST_F(SubscriptionEngine, reads_while_the_handlers_of_several_threads_are_long)
   EXPECT_TRUE(was_read);
 }
 
+TEST_F(SubscriptionEngine, notices_a_slow_handler_also_if_each_poll_has_few_messages) {
+  setup.workers = 2;
+  std::atomic<std::int64_t> handled{0};
+  std::atomic<std::thread::id> last;
+  std::atomic<bool> is_slow{false};
+  const auto running = start([&](RawEvent&) -> Result<void> {
+    last = std::this_thread::get_id();
+    // Shorter than a loan of the reading.
+    const auto end = std::chrono::steady_clock::now() + (is_slow ? 300us : 0us);
+    while (std::chrono::steady_clock::now() < end) std::this_thread::yield();
+    ++handled;
+    return {};
+  });
+  const std::int64_t before = UntilReaderHandles{script, handled, last}();
+  ASSERT_GT(before, 0);
+  is_slow = true;
+  script.put(before, 3);
+  ASSERT_TRUE(wait_until([&] { return handled == before + 3; }));
+  is_slow = false;
+  script.put(before + 3, 1);
+  ASSERT_TRUE(wait_until([&] { return handled == before + 4; }));
+  const std::lock_guard lock(script.mutex);
+  EXPECT_NE(script.reads_on, last.load()) << "the thread that reads handles it";
+}
+
 TEST_F(SubscriptionEngine, stores_a_failed_message_in_its_retry_topic_before_the_queue_is_empty) {
   redirect_failures(0ms);
   constexpr int most_fed = 1'000;
