@@ -291,9 +291,11 @@ void Loop::run_timers() {
 void Loop::end_turn() {
   std::vector<Task>& ending = state_->ending;
   TimePoint end = never;
-  while (!state_->at_turn_end.empty()) {
+  for (bool is_first = true; !state_->at_turn_end.empty(); is_first = false) {
     ending.swap(state_->at_turn_end);
-    if (end == never && ending.size() > 1) end = state_->clock.mono() + half_of_a_turn;
+    if (end == never && (!is_first || ending.size() > 1)) {
+      end = state_->turn_end = state_->clock.mono() + half_of_a_turn;
+    }
     std::size_t count = 0;
     while (count < ending.size()) {
       ending[count++]();

@@ -94,9 +94,10 @@ void Syncing::when_durable(Task done) {
   until_noted_.push_back({noted_ + unnoted_.size(), std::move(done)});
 }
 
-// After all requests of this turn, so that they share one note of each partition, and after the
-// answers to their waiting fetches are sent, so that consumers do not wait for it. Those answers
-// are sent by tasks for the end of the turn, which are added by the time that the first one runs.
+// A task for the end of the turn runs after all requests of the turn, so that they share one note
+// of each partition. One that such a task adds runs after the answers to waiting fetches are sent,
+// so that consumers do not wait for the note. This holds for requests that are served as they
+// arrive; fetches that wait for the others are answered in the next turn.
 void Syncing::tell_at_turn_end() {
   if (std::exchange(is_telling_due_, true)) return;
   loop_.at_turn_end([this, alive = is_alive_] {
