@@ -230,7 +230,7 @@ class PartitionLog {
   /// timestamp of `header` if the bytes have another one), and writes it. Errors: broker errors for
   /// the client (10, 18, 45, 47), storage errors (disk_full: no bytes were written, the log can
   /// still be read, and a recovery that is not finished continues). `stored`, if not null, receives
-  /// a copy of the batch as it was written.
+  /// a copy of the batch as it was written; of a duplicate nothing.
   Result<Appended> append(const Slice& batch, const wire::BatchHeader& header,
                           LeaderEpoch leader_epoch, Now now, StoredBatch* stored = nullptr);
   using AppendedBeside = std::move_only_function<void(Result<Appended>)>;

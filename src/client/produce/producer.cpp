@@ -99,6 +99,7 @@ class RecordIntake {
   enum class Waits : bool { no, yes };
   using Wish = PartitionQueue::Wish;
 
+  /// `wish` by reference: a processor waits before it copies what was just written.
   Result<PartitionQueue::Place> append(IntakeTopic& topic, const Record& record, Wish&& wish,
                                        Waits waits, const SendTerms& terms);
   /// Waits for metadata until `deadline`.

@@ -309,8 +309,8 @@ class SubscriptionState {
     std::uint64_t assignment = 0;
     /// The hash of its name.
     std::size_t hash = 0;
-    /// Its events in lanes. Not beside `running`: the two would be changed as one, and a processor
-    /// waits before it loads as one what was just written as two.
+    /// Its events in lanes. Not beside `running`: one vector instruction would load both, and a
+    /// processor waits before it loads so what was just written in two parts.
     std::size_t queued = 0;
     AckLedger ledger;
     std::size_t running = 0;

@@ -123,7 +123,7 @@ SpanStart begin_span(const Tracing& tracing, std::string_view name, std::string_
   start.name.reserve(name.size() + 1 + topic.size());
   start.name.append(name).append(" ").append(topic);
   start.kind = kind;
-  start.attributes.reserve(8);
+  start.attributes.reserve(10);
   start.attributes.push_back({names::system, std::string(names::kafka)});
   start.attributes.push_back({names::operation_name, std::string(name)});
   start.attributes.push_back({names::operation_type, std::string(type)});

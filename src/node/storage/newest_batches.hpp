@@ -12,7 +12,7 @@ namespace dohle::node {
 
 /// The small batches that were last appended to partitions for which fetches wait. Those fetches
 /// take their records from here and not from the file, which saves a system call between a producer
-/// and its consumers. Bounded: of `max_batches` partitions, each batch of at most `max_bytes`.
+/// and its consumers. Bounded: at most `max_batches` batches of at most `max_bytes`.
 /// Node's thread only.
 class NewestBatches {
  public:
@@ -23,15 +23,19 @@ class NewestBatches {
   [[nodiscard]] static bool is_wanted(const Partition& partition, std::size_t bytes) {
     return bytes <= max_bytes && !partition.waits.empty();
   }
-  /// Keeps the batch in place of the one that was kept the longest.
+  /// Keeps the batch in place of the partition's last one, or of the one that was kept the longest.
   void keep(Partition& partition, log::StoredBatch batch) {
+    if (Slot& own = slot_of(partition); is_its(own, partition)) {
+      own.batch = std::move(batch);
+      return;
+    }
     partition.newest_batch = ++last_;
-    slots_[last_ % max_batches] = {last_, std::move(batch)};
+    slot_of(partition) = {last_, std::move(batch)};
   }
   /// Null if none of the partition is kept. It may be older than the partition's last batch.
   [[nodiscard]] const log::StoredBatch* find(const Partition& partition) const {
     const Slot& slot = slots_[partition.newest_batch % max_batches];
-    return slot.number != 0 && slot.number == partition.newest_batch ? &slot.batch : nullptr;
+    return is_its(slot, partition) ? &slot.batch : nullptr;
   }
 
  private:
@@ -40,6 +44,13 @@ class NewestBatches {
     std::uint64_t number = 0;
     log::StoredBatch batch;
   };
+  [[nodiscard]] Slot& slot_of(const Partition& partition) {
+    return slots_[partition.newest_batch % max_batches];
+  }
+  [[nodiscard]] static bool is_its(const Slot& slot, const Partition& partition) {
+    return slot.number != 0 && slot.number == partition.newest_batch;
+  }
+
   std::array<Slot, max_batches> slots_;
   std::uint64_t last_ = 0;
 };

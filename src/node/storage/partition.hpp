@@ -61,7 +61,7 @@ class Partition {
   NotedPartition noted;
   RunNote::Place note_place;
 
-  // Maintained by NodeEngine, Syncing and FetchWaits.
+  // Maintained by NodeEngine, Syncing, FetchWaits and NewestBatches.
   /// Bytes of batches since the start: of all appended ones, and of those visible to consumers.
   std::uint64_t appended_bytes = 0;
   std::uint64_t visible_bytes = 0;

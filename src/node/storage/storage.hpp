@@ -82,8 +82,8 @@ class Storage final : private log::LogEvents {
   /// within the call or later, unless the storage is destroyed before.
   void append_beside(const PartitionRef& partition, const Slice& batch,
                      const wire::BatchHeader& header, log::PartitionLog::AppendedBeside done);
-  /// As PartitionLog::fetch of a partition without a fault. Records that were just appended for it
-  /// come from memory.
+  /// As PartitionLog::fetch of a partition without a fault. A batch for which fetches waited comes
+  /// from memory while it is the newest.
   [[nodiscard]] Result<log::FetchedBatches> fetch(const Partition& partition, Offset offset,
                                                   Offset limit, std::size_t max_bytes,
                                                   bool at_least_one) const {

@@ -21,7 +21,11 @@ TEST(Ring, behaves_like_a_deque) {
       } else if (what < 7) {
         if (model.empty()) continue;
         EXPECT_EQ(ring.front(), model.front());
-        ring.pop_front();
+        if (what == 6) {
+          EXPECT_EQ(ring.take_front(), model.front());
+        } else {
+          ring.pop_front();
+        }
         model.pop_front();
       } else if (random.below(4) == 0) {
         const auto rest = static_cast<int>(random.below(3));

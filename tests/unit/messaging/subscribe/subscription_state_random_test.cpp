@@ -247,7 +247,10 @@ class World {
     }
     Result<void> result;
     if (random_.below(3) == 0) result = fail(broken());
-    const auto report = state_.on_handled(event, std::move(result), now_);
+    std::optional<Report> report;
+    if (!result || !state_.on_succeeded(*event)) {
+      report = state_.on_handled(event, std::move(result), now_);
+    }
     note(event);
     keep(event);
     if (report && report->event) note(report->event), keep(report->event);

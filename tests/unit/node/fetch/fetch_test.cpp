@@ -44,7 +44,7 @@ TEST_F(FetchTest, WaitsForTheAppendThatSatisfiesIt) {
   EXPECT_LT(world.now() - before, 100ms);
 }
 
-TEST_F(FetchTest, TakesTheRecordsThatItWaitedForFromMemory) {
+TEST_F(FetchTest, LeavesTheRecordsThatItWaitedForInMemory) {
   create("t");
   const auto answer = start_fetch({.max_wait_ms = 20'000});
   world.run_for(10ms);

@@ -48,10 +48,12 @@ TEST(NewestBatches, are_kept_for_the_partitions_that_got_the_last_ones) {
 
 TEST(NewestBatches, of_one_partition_replace_one_another) {
   NewestBatches newest;
-  const PartitionRef partition = make_partition(0);
-  newest.keep(*partition, batch_at(1));
-  newest.keep(*partition, batch_at(2));
-  EXPECT_EQ(newest.find(*partition)->from, Offset{2});
+  const PartitionRef busy = make_partition(0), other = make_partition(1);
+  newest.keep(*other, batch_at(7));
+  for (int i = 0; i < 100; ++i) newest.keep(*busy, batch_at(i));
+  EXPECT_EQ(newest.find(*busy)->from, Offset{99});
+  ASSERT_NE(newest.find(*other), nullptr) << "a busy partition displaces no other";
+  EXPECT_EQ(newest.find(*other)->from, Offset{7});
 }
 
 }  // namespace
