@@ -129,6 +129,24 @@ TEST(Loop, work_at_the_end_of_the_last_turn_is_all_done) {
   EXPECT_EQ(done, tasks);
 }
 
+TEST(Loop, work_that_the_end_of_a_turn_adds_has_time_although_earlier_work_took_all) {
+  Loop loop;
+  bool was_over = false, is_over = true;
+  loop.post([&] {
+    loop.at_turn_end([&] {
+      loop.at_turn_end([&] {
+        is_over = loop.mono_now() >= loop.turn_end();
+        loop.stop();
+      });
+    });
+    while (loop.mono_now() < loop.turn_end()) continue;
+    was_over = true;
+  });
+  loop.run();
+  EXPECT_TRUE(was_over);
+  EXPECT_FALSE(is_over);
+}
+
 TEST(Loop, publishes_the_time_of_each_turn) {
   Loop loop;
   loop.start("test");
