@@ -487,6 +487,7 @@ bool SubscriptionState::on_succeeded(EventState& handled) {
 std::optional<Report> SubscriptionState::on_handled(EventState& handled, Result<void> result,
                                                     TimePoint now, FailureAction asked) {
   using Settled = messaging::EventState::Settled;
+  if (result && on_succeeded(handled)) return std::nullopt;
   auto [event, partition] = end_running(handled);
   if (event->nacked_with && result) {
     result = fail(*event->nacked_with);
@@ -500,8 +501,6 @@ std::optional<Report> SubscriptionState::on_handled(EventState& handled, Result<
       report = report_about(*event, result.error());
     } else if (!result) {
       report = on_failed(event, *partition, result.error(), now, asked, has_lane);
-    } else if (settings_.auto_ack) {
-      settle(*event, *partition);
     } else if (event->settled == Settled::pending && settings_.ack_timeout) {
       await_ack(event, now + *settings_.ack_timeout);
     }

@@ -182,8 +182,8 @@ class SubscriptionState {
   [[nodiscard]] EventPointer take_work(TimePoint now);
   /// True if take_work may return an event now. Not with batches.
   [[nodiscard]] bool has_ready_work() const { return lanes_.has_ready(); }
-  /// As on_handled of a success, for the usual case alone: with auto_ack, and the handler has not
-  /// refused the event. Otherwise false, and on_handled decides.
+  /// The part of on_handled for the usual success: with auto_ack, and the handler has not refused
+  /// the event. Otherwise false. Cheaper, since it has no Report to return.
   [[nodiscard]] bool on_succeeded(EventState& handled);
   /// `result` is the handler's result; a decode failure has the code codec_failed. `asked` is the
   /// program's decision about a failed one.
