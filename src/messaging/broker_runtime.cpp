@@ -474,7 +474,6 @@ std::vector<Result<Delivery>> BrokerRuntime::publish(std::string_view topic,
 
 Result<Delivery> BrokerRuntime::pass_on(std::string_view topic, const Record& record,
                                         const PublishOptions& options) {
-  if (!PublishObserver::is_any()) return pass_on(topic, record, options, nullptr);
   const Observer observers = PublishObserver::all();
   auto sent = pass_on(topic, record, options, observers);
   if (sent && observers) PublishObserver::mark_taken();

@@ -25,8 +25,6 @@ class PublishObserver {
   /// the publish fails.
   [[nodiscard]] bool was_taken() const { return was_taken_; }
 
-  /// Whether the publish under way has observers.
-  [[nodiscard]] static bool is_any() { return innermost_ != nullptr; }
   /// One function for all observers of the publish under way; null if there is none, or if an
   /// earlier message of it has them. Once the producer has it, call mark_taken; otherwise a
   /// middleware may publish the message again.
