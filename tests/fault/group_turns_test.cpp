@@ -12,6 +12,7 @@
 #include "base/units.hpp"
 #include "fault/measured.hpp"
 #include "fault/measured_node.hpp"
+#include "fault/measured_turns.hpp"
 #include "fault/node_process.hpp"
 #include "fault/wire_connection.hpp"
 #include "node/group/group_records.hpp"
@@ -33,31 +34,21 @@ namespace {
 using std::chrono::microseconds;
 using namespace std::chrono_literals;
 
-constexpr microseconds turn_most{20'000};
 constexpr microseconds start_most{200'000};
 constexpr std::int16_t commit_version = 9;
 constexpr std::int16_t fetch_version_of_one = 7;
 
-class GroupTurns : public testing::Test {
+class GroupTurns : public MeasuredTurns {
  protected:
   void start() {
     node_.reset();
     node::NodeSettings settings;
-    settings.data_directory = scratch_ / "data";
+    settings.data_directory = *scratch_ / "data";
     settings.durability = Durability::os;
     node_.emplace(std::move(settings));
     ASSERT_TRUE(node_->started()) << node_->started().error().to_string();
   }
   [[nodiscard]] std::uint16_t port() const { return node_->port(); }
-  void expect_short_turns(const std::string& of_what) {
-    const microseconds longest = node_->longest_turn();
-    std::printf("%s: the longest turn used %lld us of CPU\n", of_what.c_str(),
-                static_cast<long long>(longest.count()));
-    EXPECT_GT(longest, microseconds::zero());
-    if (is_measured) {
-      EXPECT_LE(longest, turn_most) << of_what;
-    }
-  }
   static wire::OffsetCommitRequest commit_of(const std::string& group, int count) {
     wire::OffsetCommitRequest request;
     request.group_id = group;
@@ -128,9 +119,6 @@ class GroupTurns : public testing::Test {
     ASSERT_EQ(answer->topics.size(), 1u);
     EXPECT_EQ(answer->topics[0].partitions.size(), count);
   }
-
-  ScratchDirectory scratch_;
-  std::optional<MeasuredNode> node_;
 };
 
 TEST_F(GroupTurns, are_short_and_the_start_is_quick_with_a_million_offsets) {
@@ -148,9 +136,7 @@ TEST_F(GroupTurns, are_short_and_the_start_is_quick_with_a_million_offsets) {
   std::printf("%d offsets: ready after %lld us, loaded after %lld ms\n", groups * 100,
               static_cast<long long>(ready.count()), static_cast<long long>(loaded.count()));
   EXPECT_GT(refused, 0);
-  if (is_measured) {
-    EXPECT_LE(ready, start_most);
-  }
+  expect_at_most(start_most, ready, "the start");
   expect_all(client, "g-7", 100);
   expect_all(client, "g-" + std::to_string(groups - 1), 100);
   expect_short_turns("loading");

@@ -22,6 +22,7 @@
 #include "fault/attack.hpp"
 #include "fault/measured.hpp"
 #include "fault/measured_node.hpp"
+#include "fault/measured_turns.hpp"
 #include "fault/node_process.hpp"
 #include "fault/pace.hpp"
 #include "fault/small_disk.hpp"
@@ -46,8 +47,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using std::chrono::microseconds;
-
-constexpr microseconds turn_most{20'000};
 
 /// Counts the calls that wait for the device.
 class CountedSyncs final : public disk::SystemCalls {
@@ -153,9 +152,9 @@ void expect_accepted(WireConnection& by, const wire::ProduceRequest& request) {
   }
 }
 
-class LoopTurns : public testing::Test {
+class LoopTurns : public MeasuredTurns {
  protected:
-  void start(Durability durability) { start(durability, scratch_ / "data"); }
+  void start(Durability durability) { start(durability, *scratch_ / "data"); }
   void start(Durability durability, const fs::path& data) {
     node_.reset();
     node::NodeSettings settings;
@@ -169,15 +168,6 @@ class LoopTurns : public testing::Test {
     ASSERT_TRUE(node_->started()) << node_->started().error().to_string();
   }
   [[nodiscard]] std::uint16_t port() const { return node_->port(); }
-  void expect_short_turns(const char* of_what, microseconds most = turn_most) {
-    const microseconds longest = node_->longest_turn();
-    std::printf("%s: the longest turn used %lld us of CPU\n", of_what,
-                static_cast<long long>(longest.count()));
-    EXPECT_GT(longest, microseconds::zero());
-    if (is_measured) {
-      EXPECT_LE(longest, most) << of_what;
-    }
-  }
   /// Bytes of answers that no client has read.
   [[nodiscard]] std::size_t unread_bytes() {
     std::size_t bytes = 0;
@@ -210,13 +200,15 @@ class LoopTurns : public testing::Test {
     }
     ASSERT_EQ(answered, count);
   }
-  ScratchDirectory scratch_;
+  void prepare_round() override {
+    (void)syncs_.take();
+    log_start_ = Offset{0};
+  }
   std::size_t max_requests_bytes_ = node::NodeSettings().max_requests_bytes;
   std::size_t max_unread_answer_bytes_ = node::NodeSettings().max_unread_answer_bytes;
   CountedSyncs syncs_;
   /// The log start in the last answer.
   Offset log_start_{0};
-  std::optional<MeasuredNode> node_;
 };
 
 TEST_F(LoopTurns, are_short_while_segments_are_rolled_and_retired) {
@@ -301,19 +293,19 @@ TEST_F(LoopTurns, are_short_when_the_indexes_of_a_large_log_were_lost) {
       const auto found = values_in(*answer, next);
       ASSERT_TRUE(found && !found->empty()) << what;
     }
-    expect_short_turns((what + ": first fetches").c_str());
+    expect_short_turns(what + ": first fetches");
     const auto first = offset_at(consumer, "t", 0);
     ASSERT_TRUE(first) << first.error().to_string();
     EXPECT_EQ(*first, Offset{0});
     const auto newest = offset_at(consumer, "t", -3);
     ASSERT_TRUE(newest) << newest.error().to_string();
     EXPECT_GE(*newest, *last);
-    expect_short_turns((what + ": offsets by time").c_str());
+    expect_short_turns(what + ": offsets by time");
     const auto appended = produce(consumer, "t", 0, value);
     ASSERT_TRUE(appended) << appended.error().to_string();
     EXPECT_EQ(*appended, end);
     end = *appended + 1;
-    expect_short_turns((what + ": the first produce").c_str());
+    expect_short_turns(what + ": the first produce");
   };
   for (const auto& [lost, what] : {std::pair{Lost::nothing, "whole indexes"},
                                    {Lost::file, "no indexes"},
@@ -321,7 +313,7 @@ TEST_F(LoopTurns, are_short_when_the_indexes_of_a_large_log_were_lost) {
                                    {Lost::bytes, "zeros for indexes"}}) {
     ASSERT_TRUE(node_->stop());
     node_.reset();
-    const fs::path directory = scratch_ / "data/t-0";
+    const fs::path directory = *scratch_ / "data/t-0";
     for (const fs::path& index : files_of(directory, ".index")) spoil(index, lost);
     for (const fs::path& index : files_of(directory, ".timeindex")) spoil(index, lost);
     start(Durability::os);
@@ -337,11 +329,11 @@ TEST_F(LoopTurns, are_short_while_retention_meets_segments_without_indexes) {
   produce_many("t", is_measured ? 80'000 : 2'000, std::string(900, 'x'), 0);
   ASSERT_TRUE(node_->stop());
   node_.reset();
-  for (const fs::path& index : files_of(scratch_ / "data/t-0", ".timeindex")) fs::remove(index);
+  for (const fs::path& index : files_of(*scratch_ / "data/t-0", ".timeindex")) fs::remove(index);
   start(Durability::os);
   // It comes by every 10 s, and has the indexes made.
   WireConnection again(port());
-  const auto index = scratch_ / "data/t-0/00000000000000000000.timeindex";
+  const auto index = *scratch_ / "data/t-0/00000000000000000000.timeindex";
   for (int i = 0; i < 2'000'000 && !(fs::exists(index) && fs::file_size(index) > 0); ++i) {
     ASSERT_TRUE(offset_at(again, "t", -1));
   }
@@ -408,7 +400,7 @@ TEST_F(LoopTurns, are_short_when_many_partitions_are_fetched_for_the_first_time)
 
 TEST_F(LoopTurns, are_short_when_a_full_disk_has_space_again) {
   constexpr std::size_t tail = is_measured ? 48_MiB : 4_MiB;
-  SmallDisk disk{scratch_ / "disk", 2 * tail + 32_MiB};
+  SmallDisk disk{*scratch_ / "disk", 2 * tail + 32_MiB};
   ASSERT_EQ(disk.fault(), "");
   const fs::path data = disk.path() / "data";
   start(Durability::os, data);
@@ -454,7 +446,7 @@ TEST_F(LoopTurns, are_short_when_a_segment_of_many_producers_is_rolled) {
   produce_many("t", 3 * producers, value, producers);
   expect_short_turns("rolls with many producers");
   ASSERT_TRUE(node_->stop());
-  EXPECT_GT(files_of(scratch_ / "data/t-0", ".snapshot").size(), 1u);
+  EXPECT_GT(files_of(*scratch_ / "data/t-0", ".snapshot").size(), 1u);
   start(Durability::os);
   WireConnection again(port());
   const auto twice = produce(again, "t", 0, "x", {7, 0, 2});
@@ -468,7 +460,7 @@ TEST_F(LoopTurns, are_short_while_many_recovery_points_are_written) {
   WireConnection client(port());
   constexpr std::int32_t partitions = 1'000;
   ASSERT_TRUE(create_topic(client, "t", partitions));
-  const fs::path last = scratch_ / "data/t-999/dohle-log";
+  const fs::path last = *scratch_ / "data/t-999/dohle-log";
   std::ifstream before(last);
   const std::string state{std::istreambuf_iterator<char>(before), {}};
   for (std::int32_t i = 0; i < partitions; ++i) {
@@ -772,7 +764,7 @@ TEST_F(LoopTurns, are_short_when_a_connection_closes_with_many_unread_answers) {
   }
   for (int i = 0; i < 100; ++i) ASSERT_TRUE(offset_at(client, prefix + "0", -1));
   // Half of the bound: before, all of it was freed in one event of 15 ms.
-  expect_short_turns("a connection that closes with 64 MB of unread answers", turn_most / 2);
+  expect_short_turns("a connection that closes with 64 MB of unread answers", milliseconds(10));
   // The last answer to `client` counts until the next one.
   wait_until(std::chrono::seconds(60), [&] { return unread_bytes() < 1_KiB; });
   EXPECT_LT(unread_bytes(), 1_KiB);
@@ -815,7 +807,7 @@ TEST_F(LoopTurns, are_short_when_a_request_has_a_thousand_batches_that_are_decom
                            wire::Compression::lz4, wire::Compression::zstd}) {
     expect_accepted(client, produce_of("t", partitions, zeros_batch(codec, 64'000)));
     const std::string what = "batches of 64 KB under " + std::string(wire::name_of(codec));
-    expect_short_turns(what.c_str());
+    expect_short_turns(what);
   }
 }
 
