@@ -1222,7 +1222,6 @@ TEST_F(SubscriptionEngine, reads_while_the_handlers_of_several_threads_are_long)
 
 TEST_F(SubscriptionEngine, notices_a_slow_handler_also_if_each_poll_has_few_messages) {
   setup.group_id = "g";
-  setup.workers = 2;
   std::atomic<std::int64_t> handled{0};
   std::atomic<std::thread::id> last;
   std::atomic<bool> is_slow{false};
