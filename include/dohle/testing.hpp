@@ -72,12 +72,9 @@ struct ProduceFault {
 ///
 /// `advance` neither wakes nor waits for sockets, the program's own threads, and threads that
 /// started before the first Environment. On threads that are not the library's, and in handlers,
-/// deadlines of blocking calls are in real time: those of connect, publish, request, flush,
-/// wait_ready, PullSubscriber::next, Delivery::wait and unsubscribe. The deadlines of disconnect,
-/// of the calls of an Admin and a Consumer, and of calls that use an Admin pass sooner if another
-/// thread calls `advance` meanwhile. Calls that use one are subscribe, create_topic, delete_topic,
-/// redrive and the first request to a reply topic. If a retry becomes due through `advance`, a
-/// thread that waits in PullSubscriber::next is not woken for it.
+/// deadlines of blocking calls are in real time. The times of what they wait for follow `advance`:
+/// timeouts of requests, delivery timeouts and backoffs. If a retry becomes due through `advance`,
+/// a thread that waits in PullSubscriber::next is not woken for it.
 ///
 /// Move-only. Thread safety: any thread, but not while it is being moved. `advance` and the waits
 /// must not be called inside a handler or callback, because they wait for its end. Brokers may

@@ -243,6 +243,7 @@ struct Running {
 class OpenClient : public Client::Shared {
  public:
   const client::ClientEnvironment& environment() const final { return environment_; }
+  Duration default_api_timeout() const final { return default_api_timeout_; }
   Result<void> check_usable() const final {
     if (is_forked()) return fail(client::forked());
     if (is_closed_.load(std::memory_order_acquire)) {
@@ -257,7 +258,7 @@ class OpenClient : public Client::Shared {
     });
   }
 
-  void close(TimePoint deadline, Done done) final {
+  void close(client::SharedCallTime time, Done done) final {
     if (is_closed_.exchange(true)) return done({});
     auto closing = std::make_shared<Closing>();
     closing->done = std::move(done);
@@ -272,13 +273,13 @@ class OpenClient : public Client::Shared {
       cluster().close(Error::client(Errc::closed, "the client is closed"));
       closing->done(std::move(closing->outcome));
     };
-    for (const auto& part : parts) part->close_by(deadline, one_done);
+    for (const auto& part : parts) part->close_by(time, one_done);
     one_done({});
   }
 
  protected:
-  explicit OpenClient(client::ClientEnvironment environment)
-      : environment_(std::move(environment)) {}
+  OpenClient(client::ClientEnvironment environment, Duration default_api_timeout)
+      : environment_(std::move(environment)), default_api_timeout_(default_api_timeout) {}
 
  private:
   struct Closing {
@@ -288,6 +289,7 @@ class OpenClient : public Client::Shared {
   };
 
   const client::ClientEnvironment environment_;
+  const Duration default_api_timeout_;
   std::vector<std::weak_ptr<Part>> parts_;
   std::atomic<bool> is_closed_{false};
 };
@@ -295,7 +297,8 @@ class OpenClient : public Client::Shared {
 class ThreadedClient final : public OpenClient {
  public:
   explicit ThreadedClient(std::unique_ptr<Running> running)
-      : OpenClient(running->cluster.environment()), running_(std::move(running)) {}
+      : OpenClient(running->cluster.environment(), running->cluster.options().default_api_timeout),
+        running_(std::move(running)) {}
 
   ~ThreadedClient() override {
     // The loop's thread and its sockets belong to the parent process.
@@ -318,7 +321,7 @@ class ThreadedClient final : public OpenClient {
 class HostedClient final : public OpenClient {
  public:
   HostedClient(const client::ClientEnvironment& environment, client::Cluster::Options options)
-      : OpenClient(environment),
+      : OpenClient(environment, options.default_api_timeout),
         cluster_(std::make_unique<client::Cluster>(environment, std::move(options))) {}
 
   ~HostedClient() override {
@@ -405,9 +408,12 @@ Result<void> Client::replace_login(SaslOptions login) {
 Result<void> Client::close(std::chrono::milliseconds timeout) {
   if (!inside_) return fail(client::moved_from("the Client"));
   if (inside_->is_forked()) return fail(client::forked());
-  return client::wait_for<void>(inside_->loop(), [shared = inside_, timeout](auto then) mutable {
-    shared->close(shared->cluster().now() + call_timeout(timeout), std::move(then));
-  });
+  const CallDeadline deadline(inside_->environment().clock, call_timeout(timeout));
+  const auto time = std::make_shared<client::CallTime>(deadline, call_timeout(timeout));
+  return client::wait_for<void>(
+      inside_->loop(), deadline, {},
+      [shared = inside_, time](auto then) { shared->close(time, std::move(then)); },
+      [shared = inside_, time](client::CallEnd) { time->end(); });
 }
 
 }  // namespace v0

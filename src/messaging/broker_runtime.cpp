@@ -934,12 +934,12 @@ Result<FlushReport> BrokerRuntime::with_forgotten(Result<FlushReport> report) {
   return report;
 }
 
-Result<void> BrokerRuntime::end_subscriptions(TimePoint deadline) {
+Result<void> BrokerRuntime::end_subscriptions(const CallDeadline& deadline) {
   const auto all = running();
-  for (const auto& subscription : all) subscription->request_stop(left_until(deadline));
+  for (const auto& subscription : all) subscription->request_stop(deadline.for_loop());
   Result<void> first;
   for (const auto& subscription : all) {
-    auto ended = subscription->unsubscribe(left_until(deadline));
+    auto ended = subscription->unsubscribe(deadline);
     if (ended) continue;
     if (first) {
       first = ended;
@@ -950,46 +950,46 @@ Result<void> BrokerRuntime::end_subscriptions(TimePoint deadline) {
   return first;
 }
 
-Result<FlushReport> BrokerRuntime::close_producers(TimePoint deadline) {
+Result<FlushReport> BrokerRuntime::close_producers(const CallDeadline& deadline) {
   const auto pipelines = pipelines_.close();
   if (!client_) return FlushReport{};
   return with_forgotten(client::close_together(*client::HandleAccess::insides(*client_),
-                                               producers_of(pipelines), left_until(deadline)));
+                                               producers_of(pipelines), deadline));
 }
 
-Result<void> BrokerRuntime::close_rest(TimePoint deadline) {
+Result<void> BrokerRuntime::close_rest(const CallDeadline& deadline) {
   Result<void> closed;
-  if (client_) closed = client_->close(left_until(deadline));
+  if (client_) closed = client_->close(deadline.left());
   {
     const std::lock_guard lock(mutex_);
     is_gone_ = true;
   }
   if (!node_) return closed;
-  auto ended = node_->close(left_until(deadline));
+  auto ended = node_->close(deadline.left());
   node_.reset();
   return closed ? ended : closed;
 }
 
 Result<FlushReport> BrokerRuntime::disconnect(milliseconds timeout) {
-  const TimePoint start = monotonic_now();
-  const TimePoint deadline = start + call_timeout(timeout);
+  const milliseconds most = call_timeout(timeout);
+  const CallDeadline deadline(most);
+  // Half of the time is for the messages published so far, in case a handler hangs until the
+  // deadline.
+  const CallDeadline half(most / 2);
   const auto subscriptions = running();
   is_closing_ = true;
   if (const auto all = requests()) all->close();
   if (is_inside()) {
-    for (const auto& subscription : subscriptions) subscription->request_stop(timeout);
+    for (const auto& subscription : subscriptions) subscription->request_stop(deadline.at());
     return FlushReport{};
   }
-  const auto lifecycle = lifecycle_.enter_until(deadline);
+  const auto lifecycle = lifecycle_.enter_until(deadline.at());
   if (!lifecycle) {
     return fail(Error::client(Errc::timed_out, "another connect or disconnect is under way"));
   }
   if (is_gone_) return FlushReport{};
-  for (const auto& subscription : subscriptions) subscription->request_stop(timeout);
-  // Half of the time is for the messages published so far, in case a handler hangs until the
-  // deadline.
-  const TimePoint half = start + (deadline - start) / 2;
-  const auto early = flush_until(CallDeadline(half - monotonic_now()), {});
+  for (const auto& subscription : subscriptions) subscription->request_stop(deadline.for_loop());
+  const auto early = flush_until(half, {});
   // Handlers that are still running may publish, so the producers close after them.
   auto ended = end_subscriptions(deadline);
   auto flushed = close_producers(deadline);

@@ -188,11 +188,11 @@ class BrokerRuntime : public std::enable_shared_from_this<BrokerRuntime> {
   /// Sends the batches early that a request may be in.
   void hurry(std::string_view topic, const PublishOptions& options);
   void note_other_partitions(Admin& cluster, const AutoCreateTopic& create);
-  Result<void> end_subscriptions(TimePoint deadline);
+  Result<void> end_subscriptions(const CallDeadline& deadline);
   Result<FlushReport> flush_until(const CallDeadline& deadline, const std::stop_token& stop);
-  Result<FlushReport> close_producers(TimePoint deadline);
+  Result<FlushReport> close_producers(const CallDeadline& deadline);
   Result<FlushReport> with_forgotten(Result<FlushReport> report);
-  Result<void> close_rest(TimePoint deadline);
+  Result<void> close_rest(const CallDeadline& deadline);
 
   kafka::BrokerOptions options_;
   Acks default_acks_;

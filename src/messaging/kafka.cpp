@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/broker_errors.hpp"
+#include "base/call_deadline.hpp"
 #include "messaging/broker_access.hpp"
 #include "messaging/broker_runtime.hpp"
 #include "messaging/embedded/embedded_address.hpp"
@@ -60,21 +61,20 @@ namespace kafka {
 
 namespace {
 
-using messaging::left_until;
 using std::chrono::milliseconds;
 
-TimePoint deadline_of(milliseconds timeout) {
-  return messaging::monotonic_now() + call_timeout(timeout);
+CallDeadline deadline_of(milliseconds timeout) {
+  return CallDeadline(call_timeout(timeout));
 }
 
 /// Creates a topic. It succeeds if the topic exists with the requested number of partitions.
 Result<void> create(Admin& admin, const std::string& topic, std::int32_t partitions,
-                    std::int16_t replication_factor, TimePoint deadline) {
+                    std::int16_t replication_factor, const CallDeadline& deadline) {
   auto was_there =
-      messaging::create_topic(admin, topic, partitions, replication_factor, left_until(deadline));
+      messaging::create_topic(admin, topic, partitions, replication_factor, deadline.left());
   if (!was_there) return fail(was_there.error());
   if (!*was_there) return {};
-  auto differs = messaging::other_partitions(admin, topic, partitions, left_until(deadline));
+  auto differs = messaging::other_partitions(admin, topic, partitions, deadline.left());
   if (!differs) return fail(differs.error());
   if (differs->empty()) return {};
   return fail(
@@ -82,7 +82,7 @@ Result<void> create(Admin& admin, const std::string& topic, std::int32_t partiti
 }
 
 /// A connected broker for a single call about topics.
-Result<Broker> connected(std::vector<std::string> addresses, TimePoint deadline) {
+Result<Broker> connected(std::vector<std::string> addresses, const CallDeadline& deadline) {
   for (const std::string& address : addresses) {
     if (!messaging::is_embedded(address)) continue;
     auto parsed = messaging::parse_embedded(address, "/");
@@ -94,15 +94,15 @@ Result<Broker> connected(std::vector<std::string> addresses, TimePoint deadline)
   }
   auto broker = new_broker({.addresses = std::move(addresses)});
   if (!broker) return broker;
-  if (auto reached = broker->connect(left_until(deadline)); !reached) return fail(reached.error());
+  if (auto reached = broker->connect(deadline.left()); !reached) return fail(reached.error());
   return broker;
 }
 
 /// A connected client for a single call about topics.
-Result<Client> connected(ClientOptions options, TimePoint deadline) {
+Result<Client> connected(ClientOptions options, const CallDeadline& deadline) {
   auto client = Client::create(std::move(options));
   if (!client) return client;
-  if (auto reached = client->connect(left_until(deadline)); !reached) return fail(reached.error());
+  if (auto reached = client->connect(deadline.left()); !reached) return fail(reached.error());
   return client;
 }
 
@@ -125,7 +125,7 @@ Result<Broker> new_broker(BrokerOptions options) {
 
 Result<void> create_topic(Broker& broker, std::string topic, std::int32_t partitions,
                           std::int16_t replication_factor, milliseconds timeout) {
-  const TimePoint deadline = deadline_of(timeout);
+  const CallDeadline deadline = deadline_of(timeout);
   auto admin = admin_of(broker);
   if (!admin) return fail(admin.error());
   return create(*admin, topic, partitions, replication_factor, deadline);
@@ -134,16 +134,15 @@ Result<void> create_topic(Broker& broker, std::string topic, std::int32_t partit
 Result<void> create_topic(std::vector<std::string> addresses, std::string topic,
                           std::int32_t partitions, std::int16_t replication_factor,
                           milliseconds timeout) {
-  const TimePoint deadline = deadline_of(timeout);
+  const CallDeadline deadline = deadline_of(timeout);
   auto broker = connected(std::move(addresses), deadline);
   if (!broker) return fail(broker.error());
-  return create_topic(*broker, std::move(topic), partitions, replication_factor,
-                      left_until(deadline));
+  return create_topic(*broker, std::move(topic), partitions, replication_factor, deadline.left());
 }
 
 Result<void> create_topic(ClientOptions client, std::string topic, std::int32_t partitions,
                           std::int16_t replication_factor, milliseconds timeout) {
-  const TimePoint deadline = deadline_of(timeout);
+  const CallDeadline deadline = deadline_of(timeout);
   auto reached = connected(std::move(client), deadline);
   if (!reached) return fail(reached.error());
   Admin admin = reached->admin();
@@ -158,27 +157,27 @@ Result<void> create_topic(std::string address, std::string topic, std::int32_t p
 
 Result<std::vector<Named<void>>> delete_topic(Broker& broker, std::vector<std::string> topics,
                                               milliseconds timeout) {
-  const TimePoint deadline = deadline_of(timeout);
+  const CallDeadline deadline = deadline_of(timeout);
   auto admin = admin_of(broker);
   if (!admin) return fail(admin.error());
-  return admin->delete_topics(std::move(topics), {.timeout = left_until(deadline)});
+  return admin->delete_topics(std::move(topics), {.timeout = deadline.left()});
 }
 
 Result<std::vector<Named<void>>> delete_topic(std::vector<std::string> addresses,
                                               std::vector<std::string> topics,
                                               milliseconds timeout) {
-  const TimePoint deadline = deadline_of(timeout);
+  const CallDeadline deadline = deadline_of(timeout);
   auto broker = connected(std::move(addresses), deadline);
   if (!broker) return fail(broker.error());
-  return delete_topic(*broker, std::move(topics), left_until(deadline));
+  return delete_topic(*broker, std::move(topics), deadline.left());
 }
 
 Result<std::vector<Named<void>>> delete_topic(ClientOptions client, std::vector<std::string> topics,
                                               milliseconds timeout) {
-  const TimePoint deadline = deadline_of(timeout);
+  const CallDeadline deadline = deadline_of(timeout);
   auto reached = connected(std::move(client), deadline);
   if (!reached) return fail(reached.error());
-  return reached->admin().delete_topics(std::move(topics), {.timeout = left_until(deadline)});
+  return reached->admin().delete_topics(std::move(topics), {.timeout = deadline.left()});
 }
 
 Result<std::vector<Named<void>>> delete_topic(std::string address, std::vector<std::string> topics,

@@ -135,21 +135,21 @@ Result<WriterRuntime::Link*> WriterRuntime::open(const kafka::BrokerOptions& opt
   return links_.emplace_back(std::move(link)).get();
 }
 
-Result<FlushReport> WriterRuntime::close_link(Link& link, TimePoint deadline) {
+Result<FlushReport> WriterRuntime::close_link(Link& link, const CallDeadline& deadline) {
   std::vector<Producer*> producers;
   for (Producer& each : link.producers) producers.push_back(&each);
-  auto report = client::close_together(*client::HandleAccess::insides(*link.client), producers,
-                                       left_until(deadline));
-  auto ended = link.client->close(left_until(deadline));
+  auto report =
+      client::close_together(*client::HandleAccess::insides(*link.client), producers, deadline);
+  auto ended = link.client->close(deadline.left());
   if (link.node) {
-    if (auto closed = link.node->close(left_until(deadline)); ended) ended = closed;
+    if (auto closed = link.node->close(deadline.left()); ended) ended = closed;
   }
   if (report && !ended) return fail(ended.error());
   return report;
 }
 
 Result<FlushReport> WriterRuntime::close(milliseconds timeout) {
-  const TimePoint deadline = monotonic_now() + call_timeout(timeout);
+  const CallDeadline deadline(call_timeout(timeout));
   std::vector<std::unique_ptr<Link>> links;
   {
     const std::lock_guard lock(mutex_);

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/call_deadline.hpp"
 #include "base/fork_watch.hpp"
 #include "base/time.hpp"
 #include "client/produce/producer_group.hpp"
@@ -67,7 +68,7 @@ class WriterRuntime {
   static Result<void> check_shared(const Link& link, const kafka::BrokerOptions& options);
   Result<Producer> make(const kafka::BrokerOptions& options, Link& link,
                         const std::shared_ptr<client::ProducerGroup>& group);
-  static Result<FlushReport> close_link(Link& link, TimePoint deadline);
+  static Result<FlushReport> close_link(Link& link, const CallDeadline& deadline);
 
   std::mutex mutex_;
   std::vector<std::unique_ptr<Link>> links_;

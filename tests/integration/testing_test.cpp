@@ -581,6 +581,97 @@ TEST_F(EnvironmentTest, ends_waiting_calls_at_their_real_deadlines) {
   EXPECT_TRUE(broker_->flush());
 }
 
+TEST_F(EnvironmentTest, keeps_deadlines_of_topic_calls_in_real_time) {
+  ASSERT_NO_FATAL_FAILURE(start_with_a_message_that_cannot_be_sent());
+  auto created = std::async(
+      std::launch::async, [&] { return dohle::kafka::create_topic(*broker_, "bills", 1, 1, 60s); });
+  auto deleted = std::async(std::launch::async, [&] {
+    return dohle::kafka::delete_topic(*broker_, std::vector<std::string>{"orders"}, 60s);
+  });
+  const auto are_waiting = [&](std::chrono::milliseconds time) {
+    return created.wait_for(time) == std::future_status::timeout &&
+           deleted.wait_for(0ms) == std::future_status::timeout;
+  };
+  EXPECT_TRUE(are_waiting(100ms));
+  ASSERT_TRUE(environment_->advance(5min));
+  EXPECT_TRUE(are_waiting(100ms));
+  ASSERT_TRUE(environment_->clear_faults());
+  ASSERT_TRUE(environment_->advance(10s));
+  const auto made = created.get();
+  EXPECT_TRUE(made) << made.error().to_string();
+  const auto gone = deleted.get();
+  ASSERT_TRUE(gone) << gone.error().to_string();
+  EXPECT_TRUE(gone->at(0).result);
+}
+
+TEST_F(EnvironmentTest, ends_topic_calls_at_their_real_deadlines) {
+  ASSERT_NO_FATAL_FAILURE(start_with_a_message_that_cannot_be_sent());
+  const auto created = dohle::kafka::create_topic(*broker_, "bills", 1, 1, 50ms);
+  ASSERT_FALSE(created);
+  EXPECT_TRUE(created.error().is(Errc::timed_out)) << created.error().to_string();
+  EXPECT_THAT(created.error().to_string(), HasSubstr("not done within 50 ms"));
+  const auto deleted =
+      dohle::kafka::delete_topic(*broker_, std::vector<std::string>{"orders"}, 50ms);
+  ASSERT_TRUE(deleted) << deleted.error().to_string();
+  EXPECT_TRUE(deleted->at(0).result.error().is(Errc::timed_out));
+}
+
+TEST_F(EnvironmentTest, keeps_the_deadline_of_a_disconnect_in_real_time) {
+  ASSERT_NO_FATAL_FAILURE(start_with_a_message_that_cannot_be_sent());
+  auto disconnected = std::async(std::launch::async, [&] { return broker_->disconnect(90s); });
+  EXPECT_EQ(disconnected.wait_for(100ms), std::future_status::timeout);
+  // Less than the delivery timeout of 2 min.
+  ASSERT_TRUE(environment_->advance(100s));
+  EXPECT_EQ(disconnected.wait_for(100ms), std::future_status::timeout);
+  ASSERT_TRUE(environment_->clear_faults());
+  ASSERT_TRUE(environment_->advance(10s));
+  const auto report = disconnected.get();
+  ASSERT_TRUE(report) << report.error().to_string();
+  EXPECT_EQ(report->failed, 0U);
+}
+
+TEST_F(EnvironmentTest, ends_a_disconnect_at_its_real_deadline) {
+  ASSERT_NO_FATAL_FAILURE(start_with_a_message_that_cannot_be_sent());
+  const auto report = broker_->disconnect(50ms);
+  ASSERT_TRUE(report) << report.error().to_string();
+  EXPECT_EQ(report->failed, 1U);
+}
+
+TEST_F(EnvironmentTest, keeps_the_deadline_of_an_unsubscribe_in_real_time) {
+  dohle::kafka::BrokerOptions options;
+  // It bounds the wait for the dead-letter topic.
+  options.write_timeout = 60s;
+  start({}, std::move(options));
+  std::promise<void> has_failed;
+  auto orders = broker_
+                    ->subscribe("orders",
+                                [&, this](const RawEvent&) -> Result<void> {
+                                  // The failed message cannot be stored in the dead-letter topic.
+                                  environment_->refuse_connections().value();
+                                  environment_->drop_connections().value();
+                                  has_failed.set_value();
+                                  return dohle::fail(no_water);
+                                },
+                                {.group_id = "kitchen",
+                                 .max_retries = 0,
+                                 .failure_policy = dohle::FailurePolicy::dead_letter})
+                    .value();
+  ASSERT_TRUE(environment_->wait_handled(orders));
+  publish("orders", "tea");
+  has_failed.get_future().wait();
+  ASSERT_TRUE(environment_->wait_idle());
+  auto ended = std::async(std::launch::async, [&] { return orders.unsubscribe(20s); });
+  EXPECT_EQ(ended.wait_for(100ms), std::future_status::timeout);
+  // Less than the session timeout of 45 s.
+  ASSERT_TRUE(environment_->advance(30s));
+  EXPECT_EQ(ended.wait_for(100ms), std::future_status::timeout);
+  ASSERT_TRUE(environment_->clear_faults());
+  ASSERT_TRUE(environment_->advance(10s));
+  const auto outcome = ended.get();
+  EXPECT_TRUE(outcome) << outcome.error().to_string();
+  EXPECT_TRUE(environment_->wait_handled("kitchen"));
+}
+
 TEST_F(EnvironmentTest, keeps_the_deadline_of_a_request_in_real_time) {
   start();
   const auto questions = subscribe("questions", {.group_id = "readers"});

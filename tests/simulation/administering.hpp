@@ -85,40 +85,46 @@ class Administrator {
     using namespace client;
     const TopicPartition where{"orders", PartitionId{0}};
     add<std::vector<TopicListing>>("list_topics", true, [](Cluster& cluster, auto then) {
-      list_topics(cluster, call_timeout, std::move(then));
+      list_topics(cluster, CallTime::from(cluster.now(), call_timeout), std::move(then));
     });
     add<std::vector<Result<TopicDescription>>>(
         "describe_topics", true, [](Cluster& cluster, auto then) {
-          describe_topics(cluster, {"orders"}, call_timeout, std::move(then));
+          describe_topics(cluster, {"orders"}, CallTime::from(cluster.now(), call_timeout),
+                          std::move(then));
         });
     add<std::vector<Result<std::vector<ConfigEntry>>>>(
         "describe_configs", true, [](Cluster& cluster, auto then) {
-          describe_configs(cluster, {{ConfigResourceType::topic, "orders"}}, call_timeout,
-                           std::move(then));
+          describe_configs(cluster, {{ConfigResourceType::topic, "orders"}},
+                           CallTime::from(cluster.now(), call_timeout), std::move(then));
         });
     add<std::vector<Result<OffsetAnswer::Found>>>(
         "list_offsets", false, [where](Cluster& cluster, auto then) {
-          list_offsets(cluster, {{where, OffsetSpec::latest()}}, call_timeout, std::move(then));
+          list_offsets(cluster, {{where, OffsetSpec::latest()}},
+                       CallTime::from(cluster.now(), call_timeout), std::move(then));
         });
     add<std::vector<Result<CreatedTopic>>>("create_topics", false, [](Cluster& cluster, auto then) {
-      create_topics(cluster, {{.name = "new"}}, false, call_timeout, std::move(then));
+      create_topics(cluster, {{.name = "new"}}, false, CallTime::from(cluster.now(), call_timeout),
+                    std::move(then));
     });
     add<std::vector<Result<void>>>("create_partitions", false, [](Cluster& cluster, auto then) {
-      create_partitions(cluster, {{"orders", 9}}, false, call_timeout, std::move(then));
+      create_partitions(cluster, {{"orders", 9}}, false,
+                        CallTime::from(cluster.now(), call_timeout), std::move(then));
     });
     add<std::vector<GroupListing>>("list_groups", false, [](Cluster& cluster, auto then) {
-      list_groups(cluster, call_timeout, std::move(then));
+      list_groups(cluster, CallTime::from(cluster.now(), call_timeout), std::move(then));
     });
     add<std::vector<Result<GroupDescription>>>(
         "describe_groups", false, [](Cluster& cluster, auto then) {
-          describe_groups(cluster, {"g"}, call_timeout, std::move(then));
+          describe_groups(cluster, {"g"}, CallTime::from(cluster.now(), call_timeout),
+                          std::move(then));
         });
     add<std::vector<Result<void>>>("delete_groups", false, [](Cluster& cluster, auto then) {
-      delete_groups(cluster, {"other"}, call_timeout, std::move(then));
+      delete_groups(cluster, {"other"}, CallTime::from(cluster.now(), call_timeout),
+                    std::move(then));
     });
     add<std::vector<Result<std::vector<GroupOffset>>>>(
         "group_offsets", false, [](Cluster& cluster, auto then) {
-          group_offsets(cluster, "g", call_timeout, std::move(then));
+          group_offsets(cluster, "g", CallTime::from(cluster.now(), call_timeout), std::move(then));
         });
     for (auto& [call, kind] : kinds_) call_later(kind);
   }

@@ -9,6 +9,7 @@
 #include "client/admin/admin_topics.hpp"
 #include "client/admin/admin_users.hpp"
 #include "client/admin/make_admin.hpp"
+#include "client/cluster/call_time.hpp"
 #include "client/cluster/handle_access.hpp"
 #include "client/cluster/shared_client.hpp"
 #include "client/cluster/waiter.hpp"
@@ -25,7 +26,7 @@ class AdminCalls {
     if (client_->is_forked()) keep_for_ever(std::move(client_));
   }
 
-  /// Runs `start(cluster, timeout, promise)` on the loop and waits.
+  /// Runs `start(cluster, time, promise)` on the loop and waits.
   template <class T, class Start>
   Result<T> wait_for(Timeout timeout, Start start) {
     if (auto usable = client_->check_usable(); !usable) return fail(usable.error());
@@ -33,14 +34,15 @@ class AdminCalls {
       return fail(Error::client(Errc::invalid_argument,
                                 fmt::format("timeout: {} ms is negative", timeout->count())));
     }
+    const Duration most = timeout ? call_timeout(*timeout) : client_->default_api_timeout();
+    const CallDeadline deadline(client_->environment().clock, most);
+    const auto time = std::make_shared<CallTime>(deadline, most);
     return client::wait_for<T>(
-        client_->loop(),
-        [client = client_, timeout, start = std::move(start)](client::Promise<T> promise) mutable {
-          client::Cluster& cluster = client->cluster();
-          const Duration most =
-              timeout ? call_timeout(*timeout) : cluster.options().default_api_timeout;
-          start(cluster, most, std::move(promise));
-        });
+        client_->loop(), deadline, {},
+        [client = client_, time, start = std::move(start)](client::Promise<T> promise) mutable {
+          start(client->cluster(), time, std::move(promise));
+        },
+        [client = client_, time](CallEnd) { time->end(); });
   }
 
  private:
@@ -106,8 +108,9 @@ Result<std::vector<Named<CreatedTopic>>> Admin::create_topics(std::vector<NewTop
   auto results = client::admin_wait_for<std::vector<Result<CreatedTopic>>>(
       inside_.get(), options.timeout,
       [topics = std::move(topics), validate_only = options.validate_only](
-          client::Cluster& cluster, Duration most, auto then) mutable {
-        client::create_topics(cluster, std::move(topics), validate_only, most, std::move(then));
+          client::Cluster& cluster, client::SharedCallTime time, auto then) mutable {
+        client::create_topics(cluster, std::move(topics), validate_only, std::move(time),
+                              std::move(then));
       });
   return named(std::move(names), std::move(results));
 }
@@ -119,8 +122,8 @@ Result<std::vector<Named<void>>> Admin::create_partitions(std::vector<NewPartiti
   auto results = client::admin_wait_for<std::vector<Result<void>>>(
       inside_.get(), options.timeout,
       [partitions = std::move(partitions), validate_only = options.validate_only](
-          client::Cluster& cluster, Duration most, auto then) mutable {
-        client::create_partitions(cluster, std::move(partitions), validate_only, most,
+          client::Cluster& cluster, client::SharedCallTime time, auto then) mutable {
+        client::create_partitions(cluster, std::move(partitions), validate_only, std::move(time),
                                   std::move(then));
       });
   return named(std::move(names), std::move(results));
@@ -130,16 +133,17 @@ Result<std::vector<Named<void>>> Admin::delete_topics(std::vector<std::string> n
                                                       CallOptions options) {
   auto results = client::admin_wait_for<std::vector<Result<void>>>(
       inside_.get(), options.timeout,
-      [names](client::Cluster& cluster, Duration most, auto then) mutable {
-        client::delete_topics(cluster, std::move(names), most, std::move(then));
+      [names](client::Cluster& cluster, client::SharedCallTime time, auto then) mutable {
+        client::delete_topics(cluster, std::move(names), std::move(time), std::move(then));
       });
   return named(std::move(names), std::move(results));
 }
 
 Result<std::vector<TopicListing>> Admin::list_topics(CallOptions options) {
   return client::admin_wait_for<std::vector<TopicListing>>(
-      inside_.get(), options.timeout, [](client::Cluster& cluster, Duration most, auto then) {
-        client::list_topics(cluster, most, std::move(then));
+      inside_.get(), options.timeout,
+      [](client::Cluster& cluster, client::SharedCallTime time, auto then) {
+        client::list_topics(cluster, std::move(time), std::move(then));
       });
 }
 
@@ -147,8 +151,8 @@ Result<std::vector<Named<TopicDescription>>> Admin::describe_topics(std::vector<
                                                                     CallOptions options) {
   auto results = client::admin_wait_for<std::vector<Result<TopicDescription>>>(
       inside_.get(), options.timeout,
-      [names](client::Cluster& cluster, Duration most, auto then) mutable {
-        client::describe_topics(cluster, std::move(names), most, std::move(then));
+      [names](client::Cluster& cluster, client::SharedCallTime time, auto then) mutable {
+        client::describe_topics(cluster, std::move(names), std::move(time), std::move(then));
       });
   return named(std::move(names), std::move(results));
 }
@@ -159,24 +163,26 @@ Result<std::vector<Named<std::vector<ConfigEntry>>>> Admin::describe_configs(
   for (const ConfigResource& resource : resources) names.push_back(resource.name);
   auto results = client::admin_wait_for<std::vector<Result<std::vector<ConfigEntry>>>>(
       inside_.get(), options.timeout,
-      [resources = std::move(resources)](client::Cluster& cluster, Duration most,
+      [resources = std::move(resources)](client::Cluster& cluster, client::SharedCallTime time,
                                          auto then) mutable {
-        client::describe_configs(cluster, std::move(resources), most, std::move(then));
+        client::describe_configs(cluster, std::move(resources), std::move(time), std::move(then));
       });
   return named(std::move(names), std::move(results));
 }
 
 Result<ClusterDescription> Admin::describe_cluster(CallOptions options) {
   return client::admin_wait_for<ClusterDescription>(
-      inside_.get(), options.timeout, [](client::Cluster& cluster, Duration most, auto then) {
-        client::describe_cluster(cluster, most, std::move(then));
+      inside_.get(), options.timeout,
+      [](client::Cluster& cluster, client::SharedCallTime time, auto then) {
+        client::describe_cluster(cluster, std::move(time), std::move(then));
       });
 }
 
 Result<std::vector<GroupListing>> Admin::list_groups(CallOptions options) {
   return client::admin_wait_for<std::vector<GroupListing>>(
-      inside_.get(), options.timeout, [](client::Cluster& cluster, Duration most, auto then) {
-        client::list_groups(cluster, most, std::move(then));
+      inside_.get(), options.timeout,
+      [](client::Cluster& cluster, client::SharedCallTime time, auto then) {
+        client::list_groups(cluster, std::move(time), std::move(then));
       });
 }
 
@@ -184,8 +190,8 @@ Result<std::vector<Named<GroupDescription>>> Admin::describe_groups(std::vector<
                                                                     CallOptions options) {
   auto results = client::admin_wait_for<std::vector<Result<GroupDescription>>>(
       inside_.get(), options.timeout,
-      [ids](client::Cluster& cluster, Duration most, auto then) mutable {
-        client::describe_groups(cluster, std::move(ids), most, std::move(then));
+      [ids](client::Cluster& cluster, client::SharedCallTime time, auto then) mutable {
+        client::describe_groups(cluster, std::move(ids), std::move(time), std::move(then));
       });
   return named(std::move(ids), std::move(results));
 }
@@ -194,8 +200,8 @@ Result<std::vector<Named<void>>> Admin::delete_groups(std::vector<std::string> i
                                                       CallOptions options) {
   auto results = client::admin_wait_for<std::vector<Result<void>>>(
       inside_.get(), options.timeout,
-      [ids](client::Cluster& cluster, Duration most, auto then) mutable {
-        client::delete_groups(cluster, std::move(ids), most, std::move(then));
+      [ids](client::Cluster& cluster, client::SharedCallTime time, auto then) mutable {
+        client::delete_groups(cluster, std::move(ids), std::move(time), std::move(then));
       });
   return named(std::move(ids), std::move(results));
 }
@@ -203,8 +209,8 @@ Result<std::vector<Named<void>>> Admin::delete_groups(std::vector<std::string> i
 Result<std::vector<GroupOffset>> Admin::group_offsets(std::string id, CallOptions options) {
   auto results = client::admin_wait_for<std::vector<Result<std::vector<GroupOffset>>>>(
       inside_.get(), options.timeout,
-      [id = std::move(id)](client::Cluster& cluster, Duration most, auto then) {
-        client::group_offsets(cluster, id, most, std::move(then));
+      [id = std::move(id)](client::Cluster& cluster, client::SharedCallTime time, auto then) {
+        client::group_offsets(cluster, id, std::move(time), std::move(then));
       });
   if (!results) return fail(results.error());
   return std::move(results->front());
@@ -214,8 +220,8 @@ Result<std::vector<OffsetAnswer>> Admin::list_offsets(std::vector<OffsetQuery> q
                                                       CallOptions options) {
   auto results = client::admin_wait_for<std::vector<Result<OffsetAnswer::Found>>>(
       inside_.get(), options.timeout,
-      [&queries](client::Cluster& cluster, Duration most, auto then) {
-        client::list_offsets(cluster, queries, most, std::move(then));
+      [&queries](client::Cluster& cluster, client::SharedCallTime time, auto then) {
+        client::list_offsets(cluster, queries, std::move(time), std::move(then));
       });
   if (!results) return fail(results.error());
   std::vector<OffsetAnswer> answers;
@@ -231,8 +237,9 @@ Result<std::vector<Named<void>>> Admin::set_scram_users(std::vector<NewScramUser
   auto names = names_of(users);
   auto results = client::admin_wait_for<std::vector<Result<void>>>(
       inside_.get(), options.timeout,
-      [users = std::move(users)](client::Cluster& cluster, Duration most, auto then) mutable {
-        client::set_scram_users(cluster, std::move(users), most, std::move(then));
+      [users = std::move(users)](client::Cluster& cluster, client::SharedCallTime time,
+                                 auto then) mutable {
+        client::set_scram_users(cluster, std::move(users), std::move(time), std::move(then));
       });
   return named(std::move(names), std::move(results));
 }
@@ -243,16 +250,18 @@ Result<std::vector<Named<void>>> Admin::delete_scram_users(std::vector<ScramUser
   auto names = names_of(users);
   auto results = client::admin_wait_for<std::vector<Result<void>>>(
       inside_.get(), options.timeout,
-      [users = std::move(users)](client::Cluster& cluster, Duration most, auto then) mutable {
-        client::delete_scram_users(cluster, std::move(users), most, std::move(then));
+      [users = std::move(users)](client::Cluster& cluster, client::SharedCallTime time,
+                                 auto then) mutable {
+        client::delete_scram_users(cluster, std::move(users), std::move(time), std::move(then));
       });
   return named(std::move(names), std::move(results));
 }
 
 Result<std::vector<ScramUser>> Admin::list_scram_users(CallOptions options) {
   return client::admin_wait_for<std::vector<ScramUser>>(
-      inside_.get(), options.timeout, [](client::Cluster& cluster, Duration most, auto then) {
-        client::list_scram_users(cluster, most, std::move(then));
+      inside_.get(), options.timeout,
+      [](client::Cluster& cluster, client::SharedCallTime time, auto then) {
+        client::list_scram_users(cluster, std::move(time), std::move(then));
       });
 }
 

@@ -17,6 +17,7 @@
 
 #include "base/assert.hpp"
 #include "base/broker_errors.hpp"
+#include "client/cluster/call_time.hpp"
 #include "client/cluster/cluster.hpp"
 #include "client/cluster/retry_time.hpp"
 
@@ -35,10 +36,9 @@ class AdminCall : public std::enable_shared_from_this<AdminCall<T>> {
  public:
   using Then = std::move_only_function<void(Result<T>)>;
 
-  AdminCall(Cluster& cluster, Duration timeout, std::string what, Then then)
+  AdminCall(Cluster& cluster, SharedCallTime time, std::string what, Then then)
       : cluster_(cluster),
-        timeout_(timeout),
-        deadline_(cluster.now() + timeout),
+        time_(std::move(time)),
         what_(std::move(what)),
         then_(std::move(then)),
         retry_(cluster) {}
@@ -47,9 +47,15 @@ class AdminCall : public std::enable_shared_from_this<AdminCall<T>> {
   AdminCall& operator=(const AdminCall&) = delete;
 
   void start() {
-    deadline_timer_ = loop().arm(deadline_, [self = this->shared_from_this()] {
-      self->deadline_timer_ = 0;
-      self->on_deadline();
+    if (time_->deadline() != never) {
+      deadline_timer_ = loop().arm(time_->deadline(), [self = this->shared_from_this()] {
+        self->deadline_timer_ = 0;
+        self->on_deadline();
+      });
+    }
+    time_->on_end([weak = this->weak_from_this()] {
+      const auto self = weak.lock();
+      if (self && !self->is_over()) self->on_deadline();
     });
     observer_ = cluster_.observe([weak = this->weak_from_this()] {
       const auto self = weak.lock();
@@ -70,9 +76,7 @@ class AdminCall : public std::enable_shared_from_this<AdminCall<T>> {
   /// The call's name for messages, for instance "list topics".
   [[nodiscard]] const std::string& what() const { return what_; }
   [[nodiscard]] bool is_over() const { return !then_; }
-  [[nodiscard]] Duration left() const {
-    return std::max(deadline_ - cluster_.now(), Duration::zero());
-  }
+  [[nodiscard]] Duration left() const { return time_->left(cluster_.now()); }
 
   void finish(Result<T> outcome) {
     if (is_over()) return;
@@ -90,7 +94,7 @@ class AdminCall : public std::enable_shared_from_this<AdminCall<T>> {
   }
   void cancel_retry() { loop().cancel(std::exchange(retry_timer_, 0)); }
   [[nodiscard]] Error overdue(std::string_view what, const std::optional<Error>& last) const {
-    const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(timeout_).count();
+    const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(time_->timeout()).count();
     return Error::client(
         Errc::timed_out,
         last ? fmt::format("{}: not done within {} ms; last: {}", what, ms, last->to_string())
@@ -114,7 +118,7 @@ class AdminCall : public std::enable_shared_from_this<AdminCall<T>> {
   }
 
   Cluster& cluster_;
-  Duration timeout_;
+  SharedCallTime time_;
   TimePoint deadline_;
   std::string what_;
   Then then_;
@@ -144,9 +148,9 @@ class ItemsCall : public AdminCall<std::vector<Result<Answer>>> {
 
   /// `names`: the items' names for messages ("orders"). `what`: the action on each item ("create
   /// topic").
-  ItemsCall(Cluster& cluster, Duration timeout, std::string what, std::vector<std::string> names,
+  ItemsCall(Cluster& cluster, SharedCallTime time, std::string what, std::vector<std::string> names,
             Then then)
-      : AdminCall<Results>(cluster, timeout, std::move(what), std::move(then)) {
+      : AdminCall<Results>(cluster, std::move(time), std::move(what), std::move(then)) {
     for (auto& name : names) items_.push_back({std::move(name), std::nullopt, std::nullopt});
   }
 
@@ -353,9 +357,9 @@ class SingleCall final : public ItemsCall<T> {
   using Make = M (*)();
   using Read = Result<T> (*)(const typename M::Response&);
 
-  SingleCall(Cluster& cluster, Duration timeout, std::string what, Make make, Read read,
+  SingleCall(Cluster& cluster, SharedCallTime time, std::string what, Make make, Read read,
              typename AdminCall<T>::Then then)
-      : ItemsCall<T>(cluster, timeout, std::move(what), {""},
+      : ItemsCall<T>(cluster, std::move(time), std::move(what), {""},
                      [then = std::move(then)](Result<std::vector<Result<T>>> outcome) mutable {
                        then(outcome ? std::move(outcome->front()) : fail(outcome.error()));
                      }),

@@ -41,8 +41,9 @@ GroupType group_type(std::string_view name) {
 /// Asks each of some nodes for its groups. The items are the nodes.
 class ListNodesGroups final : public ItemsCall<std::vector<GroupListing>> {
  public:
-  ListNodesGroups(Cluster& cluster, std::vector<NodeId> nodes, Duration timeout, Then then)
-      : ItemsCall(cluster, timeout, "list groups of node", names_of(nodes), std::move(then)),
+  ListNodesGroups(Cluster& cluster, std::vector<NodeId> nodes, SharedCallTime time, Then then)
+      : ItemsCall(cluster, std::move(time), "list groups of node", names_of(nodes),
+                  std::move(then)),
         nodes_(std::move(nodes)) {}
 
  private:
@@ -149,8 +150,8 @@ Result<std::vector<GroupMemberDescription>> describe_members(
 
 class DescribeGroups final : public GroupsCall<GroupDescription> {
  public:
-  DescribeGroups(Cluster& cluster, std::vector<std::string> ids, Duration timeout, Then then)
-      : GroupsCall(cluster, timeout, "describe group", std::move(ids), std::move(then)) {}
+  DescribeGroups(Cluster& cluster, std::vector<std::string> ids, SharedCallTime time, Then then)
+      : GroupsCall(cluster, std::move(time), "describe group", std::move(ids), std::move(then)) {}
 
  private:
   void ask_coordinator(std::size_t item, NodeId coordinator) override {
@@ -186,8 +187,8 @@ class DescribeGroups final : public GroupsCall<GroupDescription> {
 
 class DeleteGroups final : public GroupsCall<void> {
  public:
-  DeleteGroups(Cluster& cluster, std::vector<std::string> ids, Duration timeout, Then then)
-      : GroupsCall(cluster, timeout, "delete group", std::move(ids), std::move(then)) {}
+  DeleteGroups(Cluster& cluster, std::vector<std::string> ids, SharedCallTime time, Then then)
+      : GroupsCall(cluster, std::move(time), "delete group", std::move(ids), std::move(then)) {}
 
  private:
   void ask_coordinator(std::size_t item, NodeId coordinator) override {
@@ -249,8 +250,8 @@ Result<std::vector<GroupOffset>> offsets_of(std::int16_t code, const Topics& top
 
 class GroupOffsetsCall final : public GroupsCall<std::vector<GroupOffset>> {
  public:
-  GroupOffsetsCall(Cluster& cluster, const std::string& id, Duration timeout, Then then)
-      : GroupsCall(cluster, timeout, "offsets of group", {id}, std::move(then)) {}
+  GroupOffsetsCall(Cluster& cluster, const std::string& id, SharedCallTime time, Then then)
+      : GroupsCall(cluster, std::move(time), "offsets of group", {id}, std::move(then)) {}
 
  private:
   void ask_coordinator(std::size_t item, NodeId coordinator) override {
@@ -279,48 +280,46 @@ class GroupOffsetsCall final : public GroupsCall<std::vector<GroupOffset>> {
 
 }  // namespace
 
-void list_groups(Cluster& cluster, Duration timeout,
+void list_groups(Cluster& cluster, SharedCallTime time,
                  AdminCall<std::vector<GroupListing>>::Then then) {
-  const TimePoint deadline = cluster.now() + timeout;
-  const auto left = [&cluster, deadline] {
-    return std::max(deadline - cluster.now(), Duration::zero());
-  };
-  const auto list = [&cluster, left](const std::vector<NodeId>& nodes, auto listed) {
-    std::make_shared<ListNodesGroups>(cluster, nodes, left(), std::move(listed))->start();
+  const auto list = [&cluster, time](const std::vector<NodeId>& nodes, auto listed) {
+    std::make_shared<ListNodesGroups>(cluster, nodes, time, std::move(listed))->start();
   };
   describe_cluster(
-      cluster, timeout,
-      [&cluster, left, list, then = std::move(then)](Result<ClusterDescription> described) mutable {
+      cluster, time,
+      [&cluster, time, list, then = std::move(then)](Result<ClusterDescription> described) mutable {
         if (!described) return then(fail(described.error().within("list groups")));
         std::vector<NodeId> nodes;
         for (const NodeDescription& node : described->nodes) nodes.push_back(node.id);
-        list(nodes, [&cluster, left,
+        list(nodes, [&cluster, time,
                      then = std::move(then)](Result<ListNodesGroups::Results> listed) mutable {
           if (!listed) return then(fail(listed.error()));
-          if (left() == Duration::zero() || !has_lost_node(*listed)) {
+          if (time->left(cluster.now()) == Duration::zero() || !has_lost_node(*listed)) {
             return then(merged(std::move(*listed)));
           }
           const TimePoint at = cluster.now() + cluster.options().retry_backoff;
-          cluster.environment().loop.arm(at, [&cluster, left, then = std::move(then)]() mutable {
-            list_groups(cluster, left(), std::move(then));
+          cluster.environment().loop.arm(at, [&cluster, time, then = std::move(then)]() mutable {
+            list_groups(cluster, std::move(time), std::move(then));
           });
         });
       });
 }
 
-void describe_groups(Cluster& cluster, std::vector<std::string> ids, Duration timeout,
+void describe_groups(Cluster& cluster, std::vector<std::string> ids, SharedCallTime time,
                      ItemsCall<GroupDescription>::Then then) {
-  std::make_shared<DescribeGroups>(cluster, std::move(ids), timeout, std::move(then))->start();
+  std::make_shared<DescribeGroups>(cluster, std::move(ids), std::move(time), std::move(then))
+      ->start();
 }
 
-void delete_groups(Cluster& cluster, std::vector<std::string> ids, Duration timeout,
+void delete_groups(Cluster& cluster, std::vector<std::string> ids, SharedCallTime time,
                    ItemsCall<void>::Then then) {
-  std::make_shared<DeleteGroups>(cluster, std::move(ids), timeout, std::move(then))->start();
+  std::make_shared<DeleteGroups>(cluster, std::move(ids), std::move(time), std::move(then))
+      ->start();
 }
 
-void group_offsets(Cluster& cluster, const std::string& id, Duration timeout,
+void group_offsets(Cluster& cluster, const std::string& id, SharedCallTime time,
                    ItemsCall<std::vector<GroupOffset>>::Then then) {
-  std::make_shared<GroupOffsetsCall>(cluster, id, timeout, std::move(then))->start();
+  std::make_shared<GroupOffsetsCall>(cluster, id, std::move(time), std::move(then))->start();
 }
 
 }  // namespace dohle::client

@@ -27,9 +27,9 @@ std::vector<std::string> names_of(const std::vector<OffsetQuery>& queries) {
 /// partition twice, so a second query about it goes into another request.
 class ListOffsets final : public ItemsCall<OffsetAnswer::Found> {
  public:
-  ListOffsets(Cluster& cluster, const std::vector<OffsetQuery>& queries, Duration timeout,
+  ListOffsets(Cluster& cluster, const std::vector<OffsetQuery>& queries, SharedCallTime time,
               Then then)
-      : ItemsCall(cluster, timeout, "list offset of", names_of(queries), std::move(then)),
+      : ItemsCall(cluster, std::move(time), "list offset of", names_of(queries), std::move(then)),
         queries_(queries) {}
 
  private:
@@ -148,9 +148,9 @@ class ListOffsets final : public ItemsCall<OffsetAnswer::Found> {
 
 }  // namespace
 
-void list_offsets(Cluster& cluster, const std::vector<OffsetQuery>& queries, Duration timeout,
+void list_offsets(Cluster& cluster, const std::vector<OffsetQuery>& queries, SharedCallTime time,
                   ItemsCall<OffsetAnswer::Found>::Then then) {
-  std::make_shared<ListOffsets>(cluster, queries, timeout, std::move(then))->start();
+  std::make_shared<ListOffsets>(cluster, queries, std::move(time), std::move(then))->start();
 }
 
 }  // namespace dohle::client

@@ -96,16 +96,17 @@ class ControllerCall : public ItemsCall<Answer> {
 /// Starts the call once the cluster's servers are known. A server that is known by its bootstrap
 /// address alone would not be recognized when the cluster removes it.
 template <class Call>
-void start_connected(Cluster& cluster, Duration timeout, std::shared_ptr<Call> call) {
-  cluster.when_connected(cluster.now() + timeout,
-                         [call = std::move(call)](const Result<void>&) { call->start(); });
+void start_connected(Cluster& cluster, CallTime& time, std::shared_ptr<Call> call) {
+  const auto wait = cluster.when_connected(
+      time.deadline(), [call = std::move(call)](const Result<void>&) { call->start(); });
+  time.on_end([&cluster, wait] { cluster.expire_wait(wait); });
 }
 
 class CreateTopics final : public ControllerCall<CreatedTopic> {
  public:
-  CreateTopics(Cluster& cluster, std::vector<NewTopic> topics, bool validate_only, Duration timeout,
-               Then then)
-      : ControllerCall(cluster, timeout, "create topic", names_of(topics), std::move(then)),
+  CreateTopics(Cluster& cluster, std::vector<NewTopic> topics, bool validate_only,
+               SharedCallTime time, Then then)
+      : ControllerCall(cluster, std::move(time), "create topic", names_of(topics), std::move(then)),
         topics_(std::move(topics)),
         validate_only_(validate_only) {}
 
@@ -149,8 +150,8 @@ class CreateTopics final : public ControllerCall<CreatedTopic> {
 class CreatePartitions final : public ControllerCall<void> {
  public:
   CreatePartitions(Cluster& cluster, std::vector<NewPartitions> partitions, bool validate_only,
-                   Duration timeout, Then then)
-      : ControllerCall(cluster, timeout, "create partitions of topic", names_of(partitions),
+                   SharedCallTime time, Then then)
+      : ControllerCall(cluster, std::move(time), "create partitions of topic", names_of(partitions),
                        std::move(then)),
         partitions_(std::move(partitions)),
         validate_only_(validate_only) {}
@@ -197,8 +198,9 @@ class CreatePartitions final : public ControllerCall<void> {
 
 class DeleteTopics final : public ControllerCall<void> {
  public:
-  DeleteTopics(Cluster& cluster, std::vector<std::string> names, Duration timeout, Then then)
-      : ControllerCall(cluster, timeout, "delete topic", std::move(names), std::move(then)) {}
+  DeleteTopics(Cluster& cluster, std::vector<std::string> names, SharedCallTime time, Then then)
+      : ControllerCall(cluster, std::move(time), "delete topic", std::move(names),
+                       std::move(then)) {}
 
  private:
   void ask_about(const std::vector<std::size_t>& pending) override {
@@ -256,8 +258,8 @@ TopicDescription describe(const MetadataResponse::MetadataResponseTopic& topic) 
 
 class DescribeTopics final : public ItemsCall<TopicDescription> {
  public:
-  DescribeTopics(Cluster& cluster, std::vector<std::string> names, Duration timeout, Then then)
-      : ItemsCall(cluster, timeout, "describe topic", std::move(names), std::move(then)) {}
+  DescribeTopics(Cluster& cluster, std::vector<std::string> names, SharedCallTime time, Then then)
+      : ItemsCall(cluster, std::move(time), "describe topic", std::move(names), std::move(then)) {}
 
  private:
   void ask_about(const std::vector<std::size_t>& pending) override {
@@ -321,9 +323,9 @@ std::vector<std::string> names_of(const std::vector<ConfigResource>& resources) 
 
 class DescribeConfigs final : public ItemsCall<std::vector<ConfigEntry>> {
  public:
-  DescribeConfigs(Cluster& cluster, std::vector<ConfigResource> resources, Duration timeout,
+  DescribeConfigs(Cluster& cluster, std::vector<ConfigResource> resources, SharedCallTime time,
                   Then then)
-      : ItemsCall(cluster, timeout, "describe configuration of", names_of(resources),
+      : ItemsCall(cluster, std::move(time), "describe configuration of", names_of(resources),
                   std::move(then)),
         resources_(std::move(resources)) {}
 
@@ -428,32 +430,32 @@ MetadataRequest ask_for_topics(const std::vector<std::string>& names) {
 }
 
 void create_topics(Cluster& cluster, std::vector<NewTopic> topics, bool validate_only,
-                   Duration timeout, ItemsCall<CreatedTopic>::Then then) {
-  start_connected(cluster, timeout,
-                  std::make_shared<CreateTopics>(cluster, std::move(topics), validate_only, timeout,
+                   SharedCallTime time, ItemsCall<CreatedTopic>::Then then) {
+  start_connected(cluster, *time,
+                  std::make_shared<CreateTopics>(cluster, std::move(topics), validate_only, time,
                                                  std::move(then)));
 }
 
 void create_partitions(Cluster& cluster, std::vector<NewPartitions> partitions, bool validate_only,
-                       Duration timeout, ItemsCall<void>::Then then) {
-  start_connected(cluster, timeout,
+                       SharedCallTime time, ItemsCall<void>::Then then) {
+  start_connected(cluster, *time,
                   std::make_shared<CreatePartitions>(cluster, std::move(partitions), validate_only,
-                                                     timeout, std::move(then)));
+                                                     time, std::move(then)));
 }
 
-void delete_topics(Cluster& cluster, std::vector<std::string> names, Duration timeout,
+void delete_topics(Cluster& cluster, std::vector<std::string> names, SharedCallTime time,
                    ItemsCall<void>::Then then) {
-  start_connected(
-      cluster, timeout,
-      std::make_shared<DeleteTopics>(cluster, std::move(names), timeout, std::move(then)));
+  start_connected(cluster, *time,
+                  std::make_shared<DeleteTopics>(cluster, std::move(names), time, std::move(then)));
 }
 
-void describe_topics(Cluster& cluster, std::vector<std::string> names, Duration timeout,
+void describe_topics(Cluster& cluster, std::vector<std::string> names, SharedCallTime time,
                      ItemsCall<TopicDescription>::Then then) {
-  std::make_shared<DescribeTopics>(cluster, std::move(names), timeout, std::move(then))->start();
+  std::make_shared<DescribeTopics>(cluster, std::move(names), std::move(time), std::move(then))
+      ->start();
 }
 
-void list_topics(Cluster& cluster, Duration timeout,
+void list_topics(Cluster& cluster, SharedCallTime time,
                  AdminCall<std::vector<TopicListing>>::Then then) {
   using Call = SingleCall<std::vector<TopicListing>, MetadataRequest>;
   const auto make = [] {
@@ -461,20 +463,21 @@ void list_topics(Cluster& cluster, Duration timeout,
     request.topics = std::nullopt;
     return request;
   };
-  std::make_shared<Call>(cluster, timeout, "list topics", make, listings, std::move(then))->start();
-}
-
-void describe_configs(Cluster& cluster, std::vector<ConfigResource> resources, Duration timeout,
-                      ItemsCall<std::vector<ConfigEntry>>::Then then) {
-  std::make_shared<DescribeConfigs>(cluster, std::move(resources), timeout, std::move(then))
+  std::make_shared<Call>(cluster, std::move(time), "list topics", make, listings, std::move(then))
       ->start();
 }
 
-void describe_cluster(Cluster& cluster, Duration timeout,
+void describe_configs(Cluster& cluster, std::vector<ConfigResource> resources, SharedCallTime time,
+                      ItemsCall<std::vector<ConfigEntry>>::Then then) {
+  std::make_shared<DescribeConfigs>(cluster, std::move(resources), std::move(time), std::move(then))
+      ->start();
+}
+
+void describe_cluster(Cluster& cluster, SharedCallTime time,
                       AdminCall<ClusterDescription>::Then then) {
   using Call = SingleCall<ClusterDescription, MetadataRequest>;
   const auto make = [] { return ask_for_topics({}); };
-  std::make_shared<Call>(cluster, timeout, "describe the cluster", make, read_cluster,
+  std::make_shared<Call>(cluster, std::move(time), "describe the cluster", make, read_cluster,
                          std::move(then))
       ->start();
 }

@@ -39,9 +39,9 @@ std::vector<std::string> names_of(const std::vector<Alter>& changes) {
 /// whose answer was lost does no harm, but a deletion may then find no user.
 class AlterUsers final : public ItemsCall<void> {
  public:
-  AlterUsers(Cluster& cluster, std::string what, std::vector<Alter> changes, Duration timeout,
+  AlterUsers(Cluster& cluster, std::string what, std::vector<Alter> changes, SharedCallTime time,
              Then then)
-      : ItemsCall(cluster, timeout, std::move(what), names_of(changes), std::move(then)),
+      : ItemsCall(cluster, std::move(time), std::move(what), names_of(changes), std::move(then)),
         changes_(std::move(changes)) {}
 
  private:
@@ -162,7 +162,7 @@ Result<void> check_new_users(const std::vector<NewScramUser>& users) {
   return {};
 }
 
-void set_scram_users(Cluster& cluster, std::vector<NewScramUser> users, Duration timeout,
+void set_scram_users(Cluster& cluster, std::vector<NewScramUser> users, SharedCallTime time,
                      ItemsCall<void>::Then then) {
   warn_of_eavesdroppers(cluster);
   const auto salting = std::make_shared<Salting>();
@@ -173,32 +173,34 @@ void set_scram_users(Cluster& cluster, std::vector<NewScramUser> users, Duration
   salting->users = std::move(users);
   cluster.environment().workers.run(
       [salting] { salting->run(); }, cluster.environment().loop,
-      [&cluster, life = cluster.life(), salting, timeout, then = std::move(then)]() mutable {
+      [&cluster, life = cluster.life(), salting, time = std::move(time),
+       then = std::move(then)]() mutable {
         if (life.expired()) {
           return then(fail(Error::client(Errc::closed, "the client is closed")));
         }
         std::make_shared<AlterUsers>(cluster, "set SCRAM user", std::move(salting->changes),
-                                     timeout, std::move(then))
+                                     std::move(time), std::move(then))
             ->start();
       });
 }
 
-void delete_scram_users(Cluster& cluster, std::vector<ScramUser> users, Duration timeout,
+void delete_scram_users(Cluster& cluster, std::vector<ScramUser> users, SharedCallTime time,
                         ItemsCall<void>::Then then) {
   std::vector<Alter> changes;
   for (ScramUser& user : users) {
     changes.emplace_back().deletions.push_back({std::move(user.name), number_of(user.mechanism)});
   }
-  std::make_shared<AlterUsers>(cluster, "delete SCRAM user", std::move(changes), timeout,
+  std::make_shared<AlterUsers>(cluster, "delete SCRAM user", std::move(changes), std::move(time),
                                std::move(then))
       ->start();
 }
 
-void list_scram_users(Cluster& cluster, Duration timeout,
+void list_scram_users(Cluster& cluster, SharedCallTime time,
                       AdminCall<std::vector<ScramUser>>::Then then) {
   using Call = SingleCall<std::vector<ScramUser>, Describe>;
   std::make_shared<Call>(
-      cluster, timeout, "list SCRAM users", [] { return Describe{}; }, users_in, std::move(then))
+      cluster, std::move(time), "list SCRAM users", [] { return Describe{}; }, users_in,
+      std::move(then))
       ->start();
 }
 

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "base/fork_watch.hpp"
+#include "client/cluster/call_time.hpp"
 #include "client/cluster/cluster.hpp"
 #include "dohle/client.hpp"
 
@@ -21,8 +22,8 @@ class Client::Shared {
   class Part {
    public:
     virtual ~Part() = default;
-    /// Closes it as its own close does, until `deadline`. `done` is called exactly once.
-    virtual void close_by(TimePoint deadline, Done done) = 0;
+    /// Closes it as its own close does, within `time`. `done` is called exactly once.
+    virtual void close_by(client::SharedCallTime time, Done done) = 0;
   };
 
   virtual ~Shared() = default;
@@ -32,6 +33,8 @@ class Client::Shared {
   /// Any thread.
   [[nodiscard]] virtual const client::ClientEnvironment& environment() const = 0;
   [[nodiscard]] Executor& loop() const { return environment().loop; }
+  /// The longest time of calls without a timeout of their own. Any thread.
+  [[nodiscard]] virtual Duration default_api_timeout() const = 0;
   /// Errors: closed, forked. Every public call checks it first. Any thread.
   [[nodiscard]] virtual Result<void> check_usable() const = 0;
 
@@ -42,7 +45,7 @@ class Client::Shared {
   /// The client's close closes the part, unless it is destroyed before. Any thread.
   virtual void attach(std::weak_ptr<Part> part) = 0;
   /// Closes the parts, then the connections. `done` is called exactly once. Loop thread.
-  virtual void close(TimePoint deadline, Done done) = 0;
+  virtual void close(client::SharedCallTime time, Done done) = 0;
 
  private:
   const ForkMark made_in_;

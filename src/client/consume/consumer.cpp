@@ -54,7 +54,7 @@ class ConsumerCalls {
     if (consume_->client().loop().is_loop_thread()) {
       // Posted, so that it runs after earlier calls.
       post([report, timeout](ConsumerLoop& consume) {
-        consume.close_by(consume.client().cluster().now() + timeout, report);
+        consume.close_by(CallTime::from(consume.client().cluster().now(), timeout), report);
       });
     } else {
       report(close(timeout));
@@ -65,14 +65,10 @@ class ConsumerCalls {
   Result<void> unsubscribe();
   Result<void> assign(std::vector<TopicPartition> partitions);
   Result<Records> poll(Milliseconds timeout);
-  Result<void> commit(std::vector<PartitionOffset> offsets, TimePoint deadline = never);
-  Result<void> commit(std::vector<PartitionOffset> offsets, Milliseconds timeout) {
-    return commit(std::move(offsets), moment() + call_timeout(timeout));
+  Result<void> commit(std::vector<PartitionOffset> offsets, Duration timeout = Duration::max()) {
+    return commit_each(std::move(offsets), timeout).as_one();
   }
-  CommitOutcome commit_each(std::vector<PartitionOffset> offsets, TimePoint deadline);
-  CommitOutcome commit_each(std::vector<PartitionOffset> offsets, Milliseconds timeout) {
-    return commit_each(std::move(offsets), moment() + call_timeout(timeout));
-  }
+  CommitOutcome commit_each(std::vector<PartitionOffset> offsets, Duration timeout);
   void commit_async(std::vector<PartitionOffset> offsets, Consumer::CommitCallback callback);
   void commit_each_async(std::vector<PartitionOffset> offsets, CommitDone callback);
   Result<std::vector<PartitionOffset>> committed(std::vector<TopicPartition> partitions);
@@ -104,9 +100,14 @@ class ConsumerCalls {
   Result<bool> call(std::string_view name,
                     std::move_only_function<void(std::span<const TopicPartition>)>& listener,
                     const std::vector<TopicPartition>& partitions);
-  Result<void> leave(TimePoint deadline);
-  Result<void> hear_of_leaving(TimePoint deadline);
-  [[nodiscard]] TimePoint moment() const { return consume_->client().environment().clock.mono(); }
+  Result<void> leave(const CallDeadline& deadline);
+  Result<void> hear_of_leaving(const CallDeadline& deadline);
+  [[nodiscard]] const Clock& clock() const { return consume_->client().environment().clock; }
+  /// `timeout`, but at most default_api_timeout and the rest of the close that calls the listener.
+  [[nodiscard]] Duration bounded(Duration timeout) const;
+  /// Runs `start(consume, time, promise)` on the loop and waits.
+  template <class T, class Start>
+  Result<T> wait_for(const CallDeadline& deadline, Duration timeout, Start start);
   [[nodiscard]] std::string last_word_on(const std::string& topic);
   void post(std::move_only_function<void(ConsumerLoop&)> task);
 
@@ -116,8 +117,24 @@ class ConsumerCalls {
   bool is_calling_ = false;
   /// Deadline of the close or unsubscribe that calls the listener. It also bounds the listener's
   /// calls.
-  TimePoint leave_by_ = never;
+  std::optional<CallDeadline> leave_by_;
 };
+
+Duration ConsumerCalls::bounded(Duration timeout) const {
+  const Duration most = std::min<Duration>(timeout, consume_->options.default_api_timeout);
+  return leave_by_ ? std::min<Duration>(most, leave_by_->left()) : most;
+}
+
+template <class T, class Start>
+Result<T> ConsumerCalls::wait_for(const CallDeadline& deadline, Duration timeout, Start start) {
+  const auto time = std::make_shared<CallTime>(deadline, timeout);
+  return client::wait_for<T>(
+      consume_->client().loop(), deadline, {},
+      [consume = consume_, time, start = std::move(start)](auto then) mutable {
+        start(*consume, time, std::move(then));
+      },
+      [consume = consume_, time](CallEnd) { time->end(); });
+}
 
 Result<void> ConsumerCalls::check() const {
   if (auto usable = consume_->client().check_usable(); !usable) return usable;
@@ -230,22 +247,20 @@ Result<void> ConsumerCalls::subscribe(std::vector<std::string> topics, Rebalance
   return {};
 }
 
-Result<void> ConsumerCalls::leave(TimePoint deadline) {
+Result<void> ConsumerCalls::leave(const CallDeadline& deadline) {
   settle();
   post([](ConsumerLoop& consume) { consume.unsubscribe(); });
   leave_by_ = deadline;
   auto left = hear_of_leaving(deadline);
-  leave_by_ = never;
+  leave_by_.reset();
   return left;
 }
 
-Result<void> ConsumerCalls::hear_of_leaving(TimePoint deadline) {
+Result<void> ConsumerCalls::hear_of_leaving(const CallDeadline& deadline) {
   Result<void> outcome;
   for (;;) {
-    const auto left = std::chrono::ceil<Milliseconds>(deadline - moment());
-    const bool came =
-        consume_->desk().wait(std::max(left, Milliseconds(0)),
-                              [](const PollTable& t) { return !t.news.empty() || t.is_closed; });
+    const bool came = consume_->desk().wait(
+        deadline.left(), [](const PollTable& t) { return !t.news.empty() || t.is_closed; });
     if (!came) {
       return fail(Error::client(Errc::timed_out, "leaving the group did not end in time"));
     }
@@ -261,7 +276,9 @@ Result<void> ConsumerCalls::hear_of_leaving(TimePoint deadline) {
 Result<void> ConsumerCalls::unsubscribe() {
   if (auto usable = check(); !usable) return usable;
   Result<void> outcome;
-  if (is_subscribed_) outcome = leave(moment() + consume_->options.default_api_timeout);
+  if (is_subscribed_) {
+    outcome = leave(CallDeadline(clock(), consume_->options.default_api_timeout));
+  }
   consume_->desk().with([](PollTable& table) { table.fetch.assign({}, false); });
   post([](ConsumerLoop& consume) { consume.hold_topics(); });
   return outcome;
@@ -288,22 +305,19 @@ Result<void> ConsumerCalls::assign(std::vector<TopicPartition> partitions) {
   return {};
 }
 
-Result<void> ConsumerCalls::commit(std::vector<PartitionOffset> offsets, TimePoint deadline) {
-  return commit_each(std::move(offsets), deadline).as_one();
-}
-
-CommitOutcome ConsumerCalls::commit_each(std::vector<PartitionOffset> offsets, TimePoint deadline) {
+CommitOutcome ConsumerCalls::commit_each(std::vector<PartitionOffset> offsets, Duration timeout) {
   const std::size_t count = offsets.size();
   const auto of_all = [count](Error why) {
     return CommitOutcome{.refused = {}, .others = fail(std::move(why)), .offsets = count};
   };
   if (auto usable = check(); !usable) return of_all(usable.error());
   if (consume_->options.group_id.empty()) return of_all(no_group("commit"));
-  deadline = std::min(deadline, leave_by_);
-  auto outcome = client::wait_for<CommitOutcome>(
-      consume_->client().loop(),
-      [consume = consume_, offsets = std::move(offsets), deadline](auto then) mutable {
-        consume->commit_each(std::move(offsets), std::move(then), deadline);
+  timeout = bounded(timeout);
+  auto outcome = wait_for<CommitOutcome>(
+      CallDeadline(clock(), timeout), timeout,
+      [offsets = std::move(offsets)](ConsumerLoop& consume, SharedCallTime time,
+                                     auto then) mutable {
+        consume.commit_each(std::move(offsets), std::move(then), std::move(time));
       });
   return outcome ? *std::move(outcome) : of_all(outcome.error());
 }
@@ -350,10 +364,12 @@ Result<std::vector<PartitionOffset>> ConsumerCalls::committed(
     std::vector<TopicPartition> partitions) {
   if (auto usable = check(); !usable) return fail(usable.error());
   if (consume_->options.group_id.empty()) return fail(no_group("committed"));
-  return client::wait_for<std::vector<PartitionOffset>>(
-      consume_->client().loop(), [consume = consume_, partitions = std::move(partitions),
-                                  deadline = leave_by_](auto then) mutable {
-        consume->committed(std::move(partitions), std::move(then), deadline);
+  const Duration timeout = bounded(consume_->options.default_api_timeout);
+  return wait_for<std::vector<PartitionOffset>>(
+      CallDeadline(clock(), timeout), timeout,
+      [partitions = std::move(partitions)](ConsumerLoop& consume, SharedCallTime time,
+                                           auto then) mutable {
+        consume.committed(std::move(partitions), std::move(then), std::move(time));
       });
 }
 
@@ -373,10 +389,7 @@ Result<Offset> ConsumerCalls::position(const TopicPartition& partition, Millisec
     return !found || !found->is_none() || table.is_closed;
   };
   consume_->kick();
-  if (leave_by_ != never) {
-    const auto left = std::chrono::ceil<Milliseconds>(leave_by_ - moment());
-    timeout = std::clamp(left, Milliseconds(0), std::max(timeout, Milliseconds(0)));
-  }
+  if (leave_by_) timeout = std::min(leave_by_->left(), std::max(timeout, Milliseconds(0)));
   if (consume_->client().loop().is_loop_thread()) {
     if (consume_->desk().with(is_known)) return found;
     return fail(Error::client(Errc::would_deadlock, "the position is not known yet"));
@@ -404,7 +417,7 @@ Result<void> ConsumerCalls::pause(std::span<const TopicPartition> partitions, bo
 }
 
 Result<void> ConsumerCalls::close(Milliseconds timeout) {
-  const Milliseconds bounded = call_timeout(timeout);
+  const Milliseconds most = call_timeout(timeout);
   if (auto usable = check(); !usable) {
     return usable.error().is(Errc::closed) ? Result<void>{} : usable;
   }
@@ -413,12 +426,12 @@ Result<void> ConsumerCalls::close(Milliseconds timeout) {
   }
   settle();
   Result<void> left;
-  const TimePoint deadline = moment() + bounded;
+  const CallDeadline deadline(clock(), most);
   if (is_subscribed_) left = leave(deadline);
-  auto outcome = client::wait_for<void>(consume_->client().loop(),
-                                        [consume = consume_, deadline](auto then) mutable {
-                                          consume->close_by(deadline, std::move(then));
-                                        });
+  auto outcome =
+      wait_for<void>(deadline, most, [](ConsumerLoop& consume, SharedCallTime time, auto then) {
+        consume.close_by(std::move(time), std::move(then));
+      });
   return left ? outcome : left;
 }
 

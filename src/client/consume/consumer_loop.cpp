@@ -417,15 +417,15 @@ bool ConsumerLoop::is_subscribed() const {
   return group_ && (!topics_.empty() || group_->state() != GroupMember::State::off);
 }
 
-void ConsumerLoop::commit(std::vector<PartitionOffset> offsets, Done then, TimePoint deadline) {
+void ConsumerLoop::commit(std::vector<PartitionOffset> offsets, Done then, SharedCallTime time) {
   commit_each(
       std::move(offsets),
       [then = std::move(then)](const CommitOutcome& outcome) mutable { then(outcome.as_one()); },
-      deadline);
+      std::move(time));
 }
 
 void ConsumerLoop::commit_each(std::vector<PartitionOffset> offsets, CommitDone then,
-                               TimePoint deadline) {
+                               SharedCallTime time) {
   const auto refuse = [&](const Error& why) {
     then({.others = fail(why), .offsets = offsets.size()});
   };
@@ -441,16 +441,18 @@ void ConsumerLoop::commit_each(std::vector<PartitionOffset> offsets, CommitDone 
                                             options.group_id)));
   }
   std::ranges::sort(offsets, {}, &PartitionOffset::partition);
-  deadline = std::min<TimePoint>(deadline, now() + options.default_api_timeout);
-  offsets_->commit(std::move(offsets), deadline, std::move(then));
+  offsets_->commit(std::move(offsets), time ? std::move(time) : usual_time(), std::move(then));
 }
 
 void ConsumerLoop::committed(std::vector<TopicPartition> partitions,
-                             client::GroupOffsets::OffsetsFetched then, TimePoint deadline) {
+                             client::GroupOffsets::OffsetsFetched then, SharedCallTime time) {
   if (is_closed_) return then(fail(closed()));
   std::ranges::sort(partitions);
-  deadline = std::min<TimePoint>(deadline, now() + options.default_api_timeout);
-  offsets_->fetch(std::move(partitions), deadline, std::move(then));
+  offsets_->fetch(std::move(partitions), time ? std::move(time) : usual_time(), std::move(then));
+}
+
+SharedCallTime ConsumerLoop::usual_time() {
+  return CallTime::from(now(), options.default_api_timeout);
 }
 
 std::vector<PartitionOffset> ConsumerLoop::uncommitted() {
@@ -463,14 +465,14 @@ std::vector<PartitionOffset> ConsumerLoop::uncommitted() {
   return offsets;
 }
 
-void ConsumerLoop::commit_settled(TimePoint deadline, Done then) {
+void ConsumerLoop::commit_settled(SharedCallTime time, Done then) {
   const bool may = group_ && options.auto_commit && !is_closed_ &&
                    (!is_subscribed() || !group_->generation().is_none());
   // An empty commit still ends after the caller's own commits.
   auto offsets = may ? uncommitted() : std::vector<PartitionOffset>{};
   std::map<TopicPartition, Offset> sent;
   for (const auto& each : offsets) sent.emplace(each.partition, each.committed.offset);
-  offsets_->commit(std::move(offsets), deadline,
+  offsets_->commit(std::move(offsets), std::move(time),
                    [weak = weak_from_this(), sent = std::move(sent),
                     then = std::move(then)](const CommitOutcome& outcome) mutable {
                      for (const auto& each : outcome.refused) sent.erase(each.partition);
@@ -489,7 +491,7 @@ void ConsumerLoop::arm_auto_commit() {
 }
 
 void ConsumerLoop::auto_commit() {
-  commit_settled(now() + options.auto_commit_interval,
+  commit_settled(CallTime::from(now(), options.auto_commit_interval),
                  while_open([](ConsumerLoop& self, const Result<void>& outcome) {
                    if (!outcome) self.warn("auto-commit", outcome.error());
                    self.arm_auto_commit();
@@ -603,18 +605,21 @@ void ConsumerLoop::collect(telemetry::Collection& into) {
 
 // Closing.
 
-void ConsumerLoop::close_by(TimePoint deadline, Done done) {
+void ConsumerLoop::close_by(SharedCallTime time, Done done) {
   if (is_closed_) return done(close_outcome_);
   closing_.push_back(std::move(done));
   if (std::exchange(is_closing_, true)) return;
-  // The timer keeps this alive until it is closed if the last handle was destroyed on the loop's
-  // thread.
-  close_timer_ = client_->loop().arm(deadline, [self = shared_from_this()] {
+  // The timer, or the waiting thread, keeps this alive until it is closed if the last handle was
+  // destroyed on the loop's thread.
+  const auto on_late = [self = shared_from_this()] {
+    if (self->is_closed_) return;
     self->close_outcome_ =
         fail(Error::client(Errc::timed_out, "the consumer's close did not end in time"));
     self->finish_close();
-  });
-  commit_settled(deadline, while_open([](ConsumerLoop& self, const Result<void>& outcome) {
+  };
+  if (time->deadline() != never) close_timer_ = client_->loop().arm(time->deadline(), on_late);
+  time->on_end(on_late);
+  commit_settled(std::move(time), while_open([](ConsumerLoop& self, const Result<void>& outcome) {
                    if (!outcome) self.close_outcome_ = outcome;
                    if (self.group_ && self.group_->state() != GroupMember::State::off) {
                      self.unsubscribe();
@@ -766,7 +771,7 @@ void ConsumerLoop::apply_one(Assigned& action) {
 void ConsumerLoop::apply_one(Revoke& action) {
   desk_.with([&](PollTable& table) { table.fetch.stop(action.partitions); });
   is_committing_revoked_ = true;
-  commit_settled(now() + options.default_api_timeout,
+  commit_settled(usual_time(),
                  while_open([action](ConsumerLoop& self, const Result<void>& outcome) {
                    self.is_committing_revoked_ = false;
                    if (!outcome) {

@@ -49,14 +49,14 @@ class ConsumerLoop final : public Client::Shared::Part,
   /// The caller has taken the news at the desk.
   void on_told_assigned();
   void on_told_released(const std::vector<TopicPartition>& partitions);
-  /// Ends at the earlier of default_api_timeout and `deadline`.
-  void commit(std::vector<PartitionOffset> offsets, Done then, TimePoint deadline = never);
+  /// Without `time`: ends after default_api_timeout.
+  void commit(std::vector<PartitionOffset> offsets, Done then, SharedCallTime time = nullptr);
   /// The same, with the outcome of each partition.
   void commit_each(std::vector<PartitionOffset> offsets, CommitDone then,
-                   TimePoint deadline = never);
+                   SharedCallTime time = nullptr);
   void committed(std::vector<TopicPartition> partitions, client::GroupOffsets::OffsetsFetched then,
-                 TimePoint deadline = never);
-  void close_by(TimePoint deadline, Done done) override;
+                 SharedCallTime time = nullptr);
+  void close_by(SharedCallTime time, Done done) override;
 
   client::GroupMembership membership() override;
   void on_offsets_error(NodeId coordinator, Generation generation, const Error& why) override;
@@ -169,7 +169,9 @@ class ConsumerLoop final : public Client::Shared::Part,
   void auto_commit();
   void arm_auto_commit();
   [[nodiscard]] std::vector<PartitionOffset> uncommitted();
-  void commit_settled(TimePoint deadline, Done then);
+  /// The time of calls without one of their own: default_api_timeout.
+  [[nodiscard]] SharedCallTime usual_time();
+  void commit_settled(SharedCallTime time, Done then);
   /// Whether its positions are those of the group. Only members may commit them.
   [[nodiscard]] bool is_subscribed() const;
   void finish_close();

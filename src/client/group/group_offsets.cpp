@@ -157,7 +157,7 @@ void GroupOffsets::close(const Error& why) {
 void GroupOffsets::watch_deadlines() {
   TimePoint next = never;
   for (const Commit& each : commits_) {
-    if (each.then) next = std::min(next, each.deadline);
+    if (each.then) next = std::min(next, each.time->deadline());
   }
   if (next >= timer_at_) return;
   cluster_.environment().loop.cancel(timer_);
@@ -167,15 +167,19 @@ void GroupOffsets::watch_deadlines() {
   });
 }
 
-void GroupOffsets::on_time() {
-  timer_ = 0;
+void GroupOffsets::stop_timer() {
+  cluster_.environment().loop.cancel(std::exchange(timer_, 0));
   timer_at_ = never;
+}
+
+void GroupOffsets::on_time() {
+  stop_timer();
   if (closed_) return;
   const TimePoint now = cluster_.now();
   const Error why = late("commit");
   std::vector<std::pair<CommitDone, CommitOutcome>> told;
   for (Commit& each : commits_) {
-    if (!each.then || each.deadline > now) continue;
+    if (!each.then || each.time->deadline() > now) continue;
     told.emplace_back(std::exchange(each.then, nullptr), outcome_of(each, fail(why)));
   }
   // The first commit may still get its answer; the later ones were never sent.
@@ -198,14 +202,17 @@ Error GroupOffsets::late(std::string_view what) {
       .with_retriable(true);
 }
 
-void GroupOffsets::commit(std::vector<PartitionOffset> offsets, TimePoint deadline,
+void GroupOffsets::commit(std::vector<PartitionOffset> offsets, SharedCallTime time,
                           CommitDone then) {
   const std::size_t count = offsets.size();
   if (closed_) return then({.others = fail(*closed_), .offsets = count});
   const Generation generation = offsets.empty() ? Generation{} : group_.membership().generation;
+  time->on_end([weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->on_time();
+  });
   commits_.push_back({.offsets = std::move(offsets),
                       .generation = generation,
-                      .deadline = deadline,
+                      .time = std::move(time),
                       .backoff = cluster_.retry_backoff(),
                       .then = std::move(then),
                       .count = count});
@@ -308,7 +315,7 @@ void GroupOffsets::on_committed(const GroupMembership& by,
 void GroupOffsets::retry_commit(const Error& why) {
   Commit& head = commits_.front();
   const TimePoint at = cluster_.now() + head.backoff.next(cluster_.environment().random);
-  if (at >= head.deadline || !head.then) {
+  if (at >= head.time->deadline() || !head.then) {
     is_committing_ = false;
     return end_commit(fail(why));
   }
@@ -320,17 +327,17 @@ void GroupOffsets::retry_commit(const Error& why) {
   });
 }
 
-void GroupOffsets::fetch(std::vector<TopicPartition> partitions, TimePoint deadline,
+void GroupOffsets::fetch(std::vector<TopicPartition> partitions, SharedCallTime time,
                          OffsetsFetched then) {
   auto fetch = std::make_shared<Fetch>(
-      Fetch{std::move(partitions), deadline, cluster_.retry_backoff(), std::move(then)});
-  cluster_.environment().loop.arm(deadline,
-                                  [self = weak_from_this(), waiting = std::weak_ptr(fetch)] {
-                                    const auto alive = self.lock();
-                                    const auto late = waiting.lock();
-                                    if (alive && late)
-                                      alive->end_fetch(*late, fail(alive->late("fetch")));
-                                  });
+      Fetch{std::move(partitions), time, cluster_.retry_backoff(), std::move(then)});
+  const auto end = [self = weak_from_this(), waiting = std::weak_ptr(fetch)] {
+    const auto alive = self.lock();
+    const auto late = waiting.lock();
+    if (alive && late) alive->end_fetch(*late, fail(alive->late("fetch")));
+  };
+  if (time->deadline() != never) cluster_.environment().loop.arm(time->deadline(), end);
+  time->on_end(end);
   ask(std::move(fetch));
 }
 
@@ -365,7 +372,7 @@ void GroupOffsets::on_fetched(std::shared_ptr<Fetch> fetch, const GroupMembershi
 void GroupOffsets::retry(std::shared_ptr<Fetch> fetch, const Error& why) {
   const TimePoint at = cluster_.now() + fetch->backoff.next(cluster_.environment().random);
   if (!fetch->then) return;
-  if (at >= fetch->deadline) return end_fetch(*fetch, fail(why));
+  if (at >= fetch->time->deadline()) return end_fetch(*fetch, fail(why));
   cluster_.environment().loop.arm(at,
                                   [self = shared_from_this(), fetch = std::move(fetch)]() mutable {
                                     self->ask(std::move(fetch));

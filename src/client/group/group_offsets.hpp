@@ -8,6 +8,7 @@
 #include <optional>
 #include <vector>
 
+#include "client/cluster/call_time.hpp"
 #include "client/cluster/cluster.hpp"
 #include "client/group/commit_outcome.hpp"
 #include "dohle/consumer.hpp"
@@ -49,9 +50,9 @@ class GroupOffsets : public std::enable_shared_from_this<GroupOffsets> {
   GroupOffsets(const GroupOffsets&) = delete;
   GroupOffsets& operator=(const GroupOffsets&) = delete;
 
-  void commit(std::vector<PartitionOffset> offsets, TimePoint deadline, CommitDone then);
+  void commit(std::vector<PartitionOffset> offsets, SharedCallTime time, CommitDone then);
   /// The result has no entry for partitions without a committed offset.
-  void fetch(std::vector<TopicPartition> partitions, TimePoint deadline, OffsetsFetched then);
+  void fetch(std::vector<TopicPartition> partitions, SharedCallTime time, OffsetsFetched then);
   /// Fails all commits and fetches.
   void close(const Error& why);
 
@@ -61,7 +62,7 @@ class GroupOffsets : public std::enable_shared_from_this<GroupOffsets> {
     std::vector<PartitionOffset> offsets;
     /// The generation at the time of the call. The commit is sent only under this one.
     Generation generation;
-    TimePoint deadline;
+    SharedCallTime time;
     Backoff backoff;
     /// Null once its caller was told of a timeout. The answer is still awaited.
     CommitDone then;
@@ -71,7 +72,7 @@ class GroupOffsets : public std::enable_shared_from_this<GroupOffsets> {
   };
   struct Fetch {
     std::vector<TopicPartition> partitions;
-    TimePoint deadline;
+    SharedCallTime time;
     Backoff backoff;
     /// Null once its caller was told.
     OffsetsFetched then;
@@ -88,6 +89,7 @@ class GroupOffsets : public std::enable_shared_from_this<GroupOffsets> {
   /// Ends calls at their deadline, since a frozen server keeps a request much longer.
   void watch_deadlines();
   void on_time();
+  void stop_timer();
   void end_fetch(Fetch& fetch, Result<std::vector<PartitionOffset>> outcome);
   [[nodiscard]] Error late(std::string_view what);
   void on_committed(const GroupMembership& by, Result<wire::OffsetCommitResponse> answer);

@@ -88,8 +88,8 @@ class RecordIntake {
     const auto timeout = std::min<std::chrono::milliseconds>(produce_->options.delivery_timeout,
                                                              std::chrono::seconds(5));
     if (produce_->client().loop().is_loop_thread()) {
-      const auto deadline = produce_->client().cluster().now() + timeout;
-      produce_->close(deadline, [](Result<FlushReport>) {});
+      const TimePoint now = produce_->client().cluster().now();
+      produce_->close(CallTime::from(now, timeout), [](Result<FlushReport>) {});
     } else {
       // Failures from now on are logged, since no caller reads them.
       (void)close(timeout);
@@ -296,10 +296,12 @@ Result<FlushReport> RecordIntake::flush(std::chrono::milliseconds timeout) {
 
 Result<FlushReport> RecordIntake::close(std::chrono::milliseconds timeout) {
   if (made_in_.is_forked()) return fail(client::forked());
+  const CallDeadline deadline(clock(), call_timeout(timeout));
+  const auto time = std::make_shared<CallTime>(deadline, call_timeout(timeout));
   return client::wait_for<FlushReport>(
-      produce_->client().loop(), [produce = produce_, timeout](auto then) mutable {
-        produce->close(produce->client().cluster().now() + call_timeout(timeout), std::move(then));
-      });
+      produce_->client().loop(), deadline, {},
+      [produce = produce_, time](auto then) { produce->close(time, std::move(then)); },
+      [produce = produce_, time](CallEnd) { time->end(); });
 }
 
 }  // namespace dohle::client

@@ -103,18 +103,21 @@ Result<FlushReport> flush_together(Client::Shared& client, std::span<Producer* c
 }
 
 Result<FlushReport> close_together(Client::Shared& client, std::span<Producer* const> producers,
-                                   std::chrono::milliseconds timeout) {
+                                   const CallDeadline& deadline) {
   if (client.is_forked()) return fail(forked());
+  const auto time = std::make_shared<CallTime>(deadline, deadline.left());
   return wait_for<FlushReport>(
-      client.loop(), [&client, senders = senders_of(producers), timeout](auto promise) {
+      client.loop(), deadline, {},
+      [senders = senders_of(producers), time](auto promise) {
         const auto sum = std::make_shared<Sum>(senders.size(), std::move(promise));
         if (senders.empty()) return sum->finish();
-        const TimePoint deadline = client.cluster().now() + call_timeout(timeout);
         for (const auto& sender : senders) {
-          sender->close(deadline, [sum, from = std::weak_ptr(sender)](
-                                      const Result<FlushReport>& one) { sum->take(from, one); });
+          sender->close(time, [sum, from = std::weak_ptr(sender)](const Result<FlushReport>& one) {
+            sum->take(from, one);
+          });
         }
-      });
+      },
+      [time](CallEnd) { time->end(); });
 }
 
 void hurry_together(std::span<const Result<Delivery>> deliveries) {

@@ -46,7 +46,7 @@ class ProducerGroup {
                                                  const std::stop_token& stop);
 [[nodiscard]] Result<FlushReport> close_together(Client::Shared& client,
                                                  std::span<Producer* const> producers,
-                                                 std::chrono::milliseconds timeout);
+                                                 const CallDeadline& deadline);
 
 /// Makes the batches of all deliveries due, as waiting for each would. Any thread.
 void hurry_together(std::span<const Result<Delivery>> deliveries);

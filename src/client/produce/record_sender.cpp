@@ -1005,27 +1005,29 @@ void RecordSender::settle_flushes() {
   for (Flushed& then : done) then(take_report());
 }
 
-void RecordSender::close(TimePoint deadline, Flushed then) {
+void RecordSender::close(const SharedCallTime& time, Flushed then) {
   if (is_stopped_) return then(FlushReport{});
   is_closed.store(true);
   room->close();
   for (const auto& [name, topic] : topics_) {
     for (const auto& partition : topic->partitions_) partition->queue.close();
   }
-  flush(deadline,
-        [self = shared_from_this(), then = std::move(then)](Result<FlushReport> flushed) mutable {
-          if (flushed) {
-            self->stop(Error::client(Errc::closed, "the producer is closed"));
-            return then(std::move(flushed));
-          }
-          self->stop(Error::client(Errc::closed,
-                                   "the producer was closed before the record was acknowledged"));
-          then(self->take_report());
-        });
+  const FlushId last = flush(time->deadline(), [self = shared_from_this(), then = std::move(then)](
+                                                   Result<FlushReport> flushed) mutable {
+    if (flushed) {
+      self->stop(Error::client(Errc::closed, "the producer is closed"));
+      return then(std::move(flushed));
+    }
+    self->stop(
+        Error::client(Errc::closed, "the producer was closed before the record was acknowledged"));
+    then(self->take_report());
+  });
+  time->on_end(
+      [self = shared_from_this(), last] { self->end_flush(last, flush_ended(CallEnd::late)); });
 }
 
-void RecordSender::close_by(TimePoint deadline, Client::Shared::Done done) {
-  close(deadline, [done = std::move(done)](Result<FlushReport> report) mutable {
+void RecordSender::close_by(SharedCallTime time, Client::Shared::Done done) {
+  close(time, [done = std::move(done)](Result<FlushReport> report) mutable {
     if (!report) return done(fail(report.error()));
     if (report->first_error) return done(fail(*report->first_error));
     done({});

@@ -95,8 +95,8 @@ class RecordSender final : public OutcomeOwner,
   /// Adds a report that no caller has got to the next one.
   void give_back(const FlushReport& report);
   /// Flushes until `deadline`, fails all records left, and stops.
-  void close(TimePoint deadline, Flushed then);
-  void close_by(TimePoint deadline, Client::Shared::Done done) override;
+  void close(const SharedCallTime& time, Flushed then);
+  void close_by(SharedCallTime time, Client::Shared::Done done) override;
   /// Closes it if it holds no records, and returns its report then. Otherwise nothing changes, but
   /// records that are sent during the call may be refused as by a closed producer.
   std::optional<FlushReport> close_if_idle();

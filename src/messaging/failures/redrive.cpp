@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/call_deadline.hpp"
 #include "base/option_checks.hpp"
 #include "base/time.hpp"
 #include "base/topic_name.hpp"
@@ -37,7 +38,7 @@ class Redrive {
         to_(std::move(to)),
         filter_(std::move(filter)),
         options_(options),
-        deadline_(monotonic_now() + call_timeout(options.timeout)) {}
+        deadline_(call_timeout(options.timeout)) {}
 
   Result<kafka::RedriveReport> run(Client& client);
 
@@ -48,7 +49,7 @@ class Redrive {
     Offset next;
   };
 
-  [[nodiscard]] milliseconds left() const { return left_until(deadline_); }
+  [[nodiscard]] milliseconds left() const { return deadline_.left(); }
   Result<void> find_parts(Admin& admin);
   Result<void> find_ends(Admin& admin);
   Result<void> start(Consumer& consumer);
@@ -66,7 +67,7 @@ class Redrive {
   const std::string from_, to_;
   const kafka::RedriveFilter filter_;
   const kafka::RedriveOptions options_;
-  const TimePoint deadline_;
+  const CallDeadline deadline_;
   std::vector<Part> parts_;
   std::optional<Producer> producer_;
   std::optional<ProducerTopic> target_;

@@ -29,7 +29,7 @@ void ReplyReaders::on_replaced(const std::string& topic) {
     readers_.erase(found);
   }
   // Requests under way have named the partition that is gone; they end at their deadlines.
-  lost->request_stop(milliseconds(0));
+  lost->request_stop(monotonic_now());
 }
 
 bool ReplyReaders::is_inside() {
@@ -89,7 +89,7 @@ Result<ReplyReaders::Reader> ReplyReaders::start(const std::string& topic,
   auto ready = (*subscription)->wait_ready(deadline.left());
   if (ready) return Reader{*partition, *std::move(subscription), was_replaced};
   // The next request starts anew.
-  (*subscription)->request_stop(milliseconds(0));
+  (*subscription)->request_stop(monotonic_now());
   return fail(ready.error());
 }
 

@@ -38,7 +38,8 @@ std::shared_ptr<SharedLook> SharedLook::of(std::weak_ptr<Client::Shared> client,
     if (!asked) return then(fail(asked.error()));
     Executor& loop = (*asked)->loop();
     loop.post([client = *std::move(asked), most, then = std::move(then)]() mutable {
-      client::list_topics(client->cluster(), Duration(most), std::move(then));
+      client::Cluster& cluster = client->cluster();
+      client::list_topics(cluster, client::CallTime::from(cluster.now(), most), std::move(then));
     });
   };
   means.describe = [client](std::vector<std::string> names, std::chrono::milliseconds most,
@@ -48,7 +49,8 @@ std::shared_ptr<SharedLook> SharedLook::of(std::weak_ptr<Client::Shared> client,
     Executor& loop = (*asked)->loop();
     loop.post([client = *std::move(asked), names = std::move(names), most,
                then = std::move(then)]() mutable {
-      client::describe_topics(client->cluster(), names, Duration(most),
+      client::Cluster& cluster = client->cluster();
+      client::describe_topics(cluster, names, client::CallTime::from(cluster.now(), most),
                               [names, then = std::move(then)](
                                   Result<std::vector<Result<TopicDescription>>> results) mutable {
                                 then(named(std::move(names), std::move(results)));

@@ -154,13 +154,13 @@ Result<void> Subscription::wait_ready(std::chrono::milliseconds timeout,
   return fail(Error::client(Errc::timed_out, text + setup_.troubles()));
 }
 
-void Subscription::request_stop(std::chrono::milliseconds timeout) {
+void Subscription::request_stop(TimePoint by) {
   Lock lock(mutex_);
-  mark_stopping(lock, timeout);
+  mark_stopping(lock, by);
 }
 
-void Subscription::mark_stopping(Lock& lock, std::chrono::milliseconds timeout) {
-  stop_by_ = std::min(stop_by_, monotonic_now() + call_timeout(timeout));
+void Subscription::mark_stopping(Lock& lock, TimePoint by) {
+  stop_by_ = std::min(stop_by_, by);
   is_stopping_ = true;
   release_pulled();
   state_.stop();
@@ -170,18 +170,21 @@ void Subscription::mark_stopping(Lock& lock, std::chrono::milliseconds timeout) 
   nudge(lock);
 }
 
-Result<void> Subscription::unsubscribe(std::chrono::milliseconds timeout) {
-  const TimePoint deadline = monotonic_now() + call_timeout(timeout);
-  request_stop(timeout);
-  if (may_not_wait()) return {};
+Result<void> Subscription::unsubscribe(const CallDeadline& deadline) {
+  const auto timeout = deadline.left();
+  const bool may_wait = !may_not_wait();
+  request_stop(may_wait ? deadline.for_loop() : deadline.at());
+  if (!may_wait) return {};
   std::vector<Thread> ended;
   {
     Lock lock(mutex_);
-    const bool all = change_.wait_until(lock, deadline, [&] { return alive_ == 0; });
+    while (alive_ > 0 && !deadline.has_passed()) change_.wait_until(lock, deadline.at());
     ended.swap(threads_);
-    if (!all) {
+    if (alive_ > 0) {
       for (Thread& thread : ended) thread.detach();
       is_given_up_ = true;
+      // The threads may not know the deadline.
+      mark_stopping(lock, monotonic_now());
       return fail(
           Error::client(Errc::timed_out, "unsubscribe from " + setup_.topic +
                                              ": a handler or a request was still running after " +
@@ -242,7 +245,7 @@ void Subscription::end_by_policy(Lock& lock) {
   DOHLE_ASSERT_COSTLY(lock.owns_lock(), "a subscription's state is read without its lock");
   if (!state_.stop_reason() || is_stopping_) return;
   end_error_ = state_.stop_reason();
-  mark_stopping(lock, setup_.rebalance_timeout);
+  mark_stopping(lock, monotonic_now() + setup_.rebalance_timeout);
 }
 
 ReadLag Subscription::lag() const {
@@ -685,7 +688,7 @@ void Subscription::on_revoked(std::span<const TopicPartition> partitions) {
     const TimePoint deadline =
         std::min(stop_by_, monotonic_now() + Duration(setup_.rebalance_timeout));
     wait_until(lock, deadline, ReaderWait::handlers,
-               [&] { return !state_.is_running_in(partitions); });
+               [&] { return !state_.is_running_in(partitions) || is_given_up_; });
   }
   tell_revoked(partitions);
   {
@@ -986,8 +989,9 @@ void Subscription::finish() {
   std::vector<PartitionOffset> offsets;
   {
     Lock lock(mutex_);
-    wait_until(lock, stop_by_, ReaderWait::handlers,
-               [&] { return state_.running() == 0 && state_.redirecting() == 0; });
+    wait_until(lock, stop_by_, ReaderWait::handlers, [&] {
+      return is_given_up_ || (state_.running() == 0 && state_.redirecting() == 0);
+    });
     (void)tell_waiting(lock, monotonic_now());
   }
   drop_old_offsets();

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/call_deadline.hpp"
 #include "base/fork_watch.hpp"
 #include "base/thread.hpp"
 #include "base/wait_point.hpp"
@@ -98,9 +99,12 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   [[nodiscard]] const std::string& group_id() const { return setup_.group_id; }
   /// Errors: also cancelled if a stop was requested.
   Result<void> wait_ready(std::chrono::milliseconds timeout, const std::stop_token& stop = {});
-  Result<void> unsubscribe(std::chrono::milliseconds timeout);
-  /// Requests the end. Does not wait.
-  void request_stop(std::chrono::milliseconds timeout);
+  Result<void> unsubscribe(std::chrono::milliseconds timeout) {
+    return unsubscribe(CallDeadline(call_timeout(timeout)));
+  }
+  Result<void> unsubscribe(const CallDeadline& deadline);
+  /// Requests the end, which gives up at `by`. Does not wait.
+  void request_stop(TimePoint by);
   /// True once unsubscribe ran out of time: its threads are detached, and no call waits for them.
   [[nodiscard]] bool is_given_up() const;
   [[nodiscard]] std::vector<HeldMessage> held() const;
@@ -231,7 +235,7 @@ class Subscription : public AckSink, public std::enable_shared_from_this<Subscri
   void commit_now(std::vector<PartitionOffset> offsets);
   void report_commit(const std::vector<Report>& refused, const Result<void>& others);
 
-  void mark_stopping(Lock& lock, std::chrono::milliseconds timeout);
+  void mark_stopping(Lock& lock, TimePoint by);
   /// Requests the end after a failure under FailurePolicy::stop.
   void end_by_policy(Lock& lock);
 

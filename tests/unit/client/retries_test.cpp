@@ -59,7 +59,7 @@ class StubbornServer : public ScriptedWorld {
   }
   ~StubbornServer() {
     producer_->close({}, [](Result<FlushReport>) {});
-    consumer_->close_by(world.now(), [](Result<void>) {});
+    consumer_->close_by(CallTime::from(world.now(), 0s), [](Result<void>) {});
     world.run_for(1s);
     // Ends pending requests, whose callbacks and the client refer to each other.
     on_loop([this] { client->cluster().close(Error::client(Errc::closed, "the test is over")); });

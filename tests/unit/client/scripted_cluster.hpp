@@ -246,9 +246,10 @@ class SimulatedClient final : public Client::Shared {
                  std::move(options)) {}
   Cluster& cluster() override { return cluster_; }
   const ClientEnvironment& environment() const override { return cluster_.environment(); }
+  Duration default_api_timeout() const override { return cluster_.options().default_api_timeout; }
   Result<void> check_usable() const override { return {}; }
   void attach(std::weak_ptr<Part>) override {}
-  void close(TimePoint, Done done) override { done({}); }
+  void close(SharedCallTime, Done done) override { done({}); }
 
  private:
   struct MachineWall {

@@ -57,7 +57,8 @@ class AdminOnCluster : public testing::Test, public ScriptedWorld {
   }
   std::vector<Result<CreatedTopic>> create(std::vector<NewTopic> topics, Duration timeout = 10s) {
     return items<CreatedTopic>([&](Cluster& cluster, auto then) {
-      create_topics(cluster, topics, false, timeout, std::move(then));
+      create_topics(cluster, topics, false, CallTime::from(cluster.now(), timeout),
+                    std::move(then));
     });
   }
   static wire::CreateTopicsResponse created(const wire::CreateTopicsRequest& request,
@@ -134,7 +135,8 @@ TEST_F(AdminOnCluster, ContinuesSoonAfterItsServerCameBack) {
   const TimePoint began = world.now();
   const auto results = items<CreatedTopic>(
       [](Cluster& cluster, auto then) {
-        create_topics(cluster, {{.name = "a"}}, false, 2min, std::move(then));
+        create_topics(cluster, {{.name = "a"}}, false, CallTime::from(cluster.now(), 2min),
+                      std::move(then));
       },
       2min);
   ASSERT_EQ(results.size(), 1U);
@@ -186,7 +188,7 @@ TEST_F(AdminOnCluster, RepeatsOnlyItemsWithRetriableFailures) {
     return answer;
   });
   const auto results = items<void>([](Cluster& cluster, auto then) {
-    delete_topics(cluster, {"a", "b", "c"}, 10s, std::move(then));
+    delete_topics(cluster, {"a", "b", "c"}, CallTime::from(cluster.now(), 10s), std::move(then));
   });
   ASSERT_EQ(results.size(), 3U);
   EXPECT_TRUE(results[0]);
@@ -208,8 +210,8 @@ TEST_F(AdminOnCluster, AddsPartitionsWithTheAssignmentsAndOutcomesOfEachTopic) {
         return answer;
       });
   const auto results = items<void>([](Cluster& cluster, auto then) {
-    create_partitions(cluster, {{"a", 4, {{{one, two}, {two}}}}, {"b", 3}, {"c", 3}}, true, 10s,
-                      std::move(then));
+    create_partitions(cluster, {{"a", 4, {{{one, two}, {two}}}}, {"b", 3}, {"c", 3}}, true,
+                      CallTime::from(cluster.now(), 10s), std::move(then));
   });
   ASSERT_EQ(heard.topics.size(), 3U);
   EXPECT_TRUE(heard.validate_only);
@@ -240,7 +242,8 @@ TEST_F(AdminOnCluster, SaysThatLostPartitionsMayHaveBeenAdded) {
     return answer;
   });
   const auto results = items<void>([](Cluster& cluster, auto then) {
-    create_partitions(cluster, {{"a", 4}}, false, 10s, std::move(then));
+    create_partitions(cluster, {{"a", 4}}, false, CallTime::from(cluster.now(), 10s),
+                      std::move(then));
   });
   ASSERT_EQ(results.size(), 1U);
   ASSERT_FALSE(results[0]);
@@ -260,7 +263,8 @@ TEST_F(AdminOnCluster, RequestsMetadataOnceItHasAddedPartitions) {
   const auto grow = [&](bool validate_only) {
     const int before = asked;
     (void)items<void>([&](Cluster& cluster, auto then) {
-      create_partitions(cluster, {{"a", 4}}, validate_only, 10s, std::move(then));
+      create_partitions(cluster, {{"a", 4}}, validate_only, CallTime::from(cluster.now(), 10s),
+                        std::move(then));
     });
     world.run_for(1s);
     return asked - before;
@@ -309,8 +313,9 @@ TEST_F(AdminOnCluster, ListsTheGroupsOfEveryServer) {
     answer.groups.push_back({"both", "consumer", "Empty", "classic"});
     return answer;
   });
-  const auto listed = run<std::vector<GroupListing>>(
-      [](Cluster& cluster, auto then) { list_groups(cluster, 10s, std::move(then)); });
+  const auto listed = run<std::vector<GroupListing>>([](Cluster& cluster, auto then) {
+    list_groups(cluster, CallTime::from(cluster.now(), 10s), std::move(then));
+  });
   ASSERT_TRUE(listed && *listed);
   std::vector<std::string> ids;
   for (const auto& each : **listed) ids.push_back(each.group_id);
@@ -323,8 +328,9 @@ TEST_F(AdminOnCluster, ListsNoGroupsWhenOneServerRefuses) {
     if (at == two) answer.error_code = code::cluster_authorization_failed;
     return answer;
   });
-  const auto listed = run<std::vector<GroupListing>>(
-      [](Cluster& cluster, auto then) { list_groups(cluster, 10s, std::move(then)); });
+  const auto listed = run<std::vector<GroupListing>>([](Cluster& cluster, auto then) {
+    list_groups(cluster, CallTime::from(cluster.now(), 10s), std::move(then));
+  });
   ASSERT_TRUE(listed);
   ASSERT_FALSE(*listed);
   EXPECT_TRUE(listed->error().is_broker(code::cluster_authorization_failed));
@@ -338,8 +344,9 @@ TEST_F(AdminOnCluster, WaitsForAServerThatLoadsItsGroups) {
     if (at == two && refusals-- > 0) answer.error_code = code::coordinator_load_in_progress;
     return answer;
   });
-  const auto listed = run<std::vector<GroupListing>>(
-      [](Cluster& cluster, auto then) { list_groups(cluster, 10s, std::move(then)); });
+  const auto listed = run<std::vector<GroupListing>>([](Cluster& cluster, auto then) {
+    list_groups(cluster, CallTime::from(cluster.now(), 10s), std::move(then));
+  });
   ASSERT_TRUE(listed && *listed);
   EXPECT_TRUE((*listed)->empty());
 }
@@ -363,7 +370,8 @@ TEST_F(AdminOnCluster, AsksEachGroupsCoordinator) {
         return answer;
       });
   const auto results = items<GroupDescription>([](Cluster& cluster, auto then) {
-    describe_groups(cluster, {"g1", "g2", "dead1"}, 10s, std::move(then));
+    describe_groups(cluster, {"g1", "g2", "dead1"}, CallTime::from(cluster.now(), 10s),
+                    std::move(then));
   });
   ASSERT_EQ(results.size(), 3U);
   ASSERT_TRUE(results[0]);
@@ -386,7 +394,7 @@ TEST_F(AdminOnCluster, DeletesGroupsEachWithItsOutcome) {
     return answer;
   });
   const auto results = items<void>([](Cluster& cluster, auto then) {
-    delete_groups(cluster, {"g1", "g2"}, 10s, std::move(then));
+    delete_groups(cluster, {"g1", "g2"}, CallTime::from(cluster.now(), 10s), std::move(then));
   });
   ASSERT_EQ(results.size(), 2U);
   EXPECT_TRUE(results[0]);
@@ -415,8 +423,9 @@ TEST_F(AdminOnCluster, ReadsTheOffsetsOfAGroupInOldAndNewVersions) {
   for (const auto highest : {std::int16_t{12}, std::int16_t{3}}) {
     script.versions_up_to = highest;
     if (process != nullptr) process->restart();
-    const auto results = items<std::vector<GroupOffset>>(
-        [](Cluster& cluster, auto then) { group_offsets(cluster, "g1", 10s, std::move(then)); });
+    const auto results = items<std::vector<GroupOffset>>([](Cluster& cluster, auto then) {
+      group_offsets(cluster, "g1", CallTime::from(cluster.now(), 10s), std::move(then));
+    });
     ASSERT_EQ(results.size(), 1U);
     ASSERT_TRUE(results[0]) << results[0].error().to_string();
     ASSERT_EQ(results[0]->size(), 1U);
@@ -443,8 +452,9 @@ TEST_F(AdminOnCluster, FindsOffsetsAtLeadersThatMoveMeanwhile) {
       {{"orders", PartitionId{0}}, OffsetSpec::latest()},
       {{"orders", PartitionId{1}}, OffsetSpec::at(Timestamp{7})},
       {{"orders", PartitionId{9}}, OffsetSpec::latest()}};
-  const auto results = items<OffsetAnswer::Found>(
-      [&](Cluster& cluster, auto then) { list_offsets(cluster, queries, 10s, std::move(then)); });
+  const auto results = items<OffsetAnswer::Found>([&](Cluster& cluster, auto then) {
+    list_offsets(cluster, queries, CallTime::from(cluster.now(), 10s), std::move(then));
+  });
   ASSERT_EQ(results.size(), 4U);
   ASSERT_TRUE(results[0] && results[1] && results[2]);
   EXPECT_EQ(results[0]->offset, Offset{98});
@@ -472,7 +482,8 @@ TEST_F(AdminOnCluster, DescribesTopicsAndTheirConfiguration) {
     return answer;
   });
   const auto topics = items<TopicDescription>([](Cluster& cluster, auto then) {
-    describe_topics(cluster, {"orders", "missing"}, 10s, std::move(then));
+    describe_topics(cluster, {"orders", "missing"}, CallTime::from(cluster.now(), 10s),
+                    std::move(then));
   });
   ASSERT_EQ(topics.size(), 2U);
   ASSERT_TRUE(topics[0]);
@@ -480,7 +491,8 @@ TEST_F(AdminOnCluster, DescribesTopicsAndTheirConfiguration) {
   EXPECT_TRUE(topics[1].error().is_broker(code::unknown_topic_or_partition));
   for (const std::string name : {"orders", "missing"}) {
     const auto entries = items<std::vector<ConfigEntry>>([&](Cluster& cluster, auto then) {
-      describe_configs(cluster, {{ConfigResourceType::topic, name}}, 10s, std::move(then));
+      describe_configs(cluster, {{ConfigResourceType::topic, name}},
+                       CallTime::from(cluster.now(), 10s), std::move(then));
     });
     ASSERT_EQ(entries.size(), 1U);
     ASSERT_EQ(entries[0].has_value(), name == "orders");
@@ -518,7 +530,8 @@ class AdminBesideAFrozenServer : public AdminOnCluster {
   }
   static auto describe_orders(Duration timeout) {
     return [timeout](Cluster& cluster, auto then) {
-      describe_configs(cluster, {{ConfigResourceType::topic, "orders"}}, timeout, std::move(then));
+      describe_configs(cluster, {{ConfigResourceType::topic, "orders"}},
+                       CallTime::from(cluster.now(), timeout), std::move(then));
     };
   }
   std::vector<NodeId> asked_;
@@ -572,7 +585,8 @@ TEST_F(AdminBesideAFrozenServer, SendsACreationOnceWhileTheServerMayAnswer) {
     return created(request);
   });
   const auto results = within<CreatedTopic>(21s, [](Cluster& cluster, auto then) {
-    create_topics(cluster, {{.name = "a"}}, false, 60s, std::move(then));
+    create_topics(cluster, {{.name = "a"}}, false, CallTime::from(cluster.now(), 60s),
+                  std::move(then));
   });
   ASSERT_EQ(results.size(), 1U);
   EXPECT_TRUE(results[0]) << results[0].error().to_string();
@@ -591,7 +605,8 @@ TEST_F(AdminBesideAFrozenServer, RepeatsACreationAtAnotherServerOnceTheClusterGa
   start();
   give_up(one);
   const auto results = within<CreatedTopic>(12s, [](Cluster& cluster, auto then) {
-    create_topics(cluster, {{.name = "a"}, {.name = "b"}}, false, 60s, std::move(then));
+    create_topics(cluster, {{.name = "a"}, {.name = "b"}}, false,
+                  CallTime::from(cluster.now(), 60s), std::move(then));
   });
   ASSERT_EQ(results.size(), 2U);
   ASSERT_FALSE(results[0]);
@@ -620,7 +635,7 @@ TEST_F(AdminBesideAFrozenServer, NeverRepeatsADeletionThatMayStillBeCarriedOut) 
   start();
   give_up(one);
   const auto results = within<void>(12s, [](Cluster& cluster, auto then) {
-    delete_topics(cluster, {"a"}, 60s, std::move(then));
+    delete_topics(cluster, {"a"}, CallTime::from(cluster.now(), 60s), std::move(then));
   });
   ASSERT_EQ(results.size(), 1U);
   ASSERT_FALSE(results[0]);
@@ -652,7 +667,7 @@ TEST_F(AdminBesideAFrozenServer, AsksAGroupsNextCoordinatorOnceItIsNamed) {
   start();
   world.after(9s, [&] { coordinator = two; });
   const auto results = within<GroupDescription>(12s, [](Cluster& cluster, auto then) {
-    describe_groups(cluster, {"g"}, 60s, std::move(then));
+    describe_groups(cluster, {"g"}, CallTime::from(cluster.now(), 60s), std::move(then));
   });
   ASSERT_EQ(results.size(), 1U);
   ASSERT_TRUE(results[0]) << results[0].error().to_string();
@@ -676,8 +691,8 @@ TEST_F(AdminBesideAFrozenServer, FindsOffsetsAtTheNextLeader) {
   start();
   world.after(9s, [&] { script.move_leader(0, two); });
   const auto results = within<OffsetAnswer::Found>(12s, [](Cluster& cluster, auto then) {
-    list_offsets(cluster, {{{"orders", PartitionId{0}}, OffsetSpec::latest()}}, 60s,
-                 std::move(then));
+    list_offsets(cluster, {{{"orders", PartitionId{0}}, OffsetSpec::latest()}},
+                 CallTime::from(cluster.now(), 60s), std::move(then));
   });
   ASSERT_EQ(results.size(), 1U);
   ASSERT_TRUE(results[0]) << results[0].error().to_string();
@@ -698,7 +713,10 @@ TEST_F(AdminBesideAFrozenServer, ListsTheGroupsAgainOnceTheClusterGaveItUp) {
   give_up(two);
   const TimePoint began = world.now();
   const auto listed = run<std::vector<GroupListing>>(
-      [](Cluster& cluster, auto then) { list_groups(cluster, 60s, std::move(then)); }, 2min);
+      [](Cluster& cluster, auto then) {
+        list_groups(cluster, CallTime::from(cluster.now(), 60s), std::move(then));
+      },
+      2min);
   EXPECT_LE((world.now() - began) / 1ms, 12'000);
   ASSERT_TRUE(listed);
   ASSERT_TRUE(*listed) << listed->error().to_string();
@@ -728,11 +746,13 @@ TEST_F(AdminOnCluster, FailsOnlyTheCallWithAnAnswerAboveMaxResponseBytes) {
   start();
   std::optional<Result<std::vector<GroupListing>>> listed;
   on_loop([&, this] {
-    list_groups(client->cluster(), 10s, [&](auto done) { listed.emplace(std::move(done)); });
+    list_groups(client->cluster(), CallTime::from(client->cluster().now(), 10s),
+                [&](auto done) { listed.emplace(std::move(done)); });
   });
   world.run_for(500ms);
   const auto beside = items<std::vector<ConfigEntry>>([](Cluster& cluster, auto then) {
-    describe_configs(cluster, {{ConfigResourceType::topic, "orders"}}, 10s, std::move(then));
+    describe_configs(cluster, {{ConfigResourceType::topic, "orders"}},
+                     CallTime::from(cluster.now(), 10s), std::move(then));
   });
   EXPECT_TRUE(beside.at(0)) << beside.at(0).error().to_string();
   ASSERT_TRUE(listed);
@@ -762,7 +782,7 @@ TEST_F(AdminOnCluster, AsksEachServerForItsOwnConfiguration) {
                      {{ConfigResourceType::broker, "2"},
                       {ConfigResourceType::broker, "1"},
                       {ConfigResourceType::broker, "one"}},
-                     10s, std::move(then));
+                     CallTime::from(cluster.now(), 10s), std::move(then));
   });
   ASSERT_EQ(configs.size(), 3U);
   EXPECT_TRUE(configs[0] && configs[1]);
@@ -772,8 +792,8 @@ TEST_F(AdminOnCluster, AsksEachServerForItsOwnConfiguration) {
 
 TEST_F(AdminOnCluster, RefusesANegativeTime) {
   const auto results = items<OffsetAnswer::Found>([&](Cluster& cluster, auto then) {
-    list_offsets(cluster, {{{"orders", PartitionId{0}}, OffsetSpec::at(Timestamp{-2})}}, 10s,
-                 std::move(then));
+    list_offsets(cluster, {{{"orders", PartitionId{0}}, OffsetSpec::at(Timestamp{-2})}},
+                 CallTime::from(cluster.now(), 10s), std::move(then));
   });
   EXPECT_TRUE(results.at(0).error().is(Errc::invalid_argument));
 }
@@ -861,44 +881,45 @@ class AdminRefused : public AdminOnCluster {
   void TestBody() override {}
   /// The requests of all calls together, each call within its timeout of a minute.
   int ask_all() {
-    constexpr auto minute = 1min;
+    const auto minute = [this] { return CallTime::from(world.now(), 1min); };
     const auto all = [&](auto outcome) { EXPECT_TRUE(outcome) << "a call without an end"; };
     all(run<std::vector<Result<CreatedTopic>>>(
         [&](Cluster& c, auto then) {
-          create_topics(c, {{.name = "orders"}}, false, minute, std::move(then));
+          create_topics(c, {{.name = "orders"}}, false, minute(), std::move(then));
         },
         61s));
     all(run<std::vector<Result<void>>>(
         [&](Cluster& c, auto then) {
-          create_partitions(c, {{"orders", 2}}, false, minute, std::move(then));
+          create_partitions(c, {{"orders", 2}}, false, minute(), std::move(then));
         },
         61s));
     all(run<std::vector<Result<void>>>(
-        [&](Cluster& c, auto then) { delete_topics(c, {"orders"}, minute, std::move(then)); },
+        [&](Cluster& c, auto then) { delete_topics(c, {"orders"}, minute(), std::move(then)); },
         61s));
     all(run<std::vector<Result<TopicDescription>>>(
-        [&](Cluster& c, auto then) { describe_topics(c, {"orders"}, minute, std::move(then)); },
+        [&](Cluster& c, auto then) { describe_topics(c, {"orders"}, minute(), std::move(then)); },
         61s));
     all(run<std::vector<TopicListing>>(
-        [&](Cluster& c, auto then) { list_topics(c, minute, std::move(then)); }, 61s));
+        [&](Cluster& c, auto then) { list_topics(c, minute(), std::move(then)); }, 61s));
     all(run<std::vector<Result<std::vector<ConfigEntry>>>>(
         [&](Cluster& c, auto then) {
-          describe_configs(c, {{ConfigResourceType::topic, "orders"}}, minute, std::move(then));
+          describe_configs(c, {{ConfigResourceType::topic, "orders"}}, minute(), std::move(then));
         },
         61s));
     all(run<ClusterDescription>(
-        [&](Cluster& c, auto then) { describe_cluster(c, minute, std::move(then)); }, 61s));
+        [&](Cluster& c, auto then) { describe_cluster(c, minute(), std::move(then)); }, 61s));
     all(run<std::vector<GroupListing>>(
-        [&](Cluster& c, auto then) { list_groups(c, minute, std::move(then)); }, 61s));
+        [&](Cluster& c, auto then) { list_groups(c, minute(), std::move(then)); }, 61s));
     all(run<std::vector<Result<GroupDescription>>>(
-        [&](Cluster& c, auto then) { describe_groups(c, {"g1"}, minute, std::move(then)); }, 61s));
+        [&](Cluster& c, auto then) { describe_groups(c, {"g1"}, minute(), std::move(then)); },
+        61s));
     all(run<std::vector<Result<void>>>(
-        [&](Cluster& c, auto then) { delete_groups(c, {"g1"}, minute, std::move(then)); }, 61s));
+        [&](Cluster& c, auto then) { delete_groups(c, {"g1"}, minute(), std::move(then)); }, 61s));
     all(run<std::vector<Result<std::vector<GroupOffset>>>>(
-        [&](Cluster& c, auto then) { group_offsets(c, "g1", minute, std::move(then)); }, 61s));
+        [&](Cluster& c, auto then) { group_offsets(c, "g1", minute(), std::move(then)); }, 61s));
     all(run<std::vector<Result<OffsetAnswer::Found>>>(
         [&](Cluster& c, auto then) {
-          list_offsets(c, {{{"orders", PartitionId{0}}, OffsetSpec::earliest()}}, minute,
+          list_offsets(c, {{{"orders", PartitionId{0}}, OffsetSpec::earliest()}}, minute(),
                        std::move(then));
         },
         61s));

@@ -42,7 +42,7 @@ class ConsumerOnCluster : public testing::Test, public ScriptedWorld {
     });
   }
   void TearDown() override {
-    if (consumer_) consumer_->close_by(world.now(), [](Result<void>) {});
+    if (consumer_) consumer_->close_by(CallTime::from(world.now(), 0s), [](Result<void>) {});
     world.run_for(1s);
   }
 
@@ -331,7 +331,8 @@ TEST_F(ConsumerOnCluster, ReportsADamagedBatchAfterDelaysThatDoubleUntilASeek) {
     ASSERT_FALSE(poll());
   }
   EXPECT_EQ(warnings.size(), 1U) << "once a minute";
-  on_loop([this] { consumer_->close_by(world.now() + 1s, [](const Result<void>&) {}); });
+  on_loop(
+      [this] { consumer_->close_by(CallTime::from(world.now(), 1s), [](const Result<void>&) {}); });
   world.run_for(1s);
   ASSERT_EQ(warnings.size(), 2U);
   EXPECT_NE(warnings[1].find("3 more errors since the last line"), std::string::npos)
@@ -732,7 +733,8 @@ TEST_F(GroupMemberOnCluster, CommitsNothingOfALostGenerationWhenItCloses) {
   generation_ = Generation{7};
   std::optional<Result<void>> outcome;
   on_loop([&, this] {
-    consumer_->close_by(world.now() + 9s, [&](Result<void> done) { outcome = std::move(done); });
+    consumer_->close_by(CallTime::from(world.now(), 9s),
+                        [&](Result<void> done) { outcome = std::move(done); });
   });
   world.run_for(10s);
   ASSERT_TRUE(outcome);
@@ -807,7 +809,8 @@ TEST_F(GroupMemberOnCluster, LeavesItsGroupWhenItsLastHandleIsDestroyed) {
   consumer_->desk().with([](PollTable& table) { table.fetch.settle(); });
   std::optional<Result<void>> outcome;
   on_loop([&, this] {
-    consumer_->close_by(world.now() + 5s, [&](Result<void> done) { outcome = std::move(done); });
+    consumer_->close_by(CallTime::from(world.now(), 5s),
+                        [&](Result<void> done) { outcome = std::move(done); });
     consumer_.reset();
   });
   world.run_for(3s);

@@ -84,10 +84,13 @@ class OffsetsOnCluster : public testing::Test, public ScriptedWorld, public Offs
       for (const std::int32_t each : partitions) {
         all.push_back({{"orders", PartitionId{each}}, {Offset{offset}, LeaderEpoch{4}, "note"}});
       }
-      offsets_->commit(all, world.now() + time, [this](const CommitOutcome& outcome) {
-        outcomes_.push_back(outcome.as_one());
-        last_ = outcome;
-      });
+      commit(all, CallTime::from(world.now(), time));
+    });
+  }
+  void commit(const std::vector<PartitionOffset>& offsets, SharedCallTime time) {
+    offsets_->commit(offsets, std::move(time), [this](const CommitOutcome& outcome) {
+      outcomes_.push_back(outcome.as_one());
+      last_ = outcome;
     });
   }
   /// The server's answer is prepared. Its error is that of outcomes_[0] and of last_.refused[0].
@@ -107,7 +110,8 @@ class OffsetsOnCluster : public testing::Test, public ScriptedWorld, public Offs
     on_loop([&, this] {
       std::vector<TopicPartition> all;
       for (const std::int32_t each : partitions) all.push_back({"orders", PartitionId{each}});
-      offsets_->fetch(all, world.now() + time, [&](auto outcome) { found = std::move(outcome); });
+      offsets_->fetch(all, CallTime::from(world.now(), time),
+                      [&](auto outcome) { found = std::move(outcome); });
     });
     world.run_until([&] { return found.has_value(); }, time + 1s);
     return found;
@@ -465,6 +469,26 @@ TEST_F(OffsetsOnCluster, FetchesAtAFrozenCoordinatorEndInTimeAndNameTheReason) {
   EXPECT_EQ(found->error().message(),
             "fetch offsets of group g: no answer in time: broker-1:9092 has not answered "
             "OffsetFetch");
+}
+
+TEST_F(OffsetsOnCluster, EndsCallsWithoutADeadlineWhenTheirThreadEndsThem) {
+  ASSERT_TRUE(fetch({0}));
+  world.machine("broker-1").process("broker-1")->pause(10min);
+  const auto time = std::make_shared<CallTime>(never, 5s);
+  std::optional<Result<std::vector<PartitionOffset>>> found;
+  on_loop([&, this] {
+    commit({{{"orders", PartitionId{0}}, {Offset{1}, LeaderEpoch{4}, "note"}}}, time);
+    offsets_->fetch({{"orders", PartitionId{0}}}, time,
+                    [&](auto outcome) { found = std::move(outcome); });
+  });
+  world.run_for(10s);
+  EXPECT_TRUE(outcomes_.empty());
+  EXPECT_FALSE(found);
+  on_loop([&] { time->end(); });
+  ASSERT_EQ(outcomes_.size(), 1U);
+  EXPECT_TRUE(outcomes_[0].error().is(Errc::timed_out));
+  ASSERT_TRUE(found);
+  EXPECT_TRUE(found->error().is(Errc::timed_out));
 }
 
 TEST_F(OffsetsOnCluster, FailsAllCallsWhenItIsClosed) {

@@ -484,7 +484,7 @@ TEST_F(ProducerOnCluster, LogsAtItsEndTheNumberOfUnloggedFailures) {
     world.run_for(100ms);
   }
   ASSERT_EQ(warnings.size(), 1u);
-  producer_->close(world.now() + 1s, [](Result<FlushReport>) {});
+  producer_->close(CallTime::from(world.now(), 1s), [](Result<FlushReport>) {});
   world.run_for(100ms);
   ASSERT_EQ(warnings.size(), 2u);
   EXPECT_NE(warnings[1].find("was not read: 3"), std::string::npos) << warnings[1];
@@ -835,7 +835,8 @@ TEST_F(ProducerOnCluster, CloseFailsUnsettledRecords) {
   send(0);
   world.run_for(1s);
   std::optional<Result<FlushReport>> closed;
-  producer_->close(world.now() + 2s, [&](Result<FlushReport> report) { closed = report; });
+  producer_->close(CallTime::from(world.now(), 2s),
+                   [&](Result<FlushReport> report) { closed = report; });
   world.run_for(3s);
   ASSERT_TRUE(closed && *closed);
   EXPECT_EQ((*closed)->failed, 1u);
@@ -848,7 +849,8 @@ TEST_F(ProducerOnCluster, ClosesAsItsServerIsReachedIfItNeedsNoAnswer) {
   start({.acks = Acks::none, .idempotence = false});
   send(0);
   std::optional<Result<FlushReport>> closed;
-  producer_->close(world.now() + 5s, [&](Result<FlushReport> report) { closed = report; });
+  producer_->close(CallTime::from(world.now(), 5s),
+                   [&](Result<FlushReport> report) { closed = report; });
   EXPECT_FALSE(closed) << "the connection for its records is not ready yet";
   world.run_for(1s);
   ASSERT_TRUE(closed && *closed);
@@ -1070,7 +1072,8 @@ TEST_F(ProducerOnCluster, ReportsFailuresOfDeliveriesThatOutliveItOnlyInItsLastR
     world.run_for(1s);
     ASSERT_TRUE(kept.is_done());
     std::optional<Result<FlushReport>> closed;
-    producer_->close(world.now() + 1s, [&](Result<FlushReport> report) { closed = report; });
+    producer_->close(CallTime::from(world.now(), 1s),
+                     [&](Result<FlushReport> report) { closed = report; });
     world.run_for(1s);
     ASSERT_TRUE(closed && *closed);
     EXPECT_EQ((*closed)->failed, 1u);

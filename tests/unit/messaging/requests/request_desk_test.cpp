@@ -76,9 +76,10 @@ class LoopAlone final : public Client::Shared {
             time_, *logger_,         process.secure_random()} {}
   client::Cluster& cluster() override { std::terminate(); }
   const client::ClientEnvironment& environment() const override { return environment_; }
+  Duration default_api_timeout() const override { std::terminate(); }
   Result<void> check_usable() const override { return {}; }
   void attach(std::weak_ptr<Part>) override {}
-  void close(TimePoint, Done done) override { done({}); }
+  void close(client::SharedCallTime, Done done) override { done({}); }
 
  private:
   NoRecordTime time_;

@@ -721,7 +721,7 @@ TEST_F(SubscriptionEngine, reports_a_failed_last_commit_if_no_call_returns_it) {
   setup.settings.commit_interval = 1h;
   setup.settings.min_backoff = setup.settings.max_backoff = 1h;
   const Running running = start([&](RawEvent&) {
-    subscription->request_stop(patience);
+    subscription->request_stop(monotonic_now() + patience);
     return returned.set_value(), Result<void>{};
   });
   ASSERT_TRUE(wait_until([&] { return failures == 1; })) << "that of the positions";
