@@ -154,15 +154,11 @@ void GroupOffsets::close(const Error& why) {
   }
 }
 
-void GroupOffsets::watch_deadlines() {
-  TimePoint next = never;
-  for (const Commit& each : commits_) {
-    if (each.then) next = std::min(next, each.time->deadline());
-  }
-  if (next >= timer_at_) return;
+void GroupOffsets::watch(TimePoint deadline) {
+  if (deadline >= timer_at_) return;
   cluster_.environment().loop.cancel(timer_);
-  timer_at_ = next;
-  timer_ = cluster_.environment().loop.arm(next, [weak = weak_from_this()] {
+  timer_at_ = deadline;
+  timer_ = cluster_.environment().loop.arm(deadline, [weak = weak_from_this()] {
     if (const auto self = weak.lock()) self->on_time();
   });
 }
@@ -187,7 +183,11 @@ void GroupOffsets::on_time() {
     const bool is_under_way = each == commits_.begin() && is_committing_;
     each = each->then || is_under_way ? each + 1 : commits_.erase(each);
   }
-  watch_deadlines();
+  TimePoint next = never;
+  for (const Commit& each : commits_) {
+    if (each.then) next = std::min(next, each.time->deadline());
+  }
+  watch(next);
   for (auto& [then, outcome] : told) then(std::move(outcome));
 }
 
@@ -206,6 +206,7 @@ void GroupOffsets::commit(std::vector<PartitionOffset> offsets, SharedCallTime t
                           CommitDone then) {
   const std::size_t count = offsets.size();
   if (closed_) return then({.others = fail(*closed_), .offsets = count});
+  watch(time->deadline());
   const Generation generation = offsets.empty() ? Generation{} : group_.membership().generation;
   time->on_end([weak = weak_from_this()] {
     if (const auto self = weak.lock()) self->on_time();
@@ -216,7 +217,6 @@ void GroupOffsets::commit(std::vector<PartitionOffset> offsets, SharedCallTime t
                       .backoff = cluster_.retry_backoff(),
                       .then = std::move(then),
                       .count = count});
-  watch_deadlines();
   pump();
 }
 

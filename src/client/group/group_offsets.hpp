@@ -87,7 +87,7 @@ class GroupOffsets : public std::enable_shared_from_this<GroupOffsets> {
   static Result<void> take_answer(Commit& commit, const wire::OffsetCommitResponse& answer);
   void retry_commit(const Error& why);
   /// Ends calls at their deadline, since a frozen server keeps a request much longer.
-  void watch_deadlines();
+  void watch(TimePoint deadline);
   void on_time();
   void stop_timer();
   void end_fetch(Fetch& fetch, Result<std::vector<PartitionOffset>> outcome);

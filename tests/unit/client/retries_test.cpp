@@ -58,7 +58,7 @@ class StubbornServer : public ScriptedWorld {
     for (auto& [api, handler] : script.handlers) watch(api, handler);
   }
   ~StubbornServer() {
-    producer_->close({}, [](Result<FlushReport>) {});
+    producer_->close(CallTime::from(world.now(), 0s), [](Result<FlushReport>) {});
     consumer_->close_by(CallTime::from(world.now(), 0s), [](Result<void>) {});
     world.run_for(1s);
     // Ends pending requests, whose callbacks and the client refer to each other.

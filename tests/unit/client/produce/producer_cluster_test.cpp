@@ -47,7 +47,7 @@ class ProducerOnCluster : public testing::Test, public ScriptedWorld {
     ASSERT_TRUE(topic_);
   }
   ~ProducerOnCluster() override {
-    if (producer_) producer_->close({}, [](Result<FlushReport>) {});
+    if (producer_) producer_->close(CallTime::from(world.now(), 0s), [](Result<FlushReport>) {});
     world.run_for(1s);
   }
 

@@ -61,7 +61,8 @@ class Group : public testing::Test, public ScriptedWorld {
   }
   ~Group() override {
     for (Member* each : {&one_, &two_}) {
-      if (each->sender) each->sender->close({}, [](Result<FlushReport>) {});
+      if (each->sender)
+        each->sender->close(CallTime::from(world.now(), 0s), [](Result<FlushReport>) {});
     }
     world.run_for(1s);
   }
