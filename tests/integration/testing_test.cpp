@@ -614,6 +614,8 @@ TEST_F(EnvironmentTest, ends_topic_calls_at_their_real_deadlines) {
       dohle::kafka::delete_topic(*broker_, std::vector<std::string>{"orders"}, 50ms);
   ASSERT_TRUE(deleted) << deleted.error().to_string();
   EXPECT_TRUE(deleted->at(0).result.error().is(Errc::timed_out));
+  ASSERT_TRUE(environment_->clear_faults());
+  ASSERT_TRUE(environment_->advance(10s));
 }
 
 TEST_F(EnvironmentTest, keeps_the_deadline_of_a_disconnect_in_real_time) {
@@ -645,21 +647,23 @@ TEST_F(EnvironmentTest, keeps_the_deadline_of_an_unsubscribe_in_real_time) {
   std::promise<void> has_failed;
   auto orders = broker_
                     ->subscribe("orders",
-                                [&, this](const RawEvent&) -> Result<void> {
-                                  // The failed message cannot be stored in the dead-letter topic.
-                                  environment_->refuse_connections().value();
-                                  environment_->drop_connections().value();
-                                  has_failed.set_value();
+                                [&, this](const RawEvent& event) -> Result<void> {
+                                  if (*event.body() == "tea") {
+                                    environment_->refuse_connections().value();
+                                    environment_->drop_connections().value();
+                                    has_failed.set_value();
+                                  }
                                   return dohle::fail(no_water);
                                 },
                                 {.group_id = "kitchen",
                                  .max_retries = 0,
                                  .failure_policy = dohle::FailurePolicy::dead_letter})
                     .value();
+  // The dead-letter topic is known.
+  publish("orders", "coffee");
   ASSERT_TRUE(environment_->wait_handled(orders));
   publish("orders", "tea");
   has_failed.get_future().wait();
-  ASSERT_TRUE(environment_->wait_idle());
   auto ended = std::async(std::launch::async, [&] { return orders.unsubscribe(20s); });
   EXPECT_EQ(ended.wait_for(100ms), std::future_status::timeout);
   // Less than the session timeout of 45 s.
@@ -669,7 +673,9 @@ TEST_F(EnvironmentTest, keeps_the_deadline_of_an_unsubscribe_in_real_time) {
   ASSERT_TRUE(environment_->advance(10s));
   const auto outcome = ended.get();
   EXPECT_TRUE(outcome) << outcome.error().to_string();
-  EXPECT_TRUE(environment_->wait_handled("kitchen"));
+  const auto again = subscribe("orders", {.group_id = "kitchen"});
+  EXPECT_TRUE(environment_->wait_handled(again));
+  EXPECT_THAT(bodies_.all(), IsEmpty()) << "both were stored in the dead-letter topic";
 }
 
 TEST_F(EnvironmentTest, keeps_the_deadline_of_a_request_in_real_time) {
