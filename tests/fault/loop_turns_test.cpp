@@ -46,7 +46,7 @@ namespace dohle::fault {
 namespace {
 
 namespace fs = std::filesystem;
-using std::chrono::microseconds;
+using std::chrono::milliseconds;
 
 /// Counts the calls that wait for the device.
 class CountedSyncs final : public disk::SystemCalls {
