@@ -271,14 +271,15 @@ void Member::close_consumer() {
   is_leaving_ = false;
   holds_.clear();
   session_.reset();
-  consumer_->close_by(self_.clock().mono() + 5s, [this](Result<void> outcome) {
-    note(outcome ? "closed" : "closed: " + outcome.error().to_string());
-    // Posted, since this runs inside the consumer.
-    self_.executor().post([this] {
-      consumer_.reset();
-      if (!is_closing_) after(up_to(5s), &Member::join);
-    });
-  });
+  consumer_->close_by(client::CallTime::from(self_.clock().mono(), 5s),
+                      [this](Result<void> outcome) {
+                        note(outcome ? "closed" : "closed: " + outcome.error().to_string());
+                        // Posted, since this runs inside the consumer.
+                        self_.executor().post([this] {
+                          consumer_.reset();
+                          if (!is_closing_) after(up_to(5s), &Member::join);
+                        });
+                      });
 }
 
 }  // namespace dohle::simulation

@@ -79,10 +79,11 @@ void Sender::send_one(std::string& line) {
 }
 
 void Sender::close() {
-  sender_->close(self_.clock().mono() + 5s, [this](Result<FlushReport> report) {
-    note(report ? "closed" : "closed: " + report.error().to_string());
-    is_closed_ = true;
-  });
+  sender_->close(client::CallTime::from(self_.clock().mono(), 5s),
+                 [this](Result<FlushReport> report) {
+                   note(report ? "closed" : "closed: " + report.error().to_string());
+                   is_closed_ = true;
+                 });
 }
 
 }  // namespace dohle::simulation
