@@ -101,8 +101,10 @@ class TurnsTest : public testing::Test {
 };
 
 TEST_F(TurnsTest, AProducerIsServedBesideSixtyConnectionsThatReadNothing) {
-  // A node with sanitizers would take a minute to fill the default.
+  // A node with sanitizers would take a minute to fill the default, and as long to fill the
+  // sockets' buffers (up to 7 MB each), which fill first.
   const std::string budget = is_measured ? "268435456" : "33554432";
+  constexpr std::size_t connections = is_measured ? 60 : 20;
   start({"--durability", "os", "--no-auto-create", "--max-unread-answer-bytes", budget});
   WireConnection admin(port());
   for (int i = 0; i < 600; ++i)
@@ -110,7 +112,7 @@ TEST_F(TurnsTest, AProducerIsServedBesideSixtyConnectionsThatReadNothing) {
   const std::size_t before = node_->resident_bytes();
   std::size_t most = 0;
   {
-    Attack attack(port(), {.connections = 60,
+    Attack attack(port(), {.connections = connections,
                            .bytes = bytes_of(metadata_of("a-topic-of-many-", 600), 9),
                            .rounds = 600,
                            .reads = false});
@@ -121,20 +123,19 @@ TEST_F(TurnsTest, AProducerIsServedBesideSixtyConnectionsThatReadNothing) {
       }
     });
     (void)probed("60 connections that read nothing");
-    wait_until(seconds(25), [&] { return attack.open_connections() == 0; });
+    wait_until(seconds(120), [&] { return attack.open_connections() < connections; });
     is_over = true;
     watch.join();
-    EXPECT_LT(attack.open_connections(), 60u) << node_->lines();
+    EXPECT_LT(attack.open_connections(), connections) << node_->lines();
   }
+  EXPECT_NE(node_->lines().find("it has read nothing of "), std::string::npos) << node_->lines();
+  if (!is_measured) return;
   std::size_t after = 0;
-  wait_until(seconds(5), [&] { return (after = node_->resident_bytes()) <= 128_MiB; });
+  wait_until(seconds(30), [&] { return (after = node_->resident_bytes()) <= 128_MiB; });
   std::printf("resident: %zu MiB before, %zu at most, %zu after closing\n", before >> 20,
               most >> 20, after >> 20);
-  EXPECT_NE(node_->lines().find("it has read nothing of "), std::string::npos) << node_->lines();
-  if (is_measured) {
-    EXPECT_LE(most, 512_MiB);
-    EXPECT_LE(after, 128_MiB);
-  }
+  EXPECT_LE(most, 512_MiB);
+  EXPECT_LE(after, 128_MiB);
 }
 
 TEST_F(TurnsTest, AProducerIsServedBesideTwoHundredConnectionsThatPipelineLargeAnswers) {
@@ -196,7 +197,7 @@ TEST_F(TurnsTest, ALargeRequestIsServedBesideSevenThatArriveSlowly) {
   Attack attack(port(), {.connections = 7, .bytes = begun, .rounds = 1, .drip = seconds(5)});
   // Until no more bytes can be sent: the node then holds its maximum.
   std::uint64_t sent = 0;
-  wait_until(seconds(30), [&] {
+  wait_until(seconds(120), [&] {
     const std::uint64_t before = std::exchange(sent, attack.sent_bytes());
     return sent >= std::uint64_t{500} << 20 && sent == before;
   });
