@@ -79,7 +79,7 @@ class DispatcherTest : public NodeWorld {
  protected:
   /// 100 topics of 100 partitions: the answer that lists them takes about 300 KB.
   void make_many_partitions() {
-    for (int i = 0; i < 100; ++i) create("topic-" + std::to_string(i), 100);
+    for (int i = 0; i < 100; ++i) create("topic-" + std::to_string(i), 25);
   }
   Awaited<wire::MetadataRequest> ask_for_all(std::string_view from) {
     return send(all_topics, 9, from);
@@ -180,7 +180,7 @@ TEST_F(DispatcherTest, DropsTheRestOfARequestOfAClosedConnection) {
 }
 
 TEST_F(DispatcherTest, KeepsUnreadAnswersOfAllConnectionsWithinTheBudget) {
-  settings.max_unread_answer_bytes = 4_MiB;
+  settings.max_unread_answer_bytes = 1_MiB;
   make_many_partitions();
   std::vector<std::string> names;
   for (int i = 0; i < 10; ++i) names.push_back("lazy " + std::to_string(i));
@@ -190,8 +190,8 @@ TEST_F(DispatcherTest, KeepsUnreadAnswersOfAllConnectionsWithinTheBudget) {
     for (int i = 0; i < 30; ++i) answers.push_back(ask_for_all(name));
   }
   world.run_for(2s);
-  // The answers have 78 MB; beyond the budget each connection gets one answer of 260 KB.
-  EXPECT_LT(running().engine.part<Dispatcher>().unread_bytes(), 4_MiB + 11 * 262'000);
+  // The answers have 20 MB; beyond the budget each connection gets one answer of 68 KB.
+  EXPECT_LT(running().engine.part<Dispatcher>().unread_bytes(), 1_MiB + 11 * 69'000);
   EXPECT_EQ(produce("topic-1", batch_of({"a"})).error_code, 0) << "others go one at a time";
   for (const std::string& name : names) client(name).go_on_reading();
   for (std::size_t i = 0; i < answers.size(); ++i) {
@@ -204,7 +204,7 @@ TEST_F(DispatcherTest, KeepsUnreadAnswersOfAllConnectionsWithinTheBudget) {
 }
 
 TEST_F(DispatcherTest, ClosesAConnectionThatReadsNothingFor10sWhileOthersWaitForTheBudget) {
-  settings.max_unread_answer_bytes = 4_MiB;
+  settings.max_unread_answer_bytes = 1_MiB;
   make_many_partitions();
   WireClient& lazy = client("lazy");
   lazy.stop_reading();
@@ -216,7 +216,7 @@ TEST_F(DispatcherTest, ClosesAConnectionThatReadsNothingFor10sWhileOthersWaitFor
   EXPECT_TRUE(world.run_until([&] { return logger.count("it has read nothing of ") > 0; }, 20s));
   lazy.go_on_reading();
   EXPECT_TRUE(world.run_until([&] { return lazy.is_closed; }, 20s));
-  EXPECT_GE(logger.count("(4194304 bytes, max_unread_answer_bytes)"), 1u);
+  EXPECT_GE(logger.count("(1048576 bytes, max_unread_answer_bytes)"), 1u);
   EXPECT_EQ(produce("topic-1", batch_of({"a"})).error_code, 0);
 }
 
