@@ -3,23 +3,17 @@
 #include <algorithm>
 #include <functional>
 #include <ranges>
-#include <set>
 #include <utility>
 
-#include "base/assert.hpp"
-#include "base/broker_errors.hpp"
 #include "client/cluster/handle_access.hpp"
 #include "client/cluster/shared_client.hpp"
 #include "client/cluster/waiter.hpp"
-#include "client/consume/make_consumer.hpp"
 #include "client/produce/make_producer.hpp"
 #include "client/produce/record_sender.hpp"
 #include "client/produce/send_with.hpp"
 #include "dohle/detail/stopped.hpp"
-#include "messaging/events/pull_call.hpp"
-#include "messaging/failures/producer_outbox.hpp"
+#include "messaging/broker_calls.hpp"
 #include "messaging/live_brokers.hpp"
-#include "messaging/middleware/filter.hpp"
 #include "messaging/options/broker_properties.hpp"
 #include "messaging/options/changed_options.hpp"
 #include "messaging/options/settings.hpp"
@@ -29,60 +23,13 @@
 #include "messaging/reach.hpp"
 #include "messaging/reports/split_logger.hpp"
 #include "messaging/reports/thrown_by.hpp"
-#include "messaging/requests/request_headers.hpp"
-#include "messaging/requests/responder.hpp"
 #include "messaging/trace/publish_observer.hpp"
-#include "messaging/trace/traced_source.hpp"
 
 namespace dohle::messaging {
 
-using messaging::monotonic_now;
 using std::chrono::milliseconds;
 
 namespace {
-
-std::string troubles_of(const std::shared_ptr<Client::Shared>& client) {
-  if (!client) return {};
-  auto text = client::wait_for<std::string>(
-      client->loop(), [client](auto promise) { promise(client->cluster().troubles()); });
-  return text ? *text : std::string();
-}
-
-/// The partitions of a topic in use. 0 if they are not known.
-std::int32_t known_partitions(const std::shared_ptr<Client::Shared>& client,
-                              const std::string& topic) {
-  if (!client) return 0;
-  const auto count = client::wait_for<std::int32_t>(client->loop(), [client, topic](auto promise) {
-    const client::TopicView* const known = client->cluster().view().topic(topic);
-    promise(known == nullptr ? 0 : static_cast<std::int32_t>(known->partitions.size()));
-  });
-  return count ? *count : 0;
-}
-
-/// Sets the functions by which a subscription asks its client, which may end before it.
-void ask_client(const std::weak_ptr<Client::Shared>& client, Subscription::Setup& setup) {
-  setup.wall = [client] {
-    const auto alive = client.lock();
-    return alive ? alive->environment().clock.wall() : Timestamp{0};
-  };
-  setup.is_client_thread = [client] {
-    const auto alive = client.lock();
-    return alive && alive->loop().is_loop_thread();
-  };
-  setup.troubles = [client] { return troubles_of(client.lock()); };
-}
-
-/// A number of the client's random source, which only its own thread may ask.
-std::uint64_t seed_of(const std::shared_ptr<Client::Shared>& client) {
-  auto seed = client::wait_for<std::uint64_t>(
-      client->loop(), [client](auto promise) { promise(client->environment().random.next()); });
-  return seed ? *seed : 0;
-}
-
-/// The deadline of a call whose options are checked later.
-CallDeadline deadline_in(milliseconds asked) {
-  return CallDeadline(call_timeout(std::max(asked, milliseconds(0))));
-}
 
 std::string_view name_of(std::string_view topic) {
   return topic;
@@ -99,32 +46,8 @@ std::vector<Producer*> producers_of(const std::vector<Pipelines::Handle>& pipeli
   return producers;
 }
 
-/// Brings the reply to its waiting caller, whose `read` it uses.
-ReplyReceiver told(std::shared_ptr<client::Waiter<void>> waiter,
-                   const std::function<void(RawEvent&)>& read) {
-  return [waiter = std::move(waiter), &read](RawEvent* reply, const Error* failure) {
-    Result<void> outcome;
-    try {
-      if (reply != nullptr) read(*reply);
-    } catch (...) {
-      outcome = fail(messaging::thrown_by("the codec of a reply"));
-    }
-    if (failure != nullptr) outcome = fail(*failure);
-    waiter->deliver(std::move(outcome));
-  };
-}
-
 DeliveryCallback telling(const std::shared_ptr<DeliveryCallback>& observer) {
   return [observer](Result<Receipt> outcome) { (*observer)(std::move(outcome)); };
-}
-
-/// A start at the end must not pass over messages that wait in retry topics, nor over the first
-/// ones of a topic that was made again while it was read.
-client::IsReadFromFirst reads_from_first(const std::vector<std::string>& retry_topics) {
-  return [retries = std::set<std::string, std::less<>>(retry_topics.begin(), retry_topics.end())](
-             std::string_view topic, bool is_made_again) {
-    return is_made_again || retries.contains(topic);
-  };
 }
 
 const PublishOptions& no_options() {
@@ -132,17 +55,9 @@ const PublishOptions& no_options() {
   return none;
 }
 
-Error not_connected() {
-  return Error::client(Errc::not_connected, "the broker is not connected; call connect() first");
-}
-
 Error waits_for_itself() {
   return Error::client(Errc::would_deadlock,
                        "a synchronous publish on the client's own thread would wait for itself");
-}
-
-Error disconnected() {
-  return Error::client(Errc::closed, "the broker has disconnected");
 }
 
 }  // namespace
@@ -526,175 +441,6 @@ Result<Delivery> BrokerRuntime::pass_to(Producer& producer, const Topic& topic,
   return Delivery{};
 }
 
-// Subscribing.
-
-std::vector<SubscribeMiddleware> BrokerRuntime::subscribe_middlewares(const std::string& topic,
-                                                                      const std::string& group_id,
-                                                                      const EventFilter& filter,
-                                                                      Handing handing) const {
-  std::vector<SubscribeMiddleware> all;
-  if (filter) all.push_back(filter_events(filter, metrics_, topic, group_id));
-  // Batches are counted and traced as wholes. A thread that pulls an event handles it outside of
-  // the library, which counts that it was handed out.
-  const bool is_each = handing != Handing::batches;
-  if (is_each && metrics_) all.push_back(count_handling(metrics_, topic, group_id));
-  if (handing == Handing::events && options_.tracer) {
-    all.push_back(trace_handling(tracing(group_id)));
-  }
-  all.insert(all.end(), options_.subscribe_middlewares.begin(),
-             options_.subscribe_middlewares.end());
-  return all;
-}
-
-Result<SubscribeHandler> BrokerRuntime::wrapped(SubscribeHandler handler,
-                                                const std::vector<SubscribeMiddleware>& outer,
-                                                const SubscribeOptions& options) {
-  try {
-    auto chain = messaging::wrapped(outer, options.middlewares, std::move(handler));
-    if (chain) return chain;
-    return fail(Error::client(Errc::handler_failed, "a subscribe middleware returned no handler"));
-  } catch (...) {
-    return fail(messaging::thrown_by("a subscribe middleware"));
-  }
-}
-
-Result<std::unique_ptr<Outbox>> BrokerRuntime::make_outbox() {
-  auto publishes = messaging::producer_options(options_, {.acks = Acks::all});
-  if (!publishes) return fail(publishes.error());
-  auto producer = client::make_producer(client::HandleAccess::insides(*client_),
-                                        messaging::outbox_options(*std::move(publishes)));
-  if (!producer) return fail(producer.error());
-  return std::make_unique<ProducerOutbox>(*std::move(producer));
-}
-
-// The existing topic is used in any case; a different number of partitions is logged.
-void BrokerRuntime::note_other_partitions(Admin& cluster, const AutoCreateTopic& create) {
-  if (reports_->logger().level() > LogLevel::warning) return;
-  const auto differs = messaging::other_partitions(cluster, create.topic, create.partitions);
-  const std::string what = differs ? *differs : differs.error().to_string();
-  if (what.empty()) return;
-  reports_->logger().log(LogLevel::warning, "messaging",
-                         "auto_create_topic: topic " + create.topic + ": " + what);
-}
-
-Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe(Topics topics,
-                                                               SubscribeHandler handler,
-                                                               SubscribeOptions options) {
-  return subscribe(std::move(topics), std::move(handler), std::move(options), Middlewares::all);
-}
-
-Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe_batch(Topics topics,
-                                                                     BatchHandler handler,
-                                                                     SubscribeOptions options) {
-  return subscribe(std::move(topics), nullptr, std::move(options), Middlewares::all,
-                   std::move(handler));
-}
-
-Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe_pull(Topics topics,
-                                                                    SubscribeOptions options) {
-  return subscribe(std::move(topics), PullCall::handler(), std::move(options), Middlewares::all,
-                   nullptr, Handing::pulls);
-}
-
-Result<BatchCall> BrokerRuntime::batch_call(BatchHandler handler, const std::string& topic,
-                                            const std::string& group_id,
-                                            const SubscribeOptions& options) const {
-  if (options_.tracer) handler = trace_batches(tracing(group_id), topic)(std::move(handler));
-  if (metrics_) handler = count_batches(metrics_, topic, group_id)(std::move(handler));
-  const auto outer = subscribe_middlewares(topic, group_id, options.filter, Handing::batches);
-  if (outer.empty() && options.middlewares.empty()) {
-    return BatchCall::make(std::move(handler), nullptr);
-  }
-  return BatchCall::make(std::move(handler), [&](SubscribeHandler innermost) {
-    return wrapped(std::move(innermost), outer, options);
-  });
-}
-
-namespace {
-
-/// The part of a subscription's setup that its settings say.
-Subscription::Setup setup_of(const messaging::ReadSettings& read, Handing handing) {
-  Subscription::Setup setup;
-  setup.settings = read.state;
-  setup.pulls = handing == Handing::pulls;
-  setup.group_id = read.consumer.group_id;
-  setup.rebalance_timeout = read.rebalance_timeout;
-  setup.read_lag_interval = read.read_lag_interval;
-  setup.read_lag_handler = read.read_lag_handler;
-  setup.max_poll_interval = read.consumer.max_poll_interval;
-  setup.max_attempts = read.max_attempts;
-  setup.min_backoff = read.min_backoff;
-  setup.max_backoff = read.max_backoff;
-  return setup;
-}
-
-}  // namespace
-
-Result<std::shared_ptr<Subscription>> BrokerRuntime::subscribe(
-    Topics topics, SubscribeHandler handler, SubscribeOptions options, Middlewares around,
-    BatchHandler batch_handler, Handing handing, std::function<void()> on_replaced) {
-  if (!is_connected_) return fail(not_connected());
-  messaging::take_configs(options);
-  if (batch_handler) handing = Handing::batches;
-  std::string topic = topics.to_string();
-  auto read = messaging::read_settings(topics, options, options_, handing);
-  if (!read) return fail(read.error());
-  auto cluster = admin();
-  if (!cluster) return fail(cluster.error());
-  if (const auto& create = options.auto_create_topic) {
-    auto made = messaging::create_topic(*cluster, create->topic, create->partitions,
-                                        create->replication_factor);
-    if (!made) return fail(made.error());
-    if (*made) note_other_partitions(*cluster, *create);
-  }
-  if (auto prepared = messaging::prepare_redirects(*cluster, *read); !prepared) {
-    return fail(prepared.error());
-  }
-  // Not under the lock, since producer_options and a middleware may use the broker.
-  auto outbox = read->state.redirects.empty() ? Result<std::unique_ptr<Outbox>>() : make_outbox();
-  if (!outbox) return fail(outbox.error());
-  std::optional<BatchCall> of_batches;
-  if (batch_handler) {
-    auto made = batch_call(std::move(batch_handler), topic, read->consumer.group_id, options);
-    if (!made) return fail(made.error());
-    of_batches = *std::move(made);
-  } else if (around == Middlewares::all) {
-    const auto outer =
-        subscribe_middlewares(topic, read->consumer.group_id, options.filter, handing);
-    auto made = wrapped(std::move(handler), outer, options);
-    if (!made) return fail(made.error());
-    handler = *std::move(made);
-  }
-  const std::lock_guard lock(mutex_);
-  if (is_closing_) return fail(disconnected());
-  DOHLE_ASSERT(client_.has_value(), "a broker subscribes that is not connected");
-  auto consumer = client::make_consumer(client::HandleAccess::insides(*client_), read->consumer,
-                                        reads_from_first(read->plan.retry_topics));
-  if (!consumer) return fail(consumer.error());
-  std::unique_ptr<Source> source = std::make_unique<messaging::ConsumerSource>(
-      read->plan, std::move(*consumer), std::move(*cluster), topic_look_);
-  if (options_.tracer) {
-    source =
-        std::make_unique<TracedSource>(std::move(source), tracing(read->consumer.group_id), topic);
-  }
-  Subscription::Setup setup = setup_of(*read, handing);
-  setup.outbox = *std::move(outbox);
-  ask_client(client::HandleAccess::insides(*client_), setup);
-  setup.topic = std::move(topic);
-  setup.has_one_topic = topics.is_one();
-  setup.workers = options.concurrency;
-  setup.handler = std::move(handler);
-  setup.batch_handler = std::move(of_batches);
-  setup.source = std::move(source);
-  setup.on_replaced = std::move(on_replaced);
-  setup.reports = reports_;
-  setup.options = std::move(options);
-  auto started = Subscription::start(std::move(setup));
-  std::erase_if(subscriptions_, [](const auto& earlier) { return earlier.expired(); });
-  subscriptions_.push_back(started);
-  return started;
-}
-
 MetricsSnapshot BrokerRuntime::metrics() {
   std::shared_ptr<telemetry::Registry> own;
   std::shared_ptr<client::ClientMetrics> below;
@@ -707,188 +453,6 @@ MetricsSnapshot BrokerRuntime::metrics() {
   MetricsSnapshot taken = own->snapshot();
   if (below) taken.add(below->registry.snapshot());
   return taken;
-}
-
-// Request and reply.
-
-void BrokerRuntime::make_requests() {
-  const auto& client = client::HandleAccess::insides(*client_);
-  requests_ =
-      std::make_shared<RequestDesk>(seed_of(client), options_.max_requests, client, reports_);
-  ReplyReaders::Means means;
-  means.choose_partition =
-      [this](const std::string& topic, const std::optional<ReplyTopicCreation>& creation,
-             const CallDeadline& deadline) { return reply_partition(topic, creation, deadline); };
-  means.subscribe = [this](const std::string& topic, PartitionId partition,
-                           std::function<void()> on_replaced) {
-    SubscribeHandler handler = [requests = requests_](RawEvent& reply) {
-      requests->on_reply(reply);
-      return Result<void>();
-    };
-    return subscribe(topic, std::move(handler),
-                     SubscribeOptions{.group_id = "",
-                                      .max_retries = 0,
-                                      .failure_policy = FailurePolicy::skip,
-                                      .partition = partition,
-                                      .start_offset = StartOffset::last()},
-                     Middlewares::none, nullptr, Handing::events, std::move(on_replaced));
-  };
-  means.known_partitions = [client = std::weak_ptr(client)](const std::string& topic) {
-    return known_partitions(client.lock(), topic);
-  };
-  reply_readers_ = std::make_shared<ReplyReaders>(std::move(means));
-}
-
-std::shared_ptr<RequestDesk> BrokerRuntime::requests() {
-  const std::lock_guard lock(mutex_);
-  return requests_;
-}
-
-Timestamp BrokerRuntime::wall_now() const {
-  return client::HandleAccess::insides(*client_)->environment().clock.wall();
-}
-
-Result<PartitionId> BrokerRuntime::reply_partition(
-    const std::string& topic, const std::optional<ReplyTopicCreation>& creation,
-    const CallDeadline& deadline) {
-  auto cluster = admin();
-  if (!cluster) return fail(cluster.error());
-  std::int32_t partitions = 0;
-  if (creation) {
-    const auto was_there = messaging::create_topic(*cluster, topic, creation->partitions,
-                                                   creation->replication_factor, deadline.left());
-    if (!was_there) return fail(was_there.error());
-    // The servers learn of a new topic with a delay.
-    if (!*was_there) partitions = creation->partitions;
-  }
-  if (partitions <= 0) {
-    const auto described = cluster->describe_topics({topic}, {.timeout = deadline.left()});
-    if (!described) return fail(described.error());
-    const auto& found = described->front().result;
-    if (!found && found.error().is_broker(broker_error::unknown_topic_or_partition)) {
-      return fail(Error::client(Errc::no_such_topic,
-                                "it does not exist; create it, or let the first request do so by "
-                                "create_reply_topic"));
-    }
-    if (!found) return fail(found.error());
-    partitions = static_cast<std::int32_t>(found->partitions.size());
-    if (partitions == 0) {
-      return fail(Error::client(Errc::malformed, "the server describes it without partitions"));
-    }
-  }
-  const std::uint64_t chance = seed_of(client::HandleAccess::insides(*client_));
-  return PartitionId{static_cast<std::int32_t>(chance % static_cast<std::uint64_t>(partitions))};
-}
-
-void BrokerRuntime::hurry(std::string_view topic, const PublishOptions& options) {
-  const bool by_topic = options_.enable_one_topic_one_writer;
-  const auto found = pipelines_.find(key_of(options), by_topic ? topic : std::string_view());
-  if (found) client::sender_of(found->producer)->hurry_all();
-}
-
-Result<void> BrokerRuntime::request(std::string_view topic, Message message,
-                                    const RequestOptions& options, ReplyReceiver receiver) {
-  const CallDeadline deadline = deadline_in(timeout_of(options));
-  const auto sent = send_request(
-      topic, std::move(message), options, deadline, false, [&](RequestDesk& all, std::string what) {
-        return all.add(deadline.at(), std::move(what), std::move(receiver));
-      });
-  if (!sent) return fail(sent.error());
-  return {};
-}
-
-Result<void> BrokerRuntime::request_and_wait(std::string_view topic, Message message,
-                                             const RequestOptions& options,
-                                             const std::function<void(RawEvent&)>& read,
-                                             const std::stop_token& stop) {
-  const auto unsent = [] { return fail(stopped("the request was not sent")); };
-  if (stop.stop_requested()) return unsent();
-  const CallDeadline deadline = deadline_in(timeout_of(options));
-  const auto waiter = std::make_shared<client::Waiter<void>>();
-  const auto sent = send_request(topic, std::move(message), options, deadline, true,
-                                 [&](RequestDesk& all, std::string what) -> Result<CorrelationId> {
-                                   if (stop.stop_requested()) return unsent();
-                                   return all.add(never, std::move(what), told(waiter, read));
-                                 });
-  if (!sent) return fail(sent.error());
-  if (auto outcome = waiter->wait_until(&deadline, stop)) return *std::move(outcome);
-  // Otherwise its receiver is being called, which uses `read`.
-  if (*sent) {
-    const auto all = requests();
-    if (stop.stop_requested() && all->forget(**sent)) {
-      return fail(stopped("a reply is not awaited any more").with_stored(Stored::possibly));
-    }
-    if (const auto late = all->expire(**sent)) return fail(*late);
-  }
-  return waiter->wait();
-}
-
-Result<std::optional<CorrelationId>> BrokerRuntime::send_request(
-    std::string_view topic, Message message, const RequestOptions& options,
-    const CallDeadline& deadline, bool waits, const AddRequest& add) {
-  if (!is_connected_) return fail(not_connected());
-  if (is_closing_) return fail(disconnected());
-  if (auto checked = messaging::check(options); !checked) return fail(checked.error());
-  const bool may_wait = !is_client_thread() && !reply_readers_->is_inside();
-  if (waits && !may_wait) {
-    return fail(
-        Error::client(Errc::would_deadlock,
-                      "a request on the client's thread, or in the callback of another one, "
-                      "would wait for itself"));
-  }
-  RequestHeaders headers;
-  headers.deadline = Timestamp{wall_now().value + timeout_of(options).count()};
-  headers.reply_topic = messaging::reply_topic(options, options_);
-  const auto& creation =
-      options.create_reply_topic ? options.create_reply_topic : options_.create_reply_topic;
-  const auto partition =
-      reply_readers_->partition_of(headers.reply_topic, creation, deadline, may_wait);
-  if (!partition) return fail(partition.error());
-  headers.reply_partition = *partition;
-
-  const auto all = requests();
-  const auto id = add(*all, "the request to topic " + std::string(topic));
-  if (!id) return fail(id.error());
-  headers.correlation = id->bytes();
-  set_headers(headers, message);
-  PublishOptions sending = options.publish;
-  // They would follow those of the message, and some readers take the last one.
-  remove_headers(sending.headers);
-  sending.async = true;
-  sending.callback = [all, id = *id](const Result<Receipt>& receipt) {
-    if (!receipt) all->on_unsent(id, receipt.error());
-  };
-  const auto sent = publish(topic, std::move(message), sending);
-  if (sent) {
-    hurry(topic, sending);
-    return *id;
-  }
-  // Otherwise the receiver has had its deadline already.
-  if (all->forget(*id)) return fail(sent.error());
-  return std::nullopt;
-}
-
-SubscribeHandler BrokerRuntime::reply_handler(ReplyMaker maker) {
-  ResponderMeans means;
-  means.publish = [weak = weak_from_this()](std::string_view topic, Message reply) -> Result<void> {
-    const auto self = weak.lock();
-    if (!self) return fail(disconnected());
-    const auto stored = self->publish(topic, std::move(reply), PublishOptions{.async = false});
-    if (!stored) return fail(stored.error());
-    return {};
-  };
-  means.now = [weak = weak_from_this()] {
-    const auto self = weak.lock();
-    return self ? self->wall_now() : Timestamp{};
-  };
-  means.counts = requests();
-  means.reports = reports_;
-  return responder(std::move(maker), std::move(means));
-}
-
-RequestCounts BrokerRuntime::request_counts() {
-  const auto all = requests();
-  return all ? all->counts() : RequestCounts{};
 }
 
 // The end.
