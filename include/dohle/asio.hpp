@@ -90,6 +90,9 @@ class Completion {
   }
 
  private:
+  /// The handler may run to its end while this thread is still inside `post`. Until it has left, a
+  /// context that runs out of work does not return to a program that destroys it.
+  using Posting = boost::asio::executor_work_guard<Executor>;
   struct State;
   struct Stop {
     /// The state holds this object, and lives until its handler has been called.
@@ -106,6 +109,7 @@ class Completion {
     ~State() {
       if (is_complete.load()) return;
       auto executor = work.get_executor();
+      const Posting posting(executor);
       boost::asio::post(executor, [held = std::move(work), own = std::move(handler)]() mutable {
         held.reset();
         Handler last(std::move(own));
@@ -116,6 +120,7 @@ class Completion {
     static void complete(std::shared_ptr<State> state, Outcome outcome) {
       if (state->is_complete.exchange(true)) return;
       auto executor = state->work.get_executor();
+      const Posting posting(executor);
       boost::asio::post(executor,
                         [state = std::move(state), outcome = std::move(outcome)]() mutable {
                           state->work.reset();
@@ -323,7 +328,11 @@ class CoroutineHandler {
   Outcome run(Awaitable awaitable) {
     auto promise = std::make_shared<std::promise<Outcome>>();
     auto ended = promise->get_future();
-    boost::asio::co_spawn(executor_, std::move(awaitable), End<Outcome>{std::move(promise)});
+    {
+      // The coroutine may end while this thread is still inside `co_spawn`, as with Completion.
+      const boost::asio::executor_work_guard<Executor> posting(executor_);
+      boost::asio::co_spawn(executor_, std::move(awaitable), End<Outcome>{std::move(promise)});
+    }
     try {
       return ended.get();
     } catch (const std::future_error&) {

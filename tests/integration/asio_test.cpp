@@ -45,13 +45,18 @@ class Asio : public testing::Test {
   }
   ~Asio() override {
     EXPECT_TRUE(broker_.disconnect(patience));
-    end_context();
+    leave_context();
   }
-  void end_context() {
+  /// Once it has run out of work, no other thread is inside of it.
+  void leave_context() {
     work_.reset();
-    if (context_) context_->stop();
     if (thread_.joinable()) thread_.join();
     context_.reset();
+  }
+  /// Ends it although it has work.
+  void stop_context() {
+    context_->stop();
+    leave_context();
   }
   /// Runs a coroutine on the context to its end.
   template <class Coroutine>
@@ -342,7 +347,7 @@ TEST_F(Asio, coroutine_handler_fails_if_its_executor_ends) {
   ASSERT_TRUE(reader) << reader.error().to_string();
   ASSERT_TRUE(broker_.publish("t", "text"));
   begun.get_future().get();
-  end_context();
+  stop_context();
   ASSERT_TRUE(lines_.wait_for(1));
   EXPECT_THAT(lines_.all().front(), HasSubstr("the executor ended before the coroutine"));
 }
