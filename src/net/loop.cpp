@@ -178,8 +178,9 @@ Duration Loop::time_to_sleep() {
   const TimePoint next = state.timers.next();
   Duration patience = until_woken;
   if (next != never) {
-    patience = next - state.clock.mono();
-    if (patience <= Duration::zero()) return Duration::zero();
+    const TimePoint now = state.clock.mono();
+    if (next <= now) return Duration::zero();
+    patience = next - now;
   }
   const std::lock_guard guard(state.mutex);
   if (!state.posted.empty()) return Duration::zero();

@@ -231,6 +231,9 @@ TEST_F(ConsumerOnNode, an_exception_of_a_commit_callback_is_logged) {
   reader.commit_async([](const Result<void>&) { throw std::runtime_error("no paper"); });
   // Callbacks run in the order of the commits.
   ASSERT_TRUE(reader.commit_sync());
+  const auto patient = reader.commit_sync({{{"orders", PartitionId{0}}, {Offset{3}}}},
+                                          std::chrono::milliseconds::max());
+  EXPECT_TRUE(patient) << patient.error().to_string();
   ASSERT_TRUE(reader.close(seconds(10)));
   const std::lock_guard lock(mutex);
   EXPECT_EQ(logged, "a commit callback threw: no paper");

@@ -33,7 +33,9 @@ class CallTime {
   /// From 0 to a day, which stands for `never`.
   [[nodiscard]] Duration left(TimePoint now) const {
     constexpr Duration most = std::chrono::hours(24);
-    return deadline_ == never ? most : std::clamp(deadline_ - now, Duration::zero(), most);
+    // After `end` the difference would overflow.
+    if (deadline_ <= now) return Duration::zero();
+    return deadline_ == never ? most : std::min(deadline_ - now, most);
   }
 
   /// Runs `listener` when the waiting thread ends the call. It has to look at `deadline` first,

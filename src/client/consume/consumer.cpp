@@ -498,7 +498,7 @@ Result<void> Consumer::commit_sync(std::vector<PartitionOffset> offsets) {
 Result<void> Consumer::commit_sync(std::vector<PartitionOffset> offsets,
                                    std::chrono::milliseconds timeout) {
   if (!inside_) return fail(moved_from());
-  return inside_->commit(std::move(offsets), timeout);
+  return inside_->commit(std::move(offsets), call_timeout(timeout));
 }
 void Consumer::commit_async(CommitCallback callback) {
   if (!inside_ && callback) callback(fail(moved_from()));
@@ -616,7 +616,7 @@ CommitOutcome commit_each_sync(Consumer& consumer, std::vector<PartitionOffset> 
                                std::chrono::milliseconds timeout) {
   const auto& calls = HandleAccess::insides(consumer);
   if (!calls) return {.others = fail(moved_from("the Consumer")), .offsets = offsets.size()};
-  return calls->commit_each(std::move(offsets), timeout);
+  return calls->commit_each(std::move(offsets), call_timeout(timeout));
 }
 
 void commit_each_async(Consumer& consumer, std::vector<PartitionOffset> offsets,
