@@ -65,10 +65,11 @@ class ConsumerCalls {
   Result<void> unsubscribe();
   Result<void> assign(std::vector<TopicPartition> partitions);
   Result<Records> poll(Milliseconds timeout);
-  Result<void> commit(std::vector<PartitionOffset> offsets, Duration timeout = Duration::max()) {
+  Result<void> commit(std::vector<PartitionOffset> offsets,
+                      Milliseconds timeout = Milliseconds::max()) {
     return commit_each(std::move(offsets), timeout).as_one();
   }
-  CommitOutcome commit_each(std::vector<PartitionOffset> offsets, Duration timeout);
+  CommitOutcome commit_each(std::vector<PartitionOffset> offsets, Milliseconds timeout);
   void commit_async(std::vector<PartitionOffset> offsets, Consumer::CommitCallback callback);
   void commit_each_async(std::vector<PartitionOffset> offsets, CommitDone callback);
   Result<std::vector<PartitionOffset>> committed(std::vector<TopicPartition> partitions);
@@ -305,14 +306,14 @@ Result<void> ConsumerCalls::assign(std::vector<TopicPartition> partitions) {
   return {};
 }
 
-CommitOutcome ConsumerCalls::commit_each(std::vector<PartitionOffset> offsets, Duration timeout) {
+CommitOutcome ConsumerCalls::commit_each(std::vector<PartitionOffset> offsets, Milliseconds asked) {
   const std::size_t count = offsets.size();
   const auto of_all = [count](Error why) {
     return CommitOutcome{.refused = {}, .others = fail(std::move(why)), .offsets = count};
   };
   if (auto usable = check(); !usable) return of_all(usable.error());
   if (consume_->options.group_id.empty()) return of_all(no_group("commit"));
-  timeout = bounded(timeout);
+  const Duration timeout = bounded(call_timeout(asked));
   auto outcome = wait_for<CommitOutcome>(
       CallDeadline(clock(), timeout), timeout,
       [offsets = std::move(offsets)](ConsumerLoop& consume, SharedCallTime time,
@@ -498,7 +499,7 @@ Result<void> Consumer::commit_sync(std::vector<PartitionOffset> offsets) {
 Result<void> Consumer::commit_sync(std::vector<PartitionOffset> offsets,
                                    std::chrono::milliseconds timeout) {
   if (!inside_) return fail(moved_from());
-  return inside_->commit(std::move(offsets), call_timeout(timeout));
+  return inside_->commit(std::move(offsets), timeout);
 }
 void Consumer::commit_async(CommitCallback callback) {
   if (!inside_ && callback) callback(fail(moved_from()));
@@ -616,7 +617,7 @@ CommitOutcome commit_each_sync(Consumer& consumer, std::vector<PartitionOffset> 
                                std::chrono::milliseconds timeout) {
   const auto& calls = HandleAccess::insides(consumer);
   if (!calls) return {.others = fail(moved_from("the Consumer")), .offsets = offsets.size()};
-  return calls->commit_each(std::move(offsets), call_timeout(timeout));
+  return calls->commit_each(std::move(offsets), timeout);
 }
 
 void commit_each_async(Consumer& consumer, std::vector<PartitionOffset> offsets,
