@@ -92,7 +92,11 @@ class Completion {
  private:
   /// The handler may run to its end while this thread is still inside `post`. Until it has left, a
   /// context that runs out of work does not return to a program that destroys it.
-  using Posting = boost::asio::executor_work_guard<Executor>;
+  template <class Task>
+  static void post(const Executor& executor, Task task) {
+    const boost::asio::executor_work_guard<Executor> posting(executor);
+    boost::asio::post(executor, std::move(task));
+  }
   struct State;
   struct Stop {
     /// The state holds this object, and lives until its handler has been called.
@@ -109,8 +113,7 @@ class Completion {
     ~State() {
       if (is_complete.load()) return;
       auto executor = work.get_executor();
-      const Posting posting(executor);
-      boost::asio::post(executor, [held = std::move(work), own = std::move(handler)]() mutable {
+      post(executor, [held = std::move(work), own = std::move(handler)]() mutable {
         held.reset();
         Handler last(std::move(own));
         last(Outcome(fail(Error::client(
@@ -120,13 +123,11 @@ class Completion {
     static void complete(std::shared_ptr<State> state, Outcome outcome) {
       if (state->is_complete.exchange(true)) return;
       auto executor = state->work.get_executor();
-      const Posting posting(executor);
-      boost::asio::post(executor,
-                        [state = std::move(state), outcome = std::move(outcome)]() mutable {
-                          state->work.reset();
-                          Handler handler(std::move(state->handler));
-                          handler(std::move(outcome));
-                        });
+      post(executor, [state = std::move(state), outcome = std::move(outcome)]() mutable {
+        state->work.reset();
+        Handler handler(std::move(state->handler));
+        handler(std::move(outcome));
+      });
     }
 
     boost::asio::executor_work_guard<Executor> work;
