@@ -124,6 +124,7 @@ TEST_F(TurnsTest, AProducerIsServedBesideSixtyConnectionsThatReadNothing) {
     });
     (void)probed("60 connections that read nothing");
     wait_until(seconds(120), [&] { return attack.open_connections() < connections; });
+    if (is_measured) wait_until(seconds(25), [&] { return attack.open_connections() == 0; });
     is_over = true;
     watch.join();
     EXPECT_LT(attack.open_connections(), connections) << node_->lines();
