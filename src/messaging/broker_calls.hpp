@@ -10,7 +10,7 @@
 #include "client/cluster/waiter.hpp"
 #include "dohle/error.hpp"
 
-// What the parts of BrokerRuntime use alike.
+// Helpers of several parts of BrokerRuntime.
 
 namespace dohle::messaging {
 

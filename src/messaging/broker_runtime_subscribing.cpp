@@ -22,8 +22,6 @@
 
 namespace dohle::messaging {
 
-using std::chrono::milliseconds;
-
 namespace {
 
 std::string troubles_of(const std::shared_ptr<Client::Shared>& client) {

@@ -478,7 +478,7 @@ class DamageTest : public testing::TestWithParam<Setting> {
     }
     return base;
   }
-  /// Returns the number of cases. With sanitizers only every second one is played.
+  /// Returns the number of cases. With sanitizers only every second one of files is played.
   int judge_each(const std::vector<fs::path>& paths, const std::vector<Damage>& damages) {
     int cases = 0;
     for (const fs::path& path : paths) {

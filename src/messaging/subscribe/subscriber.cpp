@@ -1,4 +1,4 @@
-// The face of a subscription.
+// The calls of a program for its subscription.
 #include <chrono>
 #include <stop_token>
 #include <string>

@@ -12,8 +12,6 @@
 
 namespace dohle::messaging {
 
-using messaging::monotonic_now;
-
 namespace {
 
 thread_local const Subscription* running_here = nullptr;

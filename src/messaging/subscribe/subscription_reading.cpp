@@ -1,4 +1,4 @@
-// What the thread of a subscription that reads does: polls, commits, follows the assignment, ends.
+// The polling thread of a subscription: it polls, commits, follows the assignment and ends.
 #include <algorithm>
 #include <chrono>
 #include <string>
@@ -8,8 +8,6 @@
 #include "messaging/subscribe/subscription.hpp"
 
 namespace dohle::messaging {
-
-using messaging::monotonic_now;
 
 namespace {
 

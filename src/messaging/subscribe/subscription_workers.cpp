@@ -1,5 +1,5 @@
-// What the workers of a subscription do: handle events, tell the program of failures, store failed
-// messages elsewhere.
+// The workers of a subscription: they handle events, report failures to the program and store
+// failed messages elsewhere.
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
@@ -12,8 +12,6 @@
 #include "messaging/subscribe/subscription.hpp"
 
 namespace dohle::messaging {
-
-using messaging::monotonic_now;
 
 namespace {
 

@@ -77,7 +77,7 @@ TEST_F(TurnQueueTest, ForgetsConnectionsThatClose) {
 
 class DispatcherTest : public NodeWorld {
  protected:
-  /// 100 topics of 100 partitions: the answer that lists them takes about 300 KB.
+  /// 100 topics of 25 partitions: the answer that lists them takes about 68 KB.
   void make_many_partitions() {
     for (int i = 0; i < 100; ++i) create("topic-" + std::to_string(i), 25);
   }
